@@ -1,0 +1,42 @@
+# Every target sets up what it needs. PYTHON chooses the interpreter, and then has an environment
+# of its own: PYTHON=python3.13 make test
+ifdef PYTHON
+VENV := .venv-$(notdir $(PYTHON))
+else
+VENV := .venv
+SUITABLE = import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+PYTHON := $(shell for python in python3.11 python3.12 python3.10 python3.13 python3; do \
+	$$python -c '$(SUITABLE)' 2>/dev/null && { echo $$python; break; }; done)
+endif
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint format clean
+
+demo: $(INSTALLED)  ## trains on melodies, or on DATA=folder, and generates audio
+	$(BIN)/python tools/demo.py --output_dir demo $(if $(DATA),--data_dir "$(DATA)")
+
+test: $(INSTALLED)  ## runs all tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)  ## rewrites the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## removes the environments and the demo
+	rm -rf .venv .venv-* demo
+
+$(INSTALLED): requirements.txt setup.cfg
+	@test -n "$(PYTHON)" || { echo "No suitable Python found: install Python 3.11 (3.10 to 3.13 \
+	work), or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+	2>/dev/null || { echo "$(PYTHON) cannot be used: Python 3.10 to 3.13 is needed, 3.11 is best. \
+	Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
+	@touch $@

@@ -1,0 +1,65 @@
+"""What the tests share: a small model with weights that are not near zero, and small recordings."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+import wavenet_tf as wt  # noqa: E402
+
+SMALL = {
+    "num_stacks": 2,
+    "layers_per_stack": 3,
+    "residual_channels": 8,
+    "gate_channels": 6,
+    "skip_channels": 12,
+    "head_channels": 10,
+    "sample_rate": 8000,
+}
+
+
+def randomise(layer: keras.layers.Layer, seed: int = 0, scale: float = 0.4) -> None:
+    """Gives every weight, biases too, values that make each part of the layer count."""
+    generator = np.random.default_rng(seed)
+    for weight in layer.weights:
+        weight.assign(generator.normal(scale=scale, size=weight.shape))
+
+
+def small_model(**overrides) -> wt.WaveNet:
+    model = wt.WaveNet(**{**SMALL, **overrides})
+    randomise(model)
+    return model
+
+
+def tone(seconds: float = 0.5, sample_rate: int = 8000, frequency: float = 440.0) -> np.ndarray:
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    return (0.5 * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
+
+
+@pytest.fixture
+def recordings_dir(tmp_path) -> Path:
+    """A folder of eight tones of half a second at 8 kHz."""
+    for index in range(8):
+        path = tmp_path / "recordings" / f"tone_{index}.wav"
+        wt.write_audio(path, tone(frequency=300.0 + 50.0 * index), 8000)
+    return tmp_path / "recordings"
+
+
+def run_program(program: str, *arguments) -> subprocess.CompletedProcess:
+    """Runs a program of tools/ as a user does."""
+    return subprocess.run(
+        [sys.executable, ROOT / "tools" / program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )

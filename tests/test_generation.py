@@ -1,0 +1,174 @@
+"""Cached generation against teacher forcing on its own output."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import small_model, tone
+
+from wavenet_tf import generation
+from wavenet_tf.errors import InputError
+
+SEED = 3
+
+
+def teacher_forced_values(model, audio, uniforms, prompt=None, temperature=1.0):
+    """What the whole network, run once over the audio made, draws at every step."""
+    values = model.distribution.encode(audio)
+    batch = values.shape[0]
+    before = [tf.fill([batch, model.receptive_field], model.distribution.silence)]
+    if prompt is not None:
+        before.append(model.distribution.encode(np.repeat(prompt, batch // len(prompt), axis=0)))
+    before = tf.concat(before, axis=1)
+    logits = model(tf.concat([before, values], axis=1))[:, before.shape[1] - 1 : -1]
+    drawn = model.distribution.sample(
+        tf.reshape(logits, [-1, logits.shape[-1]]), tf.reshape(uniforms, [-1]), temperature
+    )
+    return values.numpy(), np.reshape(drawn, values.shape)
+
+
+def uniforms_of(seed, samples, batch):
+    return np.random.default_rng(seed).random([samples, batch], np.float32).T
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("kernel_size", [1, 2, 3])
+def test_generation_equals_teacher_forcing_at_every_step(kernel_size, batch_size):
+    model = small_model(kernel_size=kernel_size)
+    samples = generation.BLOCK_SIZE + 100  # past a block's edge and many wraps of every state
+    audio = model.generate(samples, batch_size=batch_size, seed=SEED)
+    assert audio.dtype == np.float32
+    assert audio.shape == (batch_size, samples)
+    uniforms = uniforms_of(SEED, samples, batch_size)
+    values, expected = teacher_forced_values(model, audio, uniforms)
+    np.testing.assert_array_equal(values, expected)
+    assert len(np.unique(values)) > 50  # and not a constant
+
+
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+def test_blocks_of_any_size_carry_the_state(jit_compile):
+    model = small_model()
+    uniforms = uniforms_of(SEED, 100, 2)
+    state = generation.prime(model, tf.zeros([2, 0], tf.int32))
+    weights = generation.prepare_weights(model)
+    draw = generation.compiled_block(generation.schedule_of(model), jit_compile)
+    parts, start = [], 0
+    for size in (1, 1, 50, 7, 41):
+        values, state = draw(weights, state, uniforms[:, start : start + size], tf.constant(1.0))
+        parts.append(values)
+        start += size
+    audio = model.generate(100, batch_size=2, seed=SEED)
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), model.distribution.encode(audio))
+
+
+def test_a_state_of_generation_is_the_state_of_the_layers():
+    model = small_model(kernel_size=3)
+    values = np.random.default_rng(0).integers(0, 256, (2, 60)).astype(np.int32)
+    state = generation.prime(model, values)
+    draw = generation.compiled_block(generation.schedule_of(model), jit_compile=True)
+    drawn, after = draw(
+        generation.prepare_weights(model), state, uniforms_of(0, 30, 2), tf.constant(1.0)
+    )
+    expected = generation.prime(model, np.concatenate([values, drawn], axis=1))
+    tf.nest.assert_same_structure(after, expected)
+    for actual, wanted in zip(tf.nest.flatten(after), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(actual, wanted, atol=1e-5)
+
+
+def test_a_prompt_in_one_pass_equals_the_prompt_sample_by_sample():
+    model = small_model()
+    values = np.random.default_rng(0).integers(0, 256, (2, 40)).astype(np.int32)
+    at_once = generation.prime(model, values)
+    state = generation.prime(model, values[:, :1])
+    layers, previous = state.layers, state.previous
+    for t in range(1, values.shape[1]):
+        _, layers = model(previous[:, None], state=layers)
+        previous = tf.constant(values[:, t])
+    for name, expected in at_once.layers.items():
+        np.testing.assert_allclose(layers[name], expected, atol=1e-5)
+    np.testing.assert_array_equal(previous, at_once.previous)
+
+
+@pytest.mark.parametrize("prompts", [1, 2])
+def test_a_prompt_is_continued(prompts):
+    model = small_model()
+    prompt = np.stack([tone(0.01), -tone(0.01)])[:prompts]
+    audio = model.generate(50, batch_size=2, prompt=prompt, seed=SEED)
+    values, expected = teacher_forced_values(model, audio, uniforms_of(SEED, 50, 2), prompt)
+    np.testing.assert_array_equal(values, expected)
+
+
+def test_seeds():
+    model = small_model()
+    first = model.generate(200, batch_size=2, seed=1)
+    np.testing.assert_array_equal(first, model.generate(200, batch_size=2, seed=1))
+    assert (first != model.generate(200, batch_size=2, seed=2)).any()
+    assert (model.generate(200) != model.generate(200)).any()
+    assert (first[0] != first[1]).any()
+
+
+def test_length_does_not_change_the_samples():
+    model = small_model()
+    long = model.generate(generation.BLOCK_SIZE + 10, seed=1)
+    np.testing.assert_array_equal(model.generate(30, seed=1), long[:, :30])
+
+
+def test_temperature_zero_is_argmax_and_warns():
+    model = small_model()
+    with pytest.warns(UserWarning, match="silent"):
+        audio = model.generate(60, temperature=0.0, seed=1)
+    uniforms = uniforms_of(99, 60, 1)  # any: they do not count
+    values, expected = teacher_forced_values(model, audio, uniforms, temperature=0.0)
+    np.testing.assert_array_equal(values, expected)
+
+
+def test_top_k_and_top_p_keep_to_the_likely():
+    model = small_model()
+    for filters in ({"top_k": 1}, {"top_p": 1e-6}):
+        audio = model.generate(60, seed=1, **filters)
+        values, expected = teacher_forced_values(model, audio, uniforms_of(1, 60, 1), None, 0.0)
+        np.testing.assert_array_equal(values, expected)
+    free = model.generate(60, seed=1)
+    np.testing.assert_array_equal(model.generate(60, seed=1, top_k=256, top_p=1.0), free)
+
+
+def test_new_weights_are_used_at_once():
+    model = small_model()
+    before = model.generate(50, seed=1)
+    model.output_convolution.kernel.assign(model.output_convolution.kernel * -1.0)
+    assert (model.generate(50, seed=1) != before).any()
+
+
+def test_stream_yields_what_generate_returns():
+    model = small_model()
+    blocks = model.stream(batch_size=2, seed=SEED)
+    joined = np.concatenate([next(blocks), next(blocks)], axis=1)
+    np.testing.assert_array_equal(joined, model.generate(joined.shape[1], batch_size=2, seed=SEED))
+    blocks.close()
+
+
+def test_progress_ends_with_speed(capsys):
+    small_model().generate(3 * generation.BLOCK_SIZE, progress=True)
+    shown = capsys.readouterr().err
+    assert "100% 0.4 of 0.4 s" in shown
+    assert "samples/s, real-time factor" in shown
+    assert shown.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_samples": 0}, "num_samples must be"),
+        ({"batch_size": 0}, "batch_size must be"),
+        ({"temperature": -1.0}, "temperature must be 0 or above; received -1.0"),
+        ({"temperature": float("nan")}, "temperature must be"),
+        ({"top_k": 0}, "top_k must be from 1 to 256; received 0"),
+        ({"top_k": 257}, "top_k must be"),
+        ({"top_p": 0.0}, "top_p must be above 0"),
+        ({"prompt": np.zeros(5)}, r"prompt must be audio of shape \[1 or 1, samples\]"),
+        ({"prompt": np.zeros([3, 5]), "batch_size": 2}, "prompt must be audio"),
+        ({"prompt": np.full([1, 5], np.nan)}, "prompt holds samples that are not finite"),
+    ],
+)
+def test_bad_arguments_are_named_with_their_value(arguments, message):
+    with pytest.raises(InputError, match=message):
+        small_model().generate(**{"num_samples": 5, **arguments})

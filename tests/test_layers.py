@@ -1,0 +1,198 @@
+"""The contract of every layer: whole = chunks = single samples, causal, and equal to an oracle."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import randomise, small_model
+
+import wavenet_tf as wt
+from wavenet_tf.errors import InputError
+
+TIME = 40
+CHUNKS = [1, 1, 7, 13, 1, 17]  # past one wrap of every state below
+
+
+def causal_convolution_oracle(inputs, kernel, bias, dilation):
+    outputs = np.zeros((*inputs.shape[:2], kernel.shape[2])) + bias
+    taps = len(kernel)
+    for t in range(inputs.shape[1]):
+        for tap in range(taps):
+            source = t - (taps - 1 - tap) * dilation
+            if source >= 0:
+                outputs[:, t] += inputs[:, source] @ kernel[tap]
+    return outputs
+
+
+def make_layer(name, kernel_size, dtype="float32"):
+    layer = {
+        "convolution": lambda: wt.CausalConv1D(5, kernel_size, dilation_rate=3, dtype=dtype),
+        "one_hot": lambda: wt.OneHotCausalConv1D(5, 16, kernel_size, dtype=dtype),
+        "block": lambda: wt.GatedResidualBlock(6, kernel_size, dilation_rate=4, dtype=dtype),
+        "last_block": lambda: wt.GatedResidualBlock(
+            6, kernel_size, dilation_rate=4, residual=False, dtype=dtype
+        ),
+    }[name]()
+    layer.build((None, None) if name == "one_hot" else (None, None, 4))
+    randomise(layer)
+    return layer
+
+
+def signal_for(layer, time=TIME):
+    generator = np.random.default_rng(1)
+    if isinstance(layer, wt.OneHotCausalConv1D):
+        return generator.integers(0, layer.num_codes, (2, time)).astype(np.int32)
+    return generator.normal(size=(2, time, 4)).astype(np.float32)
+
+
+def in_chunks(layer, signal, chunks, function):
+    state, parts, start = layer.initial_state(len(signal)), [], 0
+    for size in chunks:
+        *outputs, state = function(signal[:, start : start + size], state)
+        parts.append(outputs)
+        start += size
+    return [np.concatenate(part, axis=1) for part in zip(*parts, strict=True)]
+
+
+LAYERS = ["convolution", "one_hot", "block", "last_block"]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "function"])
+@pytest.mark.parametrize("kernel_size", [2, 3])
+@pytest.mark.parametrize("name", LAYERS)
+def test_whole_equals_chunks_equals_samples(name, kernel_size, compiled):
+    layer = make_layer(name, kernel_size)
+    signal = signal_for(layer)
+
+    def step(inputs, state):
+        return layer(inputs, state=state)
+
+    function = tf.function(step, reduce_retracing=True) if compiled else step
+    whole = tf.nest.flatten(layer(signal))
+    for chunks in (CHUNKS, [1] * TIME):
+        for part, expected in zip(in_chunks(layer, signal, chunks, function), whole, strict=True):
+            np.testing.assert_allclose(part, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_mixed_precision_computes_in_half_and_agrees(name):
+    layer, half = make_layer(name, 2), make_layer(name, 2, dtype="mixed_bfloat16")
+    signal = signal_for(layer)
+    inputs = signal if name == "one_hot" else tf.cast(signal, "bfloat16")
+    for output, expected in zip(
+        tf.nest.flatten(half(inputs)), tf.nest.flatten(layer(signal)), strict=True
+    ):
+        assert output.dtype == tf.bfloat16
+        np.testing.assert_allclose(tf.cast(output, tf.float32), expected, atol=0.1)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2, 5])
+def test_causal_convolution_equals_numpy(kernel_size, dilation):
+    layer = wt.CausalConv1D(5, kernel_size, dilation)
+    signal = np.random.default_rng(1).normal(size=(2, TIME, 4)).astype(np.float32)
+    layer.build(signal.shape)
+    randomise(layer)
+    expected = causal_convolution_oracle(signal, layer.kernel.numpy(), layer.bias.numpy(), dilation)
+    np.testing.assert_allclose(layer(signal), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 2, 3])
+def test_one_hot_convolution_equals_convolution_of_one_hot_vectors(kernel_size):
+    layer = make_layer("one_hot", kernel_size)
+    codes = signal_for(layer)
+    # Before the codes lies silence, not nothing.
+    padded = np.pad(codes, [[0, 0], [kernel_size - 1, 0]], constant_values=8)
+    expected = causal_convolution_oracle(
+        np.eye(16)[padded], layer.kernel.numpy(), layer.bias.numpy(), 1
+    )
+    np.testing.assert_allclose(layer(codes), expected[:, kernel_size - 1 :], atol=1e-5)
+
+
+def test_block_equals_the_papers_equation():
+    block = make_layer("block", 2)
+    signal = signal_for(block)
+    dilated, residual = block.dilated_convolution, block.residual_convolution
+    activation = causal_convolution_oracle(signal, dilated.kernel.numpy(), dilated.bias.numpy(), 4)
+    gated = np.tanh(activation[..., :6]) / (1 + np.exp(-activation[..., 6:]))
+    outputs = signal + gated @ residual.kernel.numpy()[0] + residual.bias.numpy()
+    for actual, expected in zip(block(signal), (outputs, gated), strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_survive_serialisation(name):
+    layer = make_layer(name, 3)
+    twin = type(layer).from_config(layer.get_config())
+    signal = signal_for(layer)
+    twin.build(signal.shape)
+    twin.set_weights(layer.get_weights())
+    for actual, expected in zip(
+        tf.nest.flatten(twin(signal)), tf.nest.flatten(layer(signal)), strict=True
+    ):
+        np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "function"])
+@pytest.mark.parametrize("kernel_size", [2, 3])
+def test_model_whole_equals_chunks_equals_samples(kernel_size, compiled):
+    model = small_model(kernel_size=kernel_size)
+    codes = np.random.default_rng(2).integers(0, 256, (2, TIME)).astype(np.int32)
+
+    def step(inputs, state):
+        return model(inputs, state=state)
+
+    function = tf.function(step, reduce_retracing=True) if compiled else step
+    whole = model(codes)
+    for chunks in (CHUNKS, [1] * TIME):
+        (parts,) = in_chunks(model, codes, chunks, function)
+        np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel_size", [2, 3])
+def test_gradients_flow_through_state_as_through_the_whole(kernel_size):
+    layer = make_layer("block", kernel_size)
+    signal = tf.constant(signal_for(layer))
+
+    def gradients(function):
+        with tf.GradientTape() as tape:
+            tape.watch(signal)
+            loss = function()
+        return tape.gradient(loss, [signal, *(w.value for w in layer.weights)])
+
+    def chunked():
+        state, total = layer.initial_state(2), 0.0
+        for start, size in ((0, 11), (11, 3), (14, TIME - 14)):
+            outputs, gated, state = layer(signal[:, start : start + size], state=state)
+            total += tf.reduce_sum(outputs**2) + tf.reduce_sum(gated)
+        return total
+
+    def whole():
+        outputs, gated = layer(signal)
+        return tf.reduce_sum(outputs**2) + tf.reduce_sum(gated)
+
+    for actual, expected in zip(gradients(chunked), gradients(whole), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "arguments"),
+    [
+        (wt.CausalConv1D, {"filters": 0}),
+        (wt.CausalConv1D, {"filters": 4, "kernel_size": 1.5}),
+        (wt.CausalConv1D, {"filters": 4, "dilation_rate": -1}),
+        (wt.OneHotCausalConv1D, {"filters": 4, "num_codes": 0}),
+        (wt.GatedResidualBlock, {"gate_channels": True}),
+    ],
+)
+def test_bad_arguments_are_named_with_their_value(layer, arguments):
+    name, value = list(arguments.items())[-1]
+    with pytest.raises(InputError, match=f"{name} must be .* received {value!r}"):
+        layer(**arguments)
+
+
+def test_layers_work_in_a_functional_model():
+    inputs = keras.Input([None, 3])
+    outputs, _ = wt.GatedResidualBlock(4, dilation_rate=2)(wt.CausalConv1D(3)(inputs))
+    model = keras.Model(inputs, outputs)
+    assert model(np.zeros([2, 9, 3], np.float32)).shape == (2, 9, 3)

@@ -1,0 +1,160 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import SMALL, small_model, tone
+
+import wavenet_tf as wt
+from wavenet_tf import training
+from wavenet_tf.errors import InputError
+from wavenet_tf.presets import PRESETS
+
+
+def random_codes(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.int32)
+
+
+@pytest.mark.parametrize("kernel_size", [2, 3])
+def test_receptive_field_is_exact_and_nothing_depends_on_the_future(kernel_size):
+    model = small_model(kernel_size=kernel_size)
+    field = model.receptive_field
+    assert field == (kernel_size - 1) * 2 * (1 + 2 + 4) + 1 + (kernel_size - 1)
+    codes = random_codes(1, field + 20)
+    reference = model(codes).numpy()[0]
+    last = len(reference) - 5
+    influences = []
+    for position in range(codes.shape[1]):
+        changed = codes.copy()
+        changed[0, position] = (changed[0, position] + 100) % 256
+        difference = np.abs(model(changed).numpy()[0] - reference).max(axis=-1)
+        assert difference[:position].max(initial=0.0) == 0.0, "an output saw the future"
+        influences.append(difference[last])
+    seen = np.flatnonzero(influences)
+    assert seen.max() == last
+    assert last - seen.min() + 1 == field
+
+
+def test_the_model_is_figure_4():
+    """The whole network in numpy, with a skip projection a layer, against the model."""
+    model = small_model()
+    codes = random_codes(1, 30)
+
+    def convolve(signal, layer, dilation=1, before=0.0):
+        kernel, time = layer.kernel.numpy().astype(np.float64), len(signal)
+        past = np.full([(len(kernel) - 1) * dilation, signal.shape[1]], 0.0) + before
+        padded = np.concatenate([past, signal])
+        taps = [padded[k * dilation : k * dilation + time] @ kernel[k] for k in range(len(kernel))]
+        return sum(taps) + layer.bias.numpy()
+
+    signal = convolve(np.eye(256)[codes[0]], model.input_convolution, before=np.eye(256)[128])
+    skip_kernels = np.split(model.skip_convolution.kernel.numpy()[0], len(model.blocks))
+    skip_sum = model.skip_convolution.bias.numpy()
+    for index, block in enumerate(model.blocks):
+        activation = convolve(signal, block.dilated_convolution, 2 ** (index % 3))
+        gated = np.tanh(activation[:, :6]) / (1 + np.exp(-activation[:, 6:]))
+        skip_sum = skip_sum + gated @ skip_kernels[index]
+        if block.residual:
+            signal = signal + convolve(gated, block.residual_convolution)
+    hidden = np.maximum(convolve(np.maximum(skip_sum, 0), model.head_convolution), 0)
+    logits = convolve(hidden, model.output_convolution)
+    np.testing.assert_allclose(model(codes)[0], logits, rtol=1e-4, atol=1e-4)
+
+
+def test_saved_model_is_the_same_model(tmp_path):
+    model = small_model(kernel_size=3)
+    model.compile("adam")
+    codes = random_codes(2, 50)
+    model.fit(codes, codes, epochs=2, verbose=0)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    assert loaded.get_config() == model.get_config()
+    np.testing.assert_array_equal(loaded(codes), model(codes))
+    assert loaded.evaluate(codes, codes, verbose=0) == model.evaluate(codes, codes, verbose=0)
+    # The optimizer's state too: the next update is the same.
+    assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations) == 2
+    for each in (model, loaded):
+        each.fit(codes, codes, verbose=0, shuffle=False)
+    np.testing.assert_allclose(loaded(codes), model(codes), atol=1e-6)
+
+
+def test_accepts_a_dict_of_inputs():
+    model = small_model()
+    codes = random_codes(1, 20)
+    np.testing.assert_array_equal(model({"audio": codes}), model(codes))
+
+
+def test_compile_and_fit_need_no_arguments_and_report_bits():
+    model = small_model()
+    model.compile("adam")
+    inputs, targets = random_codes(4, 60), random_codes(4, 60, seed=1)
+    weights = np.random.default_rng(2).integers(0, 2, (4, 60)).astype(np.float32)
+    result = model.evaluate(inputs, targets, sample_weight=weights, verbose=0, return_dict=True)
+    logits = model(inputs).numpy().astype(np.float64)
+    log_softmax = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    nats = -np.take_along_axis(log_softmax, targets[..., None], axis=-1)[..., 0]
+    expected = (nats * weights).sum() / weights.sum()
+    np.testing.assert_allclose(result["loss"], expected, rtol=1e-5)
+    np.testing.assert_allclose(result["bits_per_sample"], expected / np.log(2), rtol=1e-5)
+    history = model.fit(inputs, targets, validation_data=(inputs, targets), verbose=0).history
+    assert {"loss", "bits_per_sample", "val_loss", "val_bits_per_sample"} <= history.keys()
+    assert model.optimizer.global_clipnorm == training.GRADIENT_CLIP_NORM
+
+
+def test_overfits_one_short_clip():
+    keras.utils.set_random_seed(0)
+    model = wt.WaveNet(**SMALL)
+    model.compile(keras.optimizers.Adam(0.01, global_clipnorm=1.0))
+    generator = np.random.default_rng(0)
+    codes = model.distribution.encode(tone(0.02) + generator.normal(scale=0.1, size=160))[None]
+    inputs, targets = codes[:, :-1], codes[:, 1:]
+    model.fit(inputs, targets, epochs=400, verbose=0)
+    assert model.evaluate(inputs, targets, verbose=0)[0] < 0.05
+
+
+def test_mixed_precision_trains_with_float32_logits_and_loss():
+    model = small_model(dtype="mixed_bfloat16")
+    assert model(random_codes(1, 10)).dtype == tf.float32
+    assert model.blocks[0].dilated_convolution.compute_dtype == "bfloat16"
+    model.compile("adam")
+    history = model.fit(random_codes(4, 50), random_codes(4, 50), epochs=3, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_says_what_to_do():
+    model = small_model()
+    model.compile("adam")
+    model.head_convolution.bias.assign(np.full(10, np.nan))
+    with pytest.raises(InputError, match="lower learning rate"):
+        model.fit(random_codes(2, 20), random_codes(2, 20), verbose=0)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_make_models(name):
+    if name == "paper":
+        assert PRESETS[name]["residual_channels"] == 512
+        return
+    model = wt.WaveNet.from_preset(name, sample_rate=22050)
+    assert model.sample_rate == 22050
+    assert model(random_codes(1, 5)).shape == (1, 5, 256)
+
+
+def test_medium_is_the_yardstick():
+    model = wt.WaveNet.from_preset("medium")
+    assert model.receptive_field == 3 * 1023 + 2
+    assert model.skip_convolution.kernel.shape == (1, 30 * 64, 256)
+
+
+def test_bad_arguments_are_named_with_their_value():
+    with pytest.raises(InputError, match=r"unknown preset 'huge': expected one of tiny, small"):
+        wt.WaveNet.from_preset("huge")
+    with pytest.raises(InputError, match=r"gate_channels must be .* received 0"):
+        wt.WaveNet(gate_channels=0)
+    with pytest.raises(InputError, match=r"unknown optimizer 'adamm'"):
+        small_model().compile("adamm")
+
+
+def test_summary_names_every_part(capsys):
+    small_model().summary()
+    printed = capsys.readouterr().out
+    assert "block_5" in printed
+    assert "skip_convolution" in printed

@@ -1,0 +1,80 @@
+"""The whole way in one command: recordings, training, audio, and a picture of both.
+
+Without recordings it composes its own: melodies of a plucked string.
+
+    python tools/demo.py --output_dir demo
+    python tools/demo.py --output_dir demo --data_dir my_recordings
+"""
+
+from wavenet_tf import command_line  # isort: skip  (quiets TensorFlow before it is imported)
+
+from pathlib import Path
+
+import melodies
+import pictures
+from absl import flags
+
+from wavenet_tf import audio, data, evaluation, runs
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo", "Where everything goes.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of recordings in place of melodies.")
+_STEPS = flags.DEFINE_integer("steps", 600, "Updates of the model.")
+_SECONDS = flags.DEFINE_float("seconds", 5.0, "To generate, in seconds.")
+_CLIPS = flags.DEFINE_integer("clips", 48, "Melodies to compose, of 5 seconds each.")
+
+SAMPLE_RATE = 8000
+CLIP_SECONDS = 5.0
+SEED = 0
+# A little below 1: so short a training leaves some probability on noise.
+TEMPERATURE = 0.9
+
+
+def main(argv):
+    """Makes the demo."""
+    command_line.refuse_words(argv)
+    own_recordings = _DATA_DIR.value is not None
+    output_dir = Path(_OUTPUT_DIR.value)
+    data_dir = Path(_DATA_DIR.value) if own_recordings else output_dir / "melodies"
+    output_dir = output_dir / (f"{data_dir.resolve().name}_model" if own_recordings else "model")
+    if not own_recordings:
+        clips = melodies.write_corpus(data_dir, _CLIPS.value, CLIP_SECONDS, SAMPLE_RATE, SEED)
+        print(f"composed {len(clips)} melodies of {CLIP_SECONDS:g} s in {data_dir}")
+
+    settings = runs.Settings.of_run(
+        output_dir,
+        data_dir=str(data_dir),
+        preset="tiny",
+        overrides={"sample_rate": SAMPLE_RATE},
+        steps=_STEPS.value,
+        steps_per_validation=100,
+    )
+    model = runs.train(settings, output_dir)
+    recordings = data.read_recordings(data_dir, SAMPLE_RATE)
+    _, held_out = recordings.split(settings.validation_fraction)
+    held_out = held_out.select(range(min(len(held_out.names), 16)))
+    bits = evaluation.score(model, held_out).bits_per_sample
+
+    generated_path, picture_path = output_dir / "generated.wav", output_dir / "picture.png"
+    generated = model.generate(
+        round(_SECONDS.value * SAMPLE_RATE), temperature=TEMPERATURE, seed=SEED, progress=True
+    )[0]
+    audio.write_audio(generated_path, generated, SAMPLE_RATE)
+    held_out_audio = audio.read_audio(data_dir / held_out.names[0], SAMPLE_RATE)[0]
+    pictures.draw_recordings(
+        [
+            (f"recorded: {held_out.names[0]}", held_out_audio[: len(generated)], SAMPLE_RATE),
+            (f"generated after {settings.steps} updates", generated, SAMPLE_RATE),
+        ],
+        picture_path,
+    )
+    print(f"recordings  {data_dir}")
+    print(f"model       {output_dir / runs.FINAL_MODEL}")
+    print(f"audio       {generated_path}")
+    print(f"picture     {picture_path}")
+    print(f"bits/sample {bits:.3f} on recordings kept aside (8 is uniform guessing)")
+    if not own_recordings:
+        print(f"heard       {melodies.analyse_notes(generated, SAMPLE_RATE).summary}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,37 @@
+"""Composes a small corpus of plucked-string melodies to train on.
+
+The melodies are random walks over the C major pentatonic scale. The same flags always give the
+same files.
+
+Usage:
+    python tools/make_demo_data.py --output data/melodies
+"""
+
+from collections.abc import Sequence
+
+import melodies
+from absl import flags
+
+from wavenet_tf import command_line
+
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder for the WAV files, made if missing.", required=True
+)
+_NUM_CLIPS = flags.DEFINE_integer("num_clips", 48, "Number of WAV files.")
+_CLIP_SECONDS = flags.DEFINE_float("clip_seconds", 5.0, "Length of each file in seconds.")
+_SAMPLE_RATE = flags.DEFINE_integer("sample_rate", 8000, "Sample rate in Hz.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the composer.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Writes the corpus named by the flags."""
+    command_line.refuse_words(argv)
+    paths = melodies.write_corpus(
+        _OUTPUT.value, _NUM_CLIPS.value, _CLIP_SECONDS.value, _SAMPLE_RATE.value, _SEED.value
+    )
+    seconds = len(paths) * _CLIP_SECONDS.value
+    print(f"wrote {len(paths)} melodies, {seconds:g} seconds in all, to {_OUTPUT.value}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

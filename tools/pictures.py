@@ -1,0 +1,84 @@
+"""Pictures of recordings."""
+
+import os
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib.figure
+import numpy as np
+
+from wavenet_tf import files
+
+COLUMN_INCHES = 5.0
+COLOUR_BAR_INCHES = 1.0
+HEIGHT_INCHES = 5.0
+DOTS_PER_INCH = 100
+TITLE_CHARACTERS = 50
+
+WINDOW_SECONDS = 0.04
+NUM_SPECTROGRAM_COLUMNS = 1000
+DYNAMIC_RANGE_DB = 80.0
+
+
+def draw_recordings(
+    recordings: Sequence[tuple[str, np.ndarray, int]], path: str | os.PathLike
+) -> None:
+    """Draws each recording as a column, waveform above spectrogram, on shared scales.
+
+    Args:
+        recordings: for each column its title, mono audio in [-1, 1] (float [samples], may be
+            empty) and sample rate in Hz.
+        path: PNG file to write, whole or not at all.
+
+    Raises:
+        OSError: if the file cannot be written.
+        ValueError: if there is no recording.
+    """
+    if not recordings:
+        raise ValueError("no recordings to draw")
+    width = COLUMN_INCHES * len(recordings) + COLOUR_BAR_INCHES
+    figure = matplotlib.figure.Figure(
+        figsize=(width, HEIGHT_INCHES), dpi=DOTS_PER_INCH, layout="constrained"
+    )
+    axes = figure.subplots(
+        2, len(recordings), sharex=True, sharey="row", squeeze=False, height_ratios=(1, 2)
+    )
+    # An axis without extent cannot be drawn, so an empty recording counts as one sample.
+    durations = [max(len(audio), 1) / sample_rate for _, audio, sample_rate in recordings]
+    for (title, audio, sample_rate), duration, (waveform_axes, spectrogram_axes) in zip(
+        recordings, durations, axes.T, strict=True
+    ):
+        waveform_axes.set_title(textwrap.fill(title, TITLE_CHARACTERS), fontsize="medium")
+        waveform_axes.plot(np.arange(len(audio)) / sample_rate, audio, linewidth=0.5)
+        image = spectrogram_axes.imshow(
+            _spectrogram(audio, sample_rate),
+            origin="lower",
+            aspect="auto",
+            extent=(0.0, duration, 0.0, sample_rate / 2000),
+            cmap="magma",
+            vmin=-DYNAMIC_RANGE_DB,
+            vmax=0.0,
+        )
+        spectrogram_axes.set_xlabel("Time (s)")
+
+    peak = max(np.max(np.abs(audio), initial=1.0) for _, audio, _ in recordings)
+    axes[0, 0].set_ylim(-1.05 * peak, 1.05 * peak)
+    axes[0, 0].set_ylabel("Amplitude")
+    axes[1, 0].set_xlim(0.0, max(durations))
+    axes[1, 0].set_ylim(0.0, max(rate for _, _, rate in recordings) / 2000)
+    axes[1, 0].set_ylabel("Frequency (kHz)")
+    figure.colorbar(image, ax=axes[1, :], label="Level (dBFS)")
+    with files.atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def _spectrogram(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Returns short-time levels, float [bins, frames], 0 dB for a sine of amplitude 1."""
+    window_length = max(2, round(WINDOW_SECONDS * sample_rate))
+    # Padded by half a window, frames are centred on their time and the shortest audio has one.
+    padded = np.pad(audio, window_length // 2 + 1)
+    hop_length = max(1, len(audio) // NUM_SPECTROGRAM_COLUMNS)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window_length)[::hop_length]
+    window = np.hanning(window_length + 2)[1:-1]
+    amplitude = np.abs(np.fft.rfft(frames * window, 2 * window_length)) / (0.5 * np.sum(window))
+    return 20.0 * np.log10(np.maximum(amplitude.T, 1e-6))

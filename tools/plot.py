@@ -1,0 +1,40 @@
+"""Draws recordings side by side, waveform above spectrogram, into one PNG picture.
+
+Usage:
+    python tools/plot.py original.wav generated.wav --output comparison.png
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+import pictures
+from absl import flags
+
+import wavenet_tf
+from wavenet_tf import command_line
+
+_OUTPUT = flags.DEFINE_string("output", None, "PNG file to write.", required=True)
+_TITLES = flags.DEFINE_list(
+    "titles", None, "Comma-separated titles, one for each recording; file names if not given."
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Draws the recordings named on the command line."""
+    paths = [pathlib.Path(name) for name in argv[1:]]
+    if not paths:
+        raise command_line.InputError("name at least one recording")
+    titles = [path.name for path in paths] if _TITLES.value is None else _TITLES.value
+    if len(titles) != len(paths):
+        raise command_line.InputError(
+            f"--titles must name every recording: {len(titles)} titles, {len(paths)} recordings"
+        )
+    recordings = [
+        (title, *wavenet_tf.read_audio(path)) for title, path in zip(titles, paths, strict=True)
+    ]
+    pictures.draw_recordings(recordings, _OUTPUT.value)
+    print(f"drew {', '.join(titles)} to {_OUTPUT.value}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,69 @@
+"""Trains a WaveNet on a folder of recordings, or goes on with a run that stopped.
+
+    python tools/train.py --data_dir recordings --model_dir runs/first --preset small
+
+Stop it whenever you like: the same command goes on from the last checkpoint.
+"""
+
+from wavenet_tf import command_line  # isort: skip  (quiets TensorFlow before it is imported)
+
+from absl import flags
+
+from wavenet_tf import presets, runs, training
+
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of WAV, AIFF, FLAC, OGG or MP3 recordings. Not needed to go on."
+)
+_MODEL_DIR = flags.DEFINE_string(
+    "model_dir", None, "Where checkpoints, logs and the model go.", required=True
+)
+_PRESET = flags.DEFINE_enum("preset", None, list(presets.PRESETS), "Size of the model (small).")
+_SAMPLE_RATE = flags.DEFINE_integer("sample_rate", None, "In Hz (the preset's).")
+_SET = flags.DEFINE_multi_string(
+    "set", [], "Argument of the model in place of the preset's, such as --set kernel_size=3."
+)
+_STEPS = flags.DEFINE_integer("steps", None, "Updates in all (20000).")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Crops an update (4).")
+_CROP_SECONDS = flags.DEFINE_float("crop_seconds", None, "Length of a crop, in seconds (1).")
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", None, "The highest (0.002).")
+_SCHEDULE = flags.DEFINE_enum(
+    "schedule", None, training.SCHEDULES, "Of the learning rate over the steps (cosine)."
+)
+_STEPS_PER_VALIDATION = flags.DEFINE_integer(
+    "steps_per_validation", None, "Updates between validations and checkpoints (500)."
+)
+_VALIDATION_FRACTION = flags.DEFINE_float(
+    "validation_fraction", None, "Of the files, kept aside to validate on (0.1)."
+)
+_SEED = flags.DEFINE_integer("seed", None, "Of the weights and the order of the data (0).")
+
+
+def main(argv):
+    """Trains the model described by the flags."""
+    command_line.refuse_words(argv)
+    overrides = command_line.parse_numbers("set", _SET.value)
+    if _SAMPLE_RATE.value is not None:
+        overrides["sample_rate"] = _SAMPLE_RATE.value
+    settings = runs.Settings.of_run(
+        _MODEL_DIR.value,
+        data_dir=_DATA_DIR.value,
+        preset=_PRESET.value,
+        overrides=overrides or None,
+        steps=_STEPS.value,
+        batch_size=_BATCH_SIZE.value,
+        crop_seconds=_CROP_SECONDS.value,
+        learning_rate=_LEARNING_RATE.value,
+        schedule=_SCHEDULE.value,
+        steps_per_validation=_STEPS_PER_VALIDATION.value,
+        validation_fraction=_VALIDATION_FRACTION.value,
+        seed=_SEED.value,
+    )
+    runs.train(settings, _MODEL_DIR.value)
+    print(
+        f"the model is in {_MODEL_DIR.value}; hear it: python tools/generate.py --model_dir "
+        f"{_MODEL_DIR.value} --output out.wav"
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main)

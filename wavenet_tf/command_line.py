@@ -1,0 +1,60 @@
+"""What every program shares: quiet start-up, one-line errors, exit codes."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+# Before TensorFlow is imported, or its C++ start-up messages bury the program's own.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from absl import app
+
+from wavenet_tf.errors import InputError as InputError
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Runs a program: expected errors become one line on standard error and exit code 1.
+
+    Args:
+        main: takes the command line's words that are not flags, the program's name first.
+    """
+
+    def guarded(argv: Sequence[str]) -> int:
+        program = Path(argv[0]).name
+        try:
+            main(argv)
+        except (InputError, OSError) as error:
+            print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print(f"{program}: interrupted", file=sys.stderr)
+            return 130
+        return 0
+
+    app.run(guarded)
+
+
+def refuse_words(argv: Sequence[str]) -> None:
+    """Raises InputError if the command line holds words that belong to no flag."""
+    if len(argv) > 1:
+        raise InputError(f"unexpected argument {argv[1]!r}; options are written --name=value")
+
+
+def parse_numbers(flag: str, assignments: Sequence[str]) -> dict[str, int]:
+    """Reads the values of a flag given as `name=number`, any number of times.
+
+    Args:
+        flag: its name, for the error.
+        assignments: its values.
+
+    Raises:
+        InputError: for a value of another form.
+    """
+    numbers = {}
+    for assignment in assignments:
+        name, _, number = assignment.partition("=")
+        if not number.isdigit():
+            raise InputError(f"--{flag} takes name=number; received {assignment!r}")
+        numbers[name] = int(number)
+    return numbers

@@ -1,0 +1,167 @@
+"""Batches of crops, `(inputs, targets, sample_weight)`, for training and evaluation.
+
+This is the one place where targets are shifted by a sample: `targets[:, t]` is the sample after
+`inputs[:, t]`.
+"""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from wavenet_tf.data.recordings import Recordings, read_recordings
+from wavenet_tf.errors import InputError
+
+
+def audio_datasets(
+    directory: str | os.PathLike,
+    model,
+    batch_size: int = 4,
+    crop_seconds: float = 1.0,
+    validation_fraction: float = 0.1,
+    seed: int = 0,
+) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    """Makes the datasets for training and validation from a folder of recordings.
+
+    Args:
+        directory: holds WAV, AIFF, FLAC, OGG or MP3 files, in it or below it.
+        model: the `WaveNet` to train; it says the sample rate, the context and the coding.
+        batch_size: crops a batch.
+        crop_seconds: scored part of a crop, in seconds.
+        validation_fraction: of the files, kept aside by a hash of their names.
+        seed: of the order and places of the crops.
+
+    Returns:
+        Training batches without end (give `fit` the `steps_per_epoch`), and validation batches
+        that score every sample of the files kept aside once.
+
+    Raises:
+        InputError: if the folder has fewer than two usable recordings.
+    """
+    recordings = read_recordings(directory, model.sample_rate)
+    print(recordings.summary)
+    training, validation = recordings.split(validation_fraction)
+    return (
+        training_batches(training, model, batch_size, crop_seconds, seed),
+        evaluation_batches(validation, model, batch_size, crop_seconds),
+    )
+
+
+def training_batches(
+    recordings: Recordings,
+    model,
+    batch_size: int,
+    crop_seconds: float,
+    seed: int = 0,
+    first_batch: int = 0,
+) -> tf.data.Dataset:
+    """Random crops, without end.
+
+    The crop number alone decides clip and place, so that a run resumed at `first_batch` sees what
+    it would have seen. An epoch takes from each clip one crop for each crop length in it, the
+    first at the clip's start and the others anywhere, in shuffled order.
+
+    Args:
+        recordings: to crop.
+        model: a `WaveNet`.
+        batch_size: crops a batch.
+        crop_seconds: scored part of a crop, in seconds.
+        seed: of the order and places.
+        first_batch: to begin with.
+
+    Returns:
+        Batches `(codes, codes one sample later, weights)`, each
+        `[batch_size, receptive_field - 1 + crop]`.
+    """
+    crop_samples = _crop_samples(crop_seconds, model.sample_rate)
+    cropper = _Cropper(recordings, model, crop_samples)
+    last_starts = tf.constant(np.maximum(np.diff(recordings.starts) - crop_samples, 0))
+
+    def random_crop(number):
+        epoch, place = number // cropper.crops, number % cropper.crops
+        order_seed = tf.cast(tf.stack([seed, epoch]), tf.int32)
+        place = tf.random.experimental.index_shuffle(place, order_seed, cropper.crops - 1)
+        clip, index = cropper.locate(place)
+        start = tf.random.stateless_uniform(
+            [], tf.stack([seed, number]), maxval=last_starts[clip] + 1, dtype=tf.int64
+        )
+        return cropper.crop(clip, tf.where(index == 0, tf.constant(0, tf.int64), start))
+
+    numbers = tf.data.Dataset.range(first_batch * batch_size, np.iinfo(np.int64).max)
+    crops = numbers.map(random_crop, num_parallel_calls=tf.data.AUTOTUNE)
+    return crops.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def evaluation_batches(
+    recordings: Recordings, model, batch_size: int, crop_seconds: float
+) -> tf.data.Dataset:
+    """Crops that together score every sample of every clip once, each with its full context.
+
+    Args:
+        recordings: to score, in their order.
+        model: a `WaveNet`.
+        batch_size: crops a batch; the last batch may have fewer.
+        crop_seconds: scored part of a crop, in seconds; the result does not depend on it.
+
+    Returns:
+        Batches like those of `training_batches`.
+    """
+    crop_samples = _crop_samples(crop_seconds, model.sample_rate)
+    cropper = _Cropper(recordings, model, crop_samples)
+
+    def next_crop(number):
+        clip, index = cropper.locate(number)
+        return cropper.crop(clip, index * crop_samples)
+
+    crops = tf.data.Dataset.range(cropper.crops).map(next_crop, num_parallel_calls=tf.data.AUTOTUNE)
+    return crops.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def clips_of_crops(recordings: Recordings, sample_rate: int, crop_seconds: float) -> np.ndarray:
+    """Which clip each crop of `evaluation_batches` is of: int `[crops]`, rising."""
+    crops = _crops_per_clip(recordings, _crop_samples(crop_seconds, sample_rate))
+    return np.repeat(np.arange(len(crops)), crops)
+
+
+def _crop_samples(crop_seconds: float, sample_rate: int) -> int:
+    samples = round(crop_seconds * sample_rate)
+    if samples < 1:
+        raise InputError(f"crop_seconds must give at least one sample; received {crop_seconds}")
+    return samples
+
+
+def _crops_per_clip(recordings: Recordings, crop_samples: int) -> np.ndarray:
+    return -(-np.diff(recordings.starts) // crop_samples)
+
+
+class _Cropper:
+    """Cuts crops out of recordings, with the context that the model needs before them."""
+
+    def __init__(self, recordings: Recordings, model, crop_samples: int):
+        self.crop_samples = crop_samples
+        self.context = model.receptive_field
+        self.distribution = model.distribution
+        self.samples = tf.constant(recordings.samples)
+        self.starts = tf.constant(recordings.starts)
+        # Crop numbers: those of the first clip, then those of the second, and so on.
+        crops_before = np.cumsum([0, *_crops_per_clip(recordings, crop_samples)])
+        self.crops = int(crops_before[-1])
+        self.crops_before = tf.constant(crops_before)
+
+    def locate(self, number):
+        """The clip that a crop number falls in, and which of the clip's crops it is."""
+        clip = tf.searchsorted(self.crops_before, number[None], side="right")[0] - 1
+        return clip, number - self.crops_before[clip]
+
+    def crop(self, clip, start):
+        """Inputs, targets and weights of the crop that scores the clip from `start` on."""
+        begin, length = self.starts[clip], self.starts[clip + 1] - self.starts[clip]
+        first = start - self.context
+        places = first + tf.range(self.context + self.crop_samples, dtype=tf.int64)
+        inside = (places >= 0) & (places < length)
+        clipped = begin + tf.clip_by_value(places, 0, length - 1)
+        waveform = tf.cast(tf.gather(self.samples, clipped), tf.float32) / 32767.0
+        # Around the clip lies digital silence, which is where generation starts from.
+        values = self.distribution.encode(tf.where(inside, waveform, 0.0))
+        scored = inside & (places >= start)
+        return values[:-1], values[1:], tf.cast(scored[1:], tf.float32)

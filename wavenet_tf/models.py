@@ -1,0 +1,318 @@
+"""The WaveNet as a Keras model."""
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from wavenet_tf import generation, training
+from wavenet_tf.distributions import Categorical
+from wavenet_tf.errors import InputError
+from wavenet_tf.layers import (
+    CausalConv1D,
+    GatedResidualBlock,
+    OneHotCausalConv1D,
+    positive_integer,
+)
+from wavenet_tf.presets import PRESETS
+
+
+@keras.saving.register_keras_serializable(package="wavenet_tf")
+class WaveNet(keras.Model):
+    """An autoregressive model of raw audio (van den Oord et al. 2016, arXiv 1609.03499).
+
+    `outputs[:, t]` parameterises the distribution of sample `t + 1`, given samples up to `t`: a
+    causal convolution, `num_stacks` times `layers_per_stack` gated residual blocks with dilations
+    1, 2, 4 and so on in each stack, the sum of their skip connections, then ReLU, 1x1, ReLU, 1x1
+    (figure 4).
+
+    Args:
+        num_stacks: how often the dilations repeat.
+        layers_per_stack: blocks in a stack; the last one's dilation is
+            `2 ** (layers_per_stack - 1)`.
+        kernel_size: taps of each causal convolution.
+        residual_channels: of the signal that runs through the blocks.
+        gate_channels: of the filter and of the gate, each.
+        skip_channels: of the sum of the skip connections.
+        head_channels: between the two last 1x1 convolutions.
+        quantization_channels: number of mu-law codes.
+        sample_rate: of the audio, in Hz.
+
+    Input shape:
+        int32 mu-law codes `[batch, time]`, or a dict with them as `audio`; and optionally the
+        state of the samples before, as `initial_state` makes it.
+
+    Output shape:
+        float32 logits `[batch, time, quantization_channels]`, and the next state where a state
+        was given.
+
+    Raises:
+        InputError: for an argument that is not a positive whole number.
+
+    Example:
+    >>> model = WaveNet(num_stacks=1, layers_per_stack=4, residual_channels=8, gate_channels=8,
+    ...                 skip_channels=16, head_channels=16)
+    >>> model.receptive_field
+    17
+    >>> model(tf.fill([1, 50], 128)).shape
+    TensorShape([1, 50, 256])
+    >>> model.compile("adam")
+    >>> history = model.fit(tf.fill([4, 50], 128), tf.fill([4, 50], 128), verbose=0)
+    >>> sorted(history.history)
+    ['bits_per_sample', 'loss']
+    >>> model.generate(num_samples=100, seed=0).shape
+    (1, 100)
+    """
+
+    def __init__(
+        self,
+        num_stacks: int = 3,
+        layers_per_stack: int = 10,
+        kernel_size: int = 2,
+        residual_channels: int = 64,
+        gate_channels: int = 64,
+        skip_channels: int = 256,
+        head_channels: int = 256,
+        quantization_channels: int = 256,
+        sample_rate: int = 16000,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_stacks = positive_integer("num_stacks", num_stacks)
+        self.layers_per_stack = positive_integer("layers_per_stack", layers_per_stack)
+        self.kernel_size = positive_integer("kernel_size", kernel_size)
+        self.residual_channels = positive_integer("residual_channels", residual_channels)
+        self.gate_channels = positive_integer("gate_channels", gate_channels)
+        self.skip_channels = positive_integer("skip_channels", skip_channels)
+        self.head_channels = positive_integer("head_channels", head_channels)
+        self.sample_rate = positive_integer("sample_rate", sample_rate)
+        self.distribution = Categorical(quantization_channels)
+
+        policy = self.dtype_policy
+        self.input_convolution = OneHotCausalConv1D(
+            self.residual_channels,
+            self.distribution.quantization_channels,
+            self.kernel_size,
+            dtype=policy,
+            name="input_convolution",
+        )
+        num_blocks = self.num_stacks * self.layers_per_stack
+        self.blocks = [
+            GatedResidualBlock(
+                self.gate_channels,
+                self.kernel_size,
+                dilation_rate=2 ** (index % self.layers_per_stack),
+                residual=index < num_blocks - 1,
+                dtype=policy,
+                name=f"block_{index}",
+            )
+            for index in range(num_blocks)
+        ]
+        self.skip_convolution = CausalConv1D(
+            self.skip_channels, kernel_size=1, dtype=policy, name="skip_convolution"
+        )
+        self.head_convolution = CausalConv1D(
+            self.head_channels, kernel_size=1, dtype=policy, name="head_convolution"
+        )
+        # Logits in float32 whatever the policy: half precision ruins the softmax's tails.
+        self.output_convolution = CausalConv1D(
+            self.distribution.parameter_channels,
+            kernel_size=1,
+            dtype="float32",
+            name="output_convolution",
+        )
+        self.build()
+
+    def build(self, input_shape=None):
+        """Makes the weights; every shape follows from the configuration."""
+        self.input_convolution.build((None, None))
+        for block in self.blocks:
+            block.build((None, None, self.residual_channels))
+        self.skip_convolution.build((None, None, len(self.blocks) * self.gate_channels))
+        self.head_convolution.build((None, None, self.skip_channels))
+        self.output_convolution.build((None, None, self.head_channels))
+        self.built = True
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides) -> "WaveNet":
+        """Makes an untrained model of a named configuration.
+
+        Args:
+            name: "tiny" (a laptop demo), "small", "medium" or "paper".
+            **overrides: arguments of the constructor that take the place of the preset's.
+
+        Raises:
+            InputError: for an unknown name.
+        """
+        if name not in PRESETS:
+            raise InputError(f"unknown preset {name!r}: expected one of {', '.join(PRESETS)}")
+        return cls(**{**PRESETS[name], **overrides})
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that an output depends on, the current one included."""
+        convolutions = [self.input_convolution, *(b.dilated_convolution for b in self.blocks)]
+        return 1 + sum(convolution.context for convolution in convolutions)
+
+    def initial_state(self, batch_size) -> dict[str, tf.Tensor]:
+        """The state before the first sample, one tensor a causal convolution.
+
+        Args:
+            batch_size: int or scalar tensor.
+        """
+        return {
+            self.input_convolution.name: self.input_convolution.initial_state(batch_size),
+            **{block.name: block.initial_state(batch_size) for block in self.blocks},
+        }
+
+    def call(self, inputs, state=None):
+        codes = inputs["audio"] if isinstance(inputs, dict) else inputs
+        next_state = {}
+
+        def run(layer, signal):
+            if state is None:
+                return layer(signal)
+            *outputs, next_state[layer.name] = layer(signal, state=state[layer.name])
+            return outputs if len(outputs) > 1 else outputs[0]
+
+        signal = run(self.input_convolution, codes)
+        gated = []
+        for block in self.blocks:
+            signal, activation = run(block, signal)
+            gated.append(activation)
+        parameters = self.head(tf.concat(gated, axis=-1))
+        return parameters if state is None else (parameters, next_state)
+
+    def head(self, gated) -> tf.Tensor:
+        """From the blocks' gated activations to the parameters of the distribution.
+
+        Args:
+            gated: `[..., blocks * gate_channels]`, the blocks' activations side by side.
+
+        Returns:
+            float32 `[..., parameters]`.
+        """
+        skip_sum = self.skip_convolution(gated)
+        return self.output_convolution(tf.nn.relu(self.head_convolution(tf.nn.relu(skip_sum))))
+
+    def compute_output_shape(self, input_shape):
+        shape = input_shape["audio"] if isinstance(input_shape, dict) else input_shape
+        return (*shape, self.distribution.parameter_channels)
+
+    def compile(self, optimizer="adam", loss=None, weighted_metrics=None, **kwargs):
+        """Configures training as `keras.Model.compile` does, with what a WaveNet needs.
+
+        Args:
+            optimizer: an optimizer, or the name of one, which then clips the gradients' global
+                norm.
+            loss: None for the negative log-likelihood, in nats a sample.
+            weighted_metrics: None for `bits_per_sample`.
+            **kwargs: as `keras.Model.compile` takes them.
+        """
+        if isinstance(optimizer, str):
+            optimizer = training.named_optimizer(optimizer)
+        if weighted_metrics is None:
+            weighted_metrics = [training.BitsPerSample(self.distribution)]
+        super().compile(
+            optimizer=optimizer,
+            loss=loss or training.NegativeLogLikelihood(self.distribution),
+            weighted_metrics=weighted_metrics,
+            **{"jit_compile": training.compile_with_xla(), **kwargs},
+        )
+        # Left to the first step, its variables would have the step traced twice.
+        self.optimizer.build(self.trainable_variables)
+
+    def compile_from_config(self, config):
+        """Compiles a loaded model as it was saved, the optimizer's state included."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def fit(self, x=None, *args, callbacks=None, **kwargs):
+        """Trains as `keras.Model.fit` does, and stops with a clear error when the loss is NaN.
+
+        Raises:
+            InputError: when the loss is no finite number any more; it says what to do.
+        """
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [*(callbacks or []), training.StopOnNonFiniteLoss()]
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # or Keras warns that it leaves it to the dataset
+        return super().fit(x, *args, callbacks=callbacks, **kwargs)
+
+    def generate(
+        self,
+        num_samples: int,
+        batch_size: int = 1,
+        prompt=None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """Samples audio, one sample after the other, at a cost that grows with the layers only.
+
+        Args:
+            num_samples: to make, in samples.
+            batch_size: independent streams.
+            prompt: audio to continue, float `[batch or 1, samples]` in [-1, 1]; None starts from
+                digital silence.
+            temperature: below 1 is more careful, above 1 wilder; 0 always takes the most likely
+                value, which tends to fall silent.
+            top_k: draw among the `top_k` most likely codes only.
+            top_p: draw among the most likely codes that together reach this probability.
+            seed: the same seed gives the same audio; None takes a new one each time.
+            progress: show a progress bar with samples/s and the real-time factor.
+
+        Returns:
+            float32 `[batch_size, num_samples]` in [-1, 1], without the prompt.
+
+        Raises:
+            InputError: for an argument out of range or a prompt of the wrong shape.
+        """
+        num_samples = positive_integer("num_samples", num_samples)
+        blocks = self.stream(batch_size, prompt, temperature, top_k, top_p, seed)
+        return generation.collect(blocks, num_samples, self.sample_rate, progress)
+
+    def stream(
+        self,
+        batch_size: int = 1,
+        prompt=None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Samples audio without end, a block at a time, in constant memory.
+
+        Args:
+            batch_size: independent streams.
+            prompt: audio to continue, as `generate` takes it.
+            temperature: as `generate` takes it.
+            top_k: as `generate` takes it.
+            top_p: as `generate` takes it.
+            seed: as `generate` takes it.
+
+        Returns:
+            An iterator of float32 `[batch_size, block]` in [-1, 1]. All blocks joined are what
+            `generate` returns for the same arguments.
+
+        Raises:
+            InputError: for an argument out of range or a prompt of the wrong shape.
+        """
+        batch_size = positive_integer("batch_size", batch_size)
+        return generation.stream(self, batch_size, prompt, temperature, top_k, top_p, seed)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_stacks": self.num_stacks,
+            "layers_per_stack": self.layers_per_stack,
+            "kernel_size": self.kernel_size,
+            "residual_channels": self.residual_channels,
+            "gate_channels": self.gate_channels,
+            "skip_channels": self.skip_channels,
+            "head_channels": self.head_channels,
+            "quantization_channels": self.distribution.quantization_channels,
+            "sample_rate": self.sample_rate,
+        }

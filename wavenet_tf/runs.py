@@ -1,0 +1,224 @@
+"""A model directory: what a training run leaves there, and how it is found and continued.
+
+settings.json       how the run was started
+checkpoints/        update_00000800.keras: model, optimizer and number of updates
+model.keras         the model at the end of the run
+log.csv             a line for each validation
+tensorboard/        the same for TensorBoard
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+
+import keras
+
+from wavenet_tf import data, files, training
+from wavenet_tf.errors import InputError
+from wavenet_tf.models import WaveNet
+
+FINAL_MODEL = "model.keras"
+SETTINGS = "settings.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a model is trained.
+
+    Attributes:
+        data_dir: the folder of recordings.
+        preset: the model's configuration, see `presets.py`.
+        overrides: arguments of `WaveNet` that take the place of the preset's.
+        steps: updates in all.
+        batch_size: crops an update.
+        crop_seconds: scored part of a crop, in seconds.
+        learning_rate: the highest.
+        schedule: "cosine" falls from it to nearly 0 over the steps, "constant" keeps it.
+        validation_fraction: of the files.
+        validation_crops: crops scored at each validation, the same ones each time.
+        steps_per_validation: updates between validations; a checkpoint is written at each.
+        checkpoints_kept: the newest ones.
+        seed: of the weights, and of the crops' order and places.
+    """
+
+    data_dir: str
+    preset: str = "small"
+    overrides: dict[str, int] = dataclasses.field(default_factory=dict)
+    steps: int = 20000
+    batch_size: int = 4
+    crop_seconds: float = 1.0
+    learning_rate: float = 2e-3
+    schedule: str = "cosine"
+    validation_fraction: float = 0.1
+    validation_crops: int = 64
+    steps_per_validation: int = 500
+    checkpoints_kept: int = 3
+    seed: int = 0
+
+    def __post_init__(self):
+        whole = ["steps", "batch_size", "validation_crops", "steps_per_validation"]
+        for name in [*whole, "checkpoints_kept", "crop_seconds", "learning_rate"]:
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be above 0; received {getattr(self, name)}")
+
+    @classmethod
+    def of_run(cls, model_dir: str | os.PathLike, **given) -> "Settings":
+        """The settings of the run in a model directory, with those given now in their place.
+
+        Args:
+            model_dir: a folder, which may be missing.
+            **given: attributes; None where nothing was given.
+
+        Raises:
+            InputError: if what is given is another model than the run's, or no folder of
+                recordings is named for a new run.
+        """
+        stored = {}
+        if (Path(model_dir) / SETTINGS).exists():
+            stored = json.loads((Path(model_dir) / SETTINGS).read_text(encoding="utf-8"))
+        given = {name: value for name, value in given.items() if value is not None}
+        for name in ("preset", "overrides"):
+            if stored and given.get(name, stored[name]) != stored[name]:
+                raise InputError(
+                    f"{model_dir} holds the run of another model: its {name} is "
+                    f"{stored[name]!r}, given was {given[name]!r}. Choose another folder"
+                )
+        settings = {**stored, **given}
+        if "data_dir" not in settings:
+            raise InputError("data_dir must name a folder of recordings")
+        return cls(**settings)
+
+
+def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
+    """Trains a model, or goes on where the run in `model_dir` stopped.
+
+    Args:
+        settings: of the run, see `Settings.of_run`.
+        model_dir: made if missing.
+
+    Returns:
+        The trained model, also saved as `model.keras`.
+
+    Raises:
+        InputError: if the recordings cannot be used, a setting is out of range, or the loss
+            becomes NaN.
+    """
+    model_dir = Path(model_dir)
+    checkpoints = _checkpoints(model_dir)
+    if checkpoints:
+        model = _load(checkpoints[-1])
+    else:
+        keras.utils.set_random_seed(settings.seed)
+        model = WaveNet.from_preset(settings.preset, **settings.overrides)
+        model.compile("adam")
+    model.optimizer.learning_rate = training.learning_rate_schedule(
+        settings.schedule, settings.learning_rate, settings.steps
+    )
+    done = int(model.optimizer.iterations)
+
+    recordings = data.read_recordings(settings.data_dir, model.sample_rate)
+    train_part, validation_part = recordings.split(settings.validation_fraction)
+    batches = data.training_batches(
+        train_part,
+        model,
+        settings.batch_size,
+        settings.crop_seconds,
+        settings.seed,
+        first_batch=done,
+    )
+    validation = data.evaluation_batches(
+        validation_part, model, settings.batch_size, settings.crop_seconds
+    ).take(-(-settings.validation_crops // settings.batch_size))
+    print(recordings.summary)
+    print(
+        f"training on {len(train_part.names)} recordings ({train_part.seconds:,.0f} s), "
+        f"validating on {len(validation_part.names)} ({validation_part.seconds:,.0f} s)"
+    )
+    print(
+        f"{model.count_params():,} parameters, receptive field {model.receptive_field} samples "
+        f"({1000 * model.receptive_field / model.sample_rate:.0f} ms)"
+    )
+    print("bits per sample: 8.00 is uniform guessing, lower is better")
+    if done:
+        print(f"going on after update {done}")
+    files.write_text(
+        model_dir / SETTINGS, json.dumps(dataclasses.asdict(settings), indent=2) + "\n"
+    )
+    if done < settings.steps:
+        period = settings.steps_per_validation
+        first_epoch = done // period
+        model.fit(
+            batches,
+            initial_epoch=first_epoch,
+            epochs=first_epoch + -(-(settings.steps - done) // period),
+            steps_per_epoch=min(period, settings.steps - done),
+            validation_data=validation,
+            callbacks=[
+                training.StopAtUpdate(settings.steps),
+                training.CountUpdates(),
+                _WriteCheckpoint(model_dir, settings.checkpoints_kept),
+                keras.callbacks.CSVLogger(str(model_dir / "log.csv"), append=done > 0),
+                training.TensorBoardScalars(model_dir / "tensorboard"),
+            ],
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    _save(model, model_dir / FINAL_MODEL)
+    return model
+
+
+def load_model(model_dir: str | os.PathLike) -> WaveNet:
+    """The newest model of a model directory: the final one, or else the last checkpoint.
+
+    Args:
+        model_dir: of a training run.
+
+    Raises:
+        InputError: if there is none, or it cannot be read.
+    """
+    model_dir = Path(model_dir)
+    if not model_dir.is_dir():
+        raise InputError(f"no model directory at {model_dir}")
+    final = [path for path in [model_dir / FINAL_MODEL] if path.exists()]
+    models = sorted([*_checkpoints(model_dir), *final], key=lambda path: path.stat().st_mtime)
+    if not models:
+        raise InputError(
+            f"{model_dir} holds no model: expected {FINAL_MODEL} or a checkpoint of a training run"
+        )
+    return _load(models[-1])
+
+
+def _checkpoints(model_dir: Path) -> list[Path]:
+    """The checkpoints, oldest first."""
+    return sorted(model_dir.glob("checkpoints/update_*.keras"))
+
+
+def _load(path: Path) -> WaveNet:
+    try:
+        model = keras.models.load_model(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise InputError(f"cannot read {path} as a model: {error}") from error
+    if not isinstance(model, WaveNet):
+        raise InputError(f"{path} holds a {type(model).__name__}, not a WaveNet")
+    return model
+
+
+def _save(model: WaveNet, path: Path) -> None:
+    with files.atomic_path(path) as temporary:
+        model.save(temporary)
+
+
+class _WriteCheckpoint(keras.callbacks.Callback):
+    """Writes a checkpoint at the end of each epoch and deletes those that are too old."""
+
+    def __init__(self, model_dir: Path, kept: int):
+        super().__init__()
+        self.model_dir = model_dir
+        self.kept = kept
+
+    def on_epoch_end(self, epoch, logs=None):
+        update = int(self.model.optimizer.iterations)
+        _save(self.model, self.model_dir / "checkpoints" / f"update_{update:08d}.keras")
+        for path in _checkpoints(self.model_dir)[: -self.kept]:
+            path.unlink()
