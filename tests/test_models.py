@@ -147,6 +147,8 @@ def test_medium_is_the_yardstick():
 def test_bad_arguments_are_named_with_their_value():
     with pytest.raises(InputError, match=r"unknown preset 'huge': expected one of tiny, small"):
         wt.WaveNet.from_preset("huge")
+    with pytest.raises(InputError, match=r"no argument 'kernel': expected one of dtype, gate"):
+        wt.WaveNet.from_preset("tiny", kernel=3)
     with pytest.raises(InputError, match=r"gate_channels must be .* received 0"):
         wt.WaveNet(gate_channels=0)
     with pytest.raises(InputError, match=r"unknown optimizer 'adamm'"):

@@ -1,5 +1,6 @@
 """The WaveNet as a Keras model."""
 
+import inspect
 from collections.abc import Iterator
 
 import keras
@@ -143,10 +144,16 @@ class WaveNet(keras.Model):
             **overrides: arguments of the constructor that take the place of the preset's.
 
         Raises:
-            InputError: for an unknown name.
+            InputError: for an unknown name, of a preset or of an argument.
         """
         if name not in PRESETS:
             raise InputError(f"unknown preset {name!r}: expected one of {', '.join(PRESETS)}")
+        known = {*inspect.signature(cls).parameters, "dtype", "name"} - {"kwargs"}
+        for override in overrides:
+            if override not in known:
+                raise InputError(
+                    f"WaveNet has no argument {override!r}: expected one of {', '.join(sorted(known))}"
+                )
         return cls(**{**PRESETS[name], **overrides})
 
     @property

@@ -106,9 +106,9 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
             becomes NaN.
     """
     model_dir = Path(model_dir)
-    checkpoints = _checkpoints(model_dir)
-    if checkpoints:
-        model = _load(checkpoints[-1])
+    existing = checkpoints(model_dir)
+    if existing:
+        model = _load(existing[-1])
     else:
         keras.utils.set_random_seed(settings.seed)
         model = WaveNet.from_preset(settings.preset, **settings.overrides)
@@ -181,7 +181,7 @@ def load_model(model_dir: str | os.PathLike) -> WaveNet:
     if not model_dir.is_dir():
         raise InputError(f"no model directory at {model_dir}")
     final = [path for path in [model_dir / FINAL_MODEL] if path.exists()]
-    models = sorted([*_checkpoints(model_dir), *final], key=lambda path: path.stat().st_mtime)
+    models = sorted([*checkpoints(model_dir), *final], key=lambda path: path.stat().st_mtime)
     if not models:
         raise InputError(
             f"{model_dir} holds no model: expected {FINAL_MODEL} or a checkpoint of a training run"
@@ -189,7 +189,7 @@ def load_model(model_dir: str | os.PathLike) -> WaveNet:
     return _load(models[-1])
 
 
-def _checkpoints(model_dir: Path) -> list[Path]:
+def checkpoints(model_dir: Path) -> list[Path]:
     """The checkpoints, oldest first."""
     return sorted(model_dir.glob("checkpoints/update_*.keras"))
 
@@ -220,5 +220,5 @@ class _WriteCheckpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         update = int(self.model.optimizer.iterations)
         _save(self.model, self.model_dir / "checkpoints" / f"update_{update:08d}.keras")
-        for path in _checkpoints(self.model_dir)[: -self.kept]:
+        for path in checkpoints(self.model_dir)[: -self.kept]:
             path.unlink()

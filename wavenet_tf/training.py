@@ -54,6 +54,8 @@ class BitsPerSample(keras.metrics.Mean):
         self.distribution = _deserialized(distribution)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
+        # As Keras hands them to the loss: so a graph computes the likelihood once for both.
+        y_true = tf.cast(y_true, tf.float32)
         nats = -self.distribution.log_likelihood(y_pred, y_true)
         return super().update_state(nats / math.log(2.0), sample_weight=sample_weight)
 
@@ -117,7 +119,9 @@ FINAL_FRACTION = 0.01
 WARM_UP_FRACTION = 0.02
 
 
-def learning_rate_schedule(name: str, learning_rate: float, steps: int):
+def learning_rate_schedule(
+    name: str, learning_rate: float, steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
     """The learning rate over the updates of a run.
 
     Args:
@@ -126,16 +130,14 @@ def learning_rate_schedule(name: str, learning_rate: float, steps: int):
         learning_rate: the highest.
         steps: updates in all.
 
-    Returns:
-        What a Keras optimizer takes as its learning rate.
-
     Raises:
         InputError: for an unknown name.
     """
     if name not in SCHEDULES:
         raise InputError(f"unknown schedule {name!r}: expected one of {', '.join(SCHEDULES)}")
     if name == "constant":
-        return learning_rate
+        # A schedule too: Keras lets nothing else take the place of one in a loaded optimizer.
+        return keras.optimizers.schedules.PolynomialDecay(learning_rate, 1, learning_rate)
     warm_up = round(WARM_UP_FRACTION * steps)
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,

@@ -1,0 +1,191 @@
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from conftest import small_model, tone
+
+import wavenet_tf as wt
+from wavenet_tf import data
+from wavenet_tf.errors import InputError
+
+RATE = 8000
+
+
+def write_ramps(folder, lengths):
+    """Clips whose samples tell their place: sample t of clip c is 1 + t + 1000 c, of 32767."""
+    folder.mkdir(exist_ok=True)
+    for clip, length in enumerate(lengths):
+        samples = (1 + np.arange(length) + 1000 * clip).astype(np.int16)
+        soundfile.write(folder / f"clip_{clip}.wav", samples, RATE, subtype="PCM_16")
+    return data.read_recordings(folder, RATE)
+
+
+class Identity:
+    """In place of a distribution: a value is the sample's 16-bit number."""
+
+    silence = 0
+
+    @staticmethod
+    def encode(waveform):
+        return tf.cast(tf.round(waveform * 32767), tf.int32)
+
+
+@pytest.fixture
+def model():
+    model = small_model()
+    model.distribution = Identity()
+    return model
+
+
+def unpacked(dataset, batches):
+    return [tuple(part.numpy() for part in batch) for batch in dataset.take(batches)]
+
+
+def test_crops_hold_context_then_scored_samples(tmp_path, model):
+    recordings = write_ramps(tmp_path / "r", [300, 500])
+    field, crop = model.receptive_field, 80
+    starts = set()
+    for inputs, targets, weights in unpacked(
+        data.training_batches(recordings, model, 2, crop / RATE), 100
+    ):
+        assert inputs.shape == targets.shape == weights.shape == (2, field - 1 + crop)
+        for values, shifted, weight in zip(inputs, targets, weights, strict=True):
+            np.testing.assert_array_equal(values[1:], shifted[:-1])  # one sample later
+            np.testing.assert_array_equal(weight, [0] * (field - 1) + [1] * crop)
+            scored = shifted[field - 1 :]
+            np.testing.assert_array_equal(np.diff(scored), 1)
+            clip, start = divmod(scored[0] - 1, 1000)
+            starts.add((clip, start))
+            assert start + crop <= [300, 500][clip]
+            # The context is the clip's own past, and digital silence before its first sample.
+            places = np.arange(start - field, start)
+            expected = np.where(places >= 0, 1 + places + 1000 * clip, 0)
+            np.testing.assert_array_equal(values[:field], expected)
+    assert {(0, 0), (1, 0)} <= starts  # generation starts there
+    assert len(starts) > 50
+
+
+def test_an_epoch_takes_every_clip_by_its_length(tmp_path, model):
+    recordings = write_ramps(tmp_path / "r", [160, 480, 800])
+    batches = unpacked(data.training_batches(recordings, model, 3, 160 / RATE), 6)
+    firsts = [batch[1][:, model.receptive_field - 1] - 1 for batch in batches]
+    for epoch in (firsts[:3], firsts[3:]):
+        clips, counts = np.unique(np.concatenate(epoch) // 1000, return_counts=True)
+        assert clips.tolist() == [0, 1, 2]
+        assert counts.tolist() == [1, 3, 5]
+    assert (np.concatenate(firsts[:3]) != np.concatenate(firsts[3:])).any()  # in another order
+
+
+def test_short_clips_are_padded_with_weight_zero(tmp_path, model):
+    recordings = write_ramps(tmp_path / "r", [200])
+    for dataset in (
+        data.training_batches(recordings, model, 1, 500 / RATE),
+        data.evaluation_batches(recordings, model, 1, 500 / RATE),
+    ):
+        _, targets, weights = unpacked(dataset, 1)[0]
+        context = model.receptive_field - 1
+        assert weights[0].tolist() == [0] * context + [1] * 200 + [0] * 300
+        assert targets[0, context : context + 200].tolist() == list(range(1, 201))
+        assert (targets[0, context + 200 :] == 0).all()
+
+
+def test_batches_depend_on_the_seed_and_resume_in_the_middle(tmp_path, model):
+    recordings = write_ramps(tmp_path / "r", [300, 500, 700])
+
+    def batches(seed, first_batch=0, number=8):
+        dataset = data.training_batches(recordings, model, 2, 50 / RATE, seed, first_batch)
+        return [inputs for inputs, _, _ in unpacked(dataset, number)]
+
+    np.testing.assert_array_equal(batches(1), batches(1))
+    assert (np.array(batches(1)) != np.array(batches(2))).any()
+    np.testing.assert_array_equal(batches(1, first_batch=5, number=3), batches(1)[5:])
+
+
+@pytest.mark.parametrize("crop", [50, 64, 1000])
+def test_evaluation_scores_every_sample_once(tmp_path, model, crop):
+    lengths = [170, 333, 512]
+    recordings = write_ramps(tmp_path / "r", lengths)
+    batches = unpacked(data.evaluation_batches(recordings, model, 2, crop / RATE), 1000)
+    scored = np.concatenate([targets[weights > 0] for _, targets, weights in batches])
+    expected = [1 + np.arange(n) + 1000 * clip for clip, n in enumerate(lengths)]
+    np.testing.assert_array_equal(scored, np.concatenate(expected))
+
+
+def test_split_is_by_file_stable_and_never_empty(tmp_path):
+    recordings = write_ramps(tmp_path / "r", [200] * 40)
+    train, held_out = recordings.split(0.25)
+    assert sorted(train.names + held_out.names) == recordings.names
+    assert 4 <= len(held_out.names) <= 18
+    for part in (train, held_out):
+        for index, name in enumerate(part.names):
+            original = recordings.clip(recordings.names.index(name))
+            np.testing.assert_array_equal(part.clip(index), original)
+    fewer = recordings.select([i for i in range(40) if i % 3])
+    assert set(fewer.split(0.25)[1].names) <= set(held_out.names)
+    for fraction in (1e-9, 1 - 1e-9):
+        assert all(len(part.names) >= 1 for part in recordings.split(fraction))
+    with pytest.raises(InputError, match="at least 2 recordings"):
+        recordings.select([0]).split(0.1)
+    with pytest.raises(InputError, match=r"between 0 and 1; received 1.5"):
+        recordings.split(1.5)
+
+
+def test_reads_folders_in_folders_at_one_rate(tmp_path):
+    wt.write_audio(tmp_path / "a" / "x.wav", tone(0.5, 16000), 16000)
+    wt.write_audio(tmp_path / "a" / "b" / "y.FLAC", tone(0.25, 8000), 8000)
+    (tmp_path / "notes.txt").write_text("not audio, not looked at")
+    recordings = data.read_recordings(tmp_path, RATE)
+    assert recordings.names == ["a/b/y.FLAC", "a/x.wav"]
+    assert np.diff(recordings.starts).tolist() == [2000, 4000]
+    assert recordings.skipped == {}
+    middle = recordings.clip(1)[1000:3000] / 32767
+    np.testing.assert_allclose(middle, tone(0.5, 8000)[1000:3000], atol=2e-3)
+
+
+def test_files_that_cannot_be_used_are_skipped_and_named(tmp_path):
+    wt.write_audio(tmp_path / "good.wav", tone(), RATE)
+    wt.write_audio(tmp_path / "silent.wav", np.zeros(4000), RATE)  # silence is audio
+    whole = tmp_path / "whole.flac"
+    wt.write_audio(whole, np.random.default_rng(0).uniform(-1, 1, 40000), RATE)
+    (tmp_path / "truncated.flac").write_bytes(whole.read_bytes()[:20000])
+    whole.unlink()
+    (tmp_path / "header.wav").write_bytes((tmp_path / "good.wav").read_bytes()[:30])
+    (tmp_path / "text.wav").write_text("hello")
+    (tmp_path / "nothing.wav").write_bytes(b"")
+    wt.write_audio(tmp_path / "one_sample.wav", np.zeros(1), RATE)
+    nan = np.where(np.arange(4000) == 7, np.nan, 0.0).astype(np.float32)
+    soundfile.write(tmp_path / "nan.wav", nan, RATE, subtype="FLOAT")
+    recordings = data.read_recordings(tmp_path, RATE)
+    assert recordings.names == ["good.wav", "silent.wav"]
+    assert set(recordings.skipped) == {
+        "header.wav",
+        "nan.wav",
+        "nothing.wav",
+        "one_sample.wav",
+        "text.wav",
+        "truncated.flac",
+    }
+    assert "2 recordings, 1.0 s at 8000 Hz; skipped 6 files (header.wav:" in recordings.summary
+    assert recordings.summary.endswith(", ...)")
+    assert "too short (1 samples)" in recordings.skipped["one_sample.wav"]
+
+
+def test_nothing_to_use_is_an_error_that_says_what_was_looked_for(tmp_path):
+    with pytest.raises(InputError, match=r"no folder of recordings at .*nowhere"):
+        data.read_recordings(tmp_path / "nowhere", RATE)
+    with pytest.raises(InputError, match=r"looked in it and below it for .wav, .* found none"):
+        data.read_recordings(tmp_path, RATE)
+    (tmp_path / "text.wav").write_text("hello")
+    with pytest.raises(InputError, match=r"1 such files, none of them usable; text.wav: "):
+        data.read_recordings(tmp_path, RATE)
+
+
+def test_audio_datasets_feed_fit(recordings_dir, capsys):
+    model = small_model()
+    model.compile("adam")
+    train, validation = wt.audio_datasets(recordings_dir, model, batch_size=2, crop_seconds=0.1)
+    assert "8 recordings, 4.0 s at 8000 Hz" in capsys.readouterr().out
+    history = model.fit(train, steps_per_epoch=3, validation_data=validation, verbose=0).history
+    assert np.isfinite(history["val_bits_per_sample"]).all()
+    with pytest.raises(InputError, match=r"crop_seconds must .* received 0.0"):
+        wt.audio_datasets(recordings_dir, model, crop_seconds=0.0)

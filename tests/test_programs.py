@@ -1,0 +1,148 @@
+"""Every program as a user runs it, on audio made here."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import matplotlib.image
+import numpy as np
+import pytest
+import soundfile
+from conftest import run_program, tone
+
+import wavenet_tf as wt
+
+TINY_MODEL = ["--set=layers_per_stack=3", "--set=num_stacks=1", "--sample_rate=8000"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A folder with recordings and a model trained on them by the program."""
+    folder = tmp_path_factory.mktemp("programs")
+    for index in range(6):
+        wt.write_audio(
+            folder / "recordings" / f"tone_{index}.flac", tone(0.5, 16000, 300 + 40 * index), 16000
+        )
+    (folder / "recordings" / "broken.wav").write_text("not audio")
+    result = run_program(
+        "train.py",
+        f"--data_dir={folder / 'recordings'}",
+        f"--model_dir={folder / 'model'}",
+        "--preset=tiny",
+        "--steps=4",
+        "--steps_per_validation=2",
+        "--crop_seconds=0.1",
+        *TINY_MODEL,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "skipped 1 files (broken.wav" in result.stdout
+    assert "val_bits_per_sample" in result.stdout
+    return folder
+
+
+def test_train_goes_on_without_being_told_again(run):
+    result = run_program("train.py", f"--model_dir={run / 'model'}", "--steps=6")
+    assert result.returncode == 0, result.stderr
+    assert "going on after update 4" in result.stdout
+
+
+def test_generate_writes_audio_and_shows_progress(run, tmp_path):
+    wt.write_audio(tmp_path / "prompt.wav", tone(0.1, 22050), 22050)  # at another rate
+    result = run_program(
+        "generate.py",
+        f"--model_dir={run / 'model'}",
+        f"--output={tmp_path / 'out.wav'}",
+        "--seconds=0.3",
+        "--batch_size=2",
+        "--seed=1",
+        f"--prompt={tmp_path / 'prompt.wav'}",
+    )
+    assert result.returncode == 0, result.stderr
+    assert "100% 0.3 of 0.3 s" in result.stderr
+    for index in range(2):
+        audio, rate = soundfile.read(tmp_path / f"out_{index}.wav")
+        assert rate == 8000
+        assert audio.shape == (2400,)
+        assert np.ptp(audio) > 0
+
+
+def test_evaluate_reports_every_file(run, tmp_path):
+    result = run_program(
+        "evaluate.py",
+        f"--model_dir={run / 'model'}",
+        f"--data_dir={run / 'recordings'}",
+        "--per_file",
+        f"--json={tmp_path / 'scores.json'}",
+    )
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / "scores.json").read_text())
+    assert len(report["files"]) == 6
+    np.testing.assert_allclose(np.mean(list(report["files"].values())), report["bits_per_sample"])
+    assert f"{report['bits_per_sample']:.4f} bits per sample over 6 recordings" in result.stdout
+    assert "tone_3.flac" in result.stdout
+
+
+def test_demo_goes_the_whole_way(tmp_path):
+    result = run_program(
+        "demo.py", f"--output_dir={tmp_path}", "--steps=2", "--clips=4", "--seconds=1"
+    )
+    assert result.returncode == 0, result.stderr
+    for line in ("bits/sample", "heard ", "picture ", "composed 4 melodies"):
+        assert line in result.stdout
+    audio, rate = soundfile.read(tmp_path / "model" / "generated.wav")
+    assert (len(audio), rate) == (8000, 8000)
+    assert matplotlib.image.imread(tmp_path / "model" / "picture.png").shape[1] > 800
+
+
+def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "one").mkdir()
+    (tmp_path / "text.wav").write_text("hello")
+    for name, samples in {"one_sample": [0.5], "silence": np.zeros(4000), "ok": tone()}.items():
+        wt.write_audio(tmp_path / f"{name}.wav", samples, 8000)
+    soundfile.write(tmp_path / "nan.wav", np.full(9, np.nan), 8000, subtype="FLOAT")
+    wt.write_audio(tmp_path / "one" / "ok.wav", tone(), 8000)
+    model, recordings = f"--model_dir={run / 'model'}", f"--data_dir={run / 'recordings'}"
+    new_model, output = f"--model_dir={tmp_path / 'new'}", f"--output={tmp_path / 'out.wav'}"
+    cases = [
+        ("train.py", [new_model, f"--data_dir={tmp_path / 'nowhere'}"], "no folder of recordings"),
+        ("train.py", [new_model, f"--data_dir={tmp_path / 'empty'}"], "no usable recording"),
+        ("train.py", [new_model, f"--data_dir={tmp_path / 'one'}"], "at least 2 recordings"),
+        ("train.py", [new_model, recordings, "--preset=huge"], "should be one of"),
+        ("train.py", [new_model, recordings, "--set=kernel_sise=3"], "no argument 'kernel_sise'"),
+        ("train.py", [new_model, recordings, "--batch_size=0"], "batch_size must be above 0"),
+        ("train.py", [model, "--preset=small"], "run of another model"),
+        ("generate.py", [f"--model_dir={tmp_path / 'empty'}", output], "holds no model"),
+        ("generate.py", [model, f"--output={tmp_path / 'out.xyz'}"], "suffix must be one of"),
+        ("generate.py", [model, output, "--seconds=0"], "seconds must"),
+        ("generate.py", [model, output, "--temperature=-1"], "temperature must be 0 or above"),
+        ("generate.py", [model, output, f"--prompt={tmp_path / 'text.wav'}"], "cannot read"),
+        ("generate.py", [model, output, f"--prompt={tmp_path / 'nan.wav'}"], "not finite"),
+        ("generate.py", [model, output, "--seconds", "1", "2"], "unexpected argument '2'"),
+        ("evaluate.py", [model, f"--data_dir={tmp_path / 'empty'}"], "no usable recording"),
+        ("plot.py", [tmp_path / "text.wav", f"--output={tmp_path / 'x.png'}"], "cannot read"),
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        results = pool.map(lambda case: run_program(case[0], *case[1]), cases)
+    for (program, arguments, message), result in zip(cases, results, strict=True):
+        described = f"{program} {arguments}: {result.stderr}"
+        assert result.returncode == 1, described
+        assert message in result.stderr, described
+        assert "Traceback" not in result.stderr, described
+        if "FATAL Flags parsing error" not in result.stderr:  # absl's, with a hint below it
+            assert result.stderr.startswith(f"{program}: "), described
+            assert result.stderr.count("\n") == 1, described
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_odd_but_usable_input_works(run, tmp_path):
+    """A prompt of one sample, a silent prompt: they are audio."""
+    for name, samples in {"one_sample": np.float32([0.5]), "silence": np.zeros(4000)}.items():
+        wt.write_audio(tmp_path / f"{name}.wav", samples, 8000)
+        result = run_program(
+            "generate.py",
+            f"--model_dir={run / 'model'}",
+            f"--output={tmp_path / 'out.wav'}",
+            "--seconds=0.01",
+            f"--prompt={tmp_path / name}.wav",
+        )
+        assert result.returncode == 0, result.stderr
