@@ -148,11 +148,11 @@ class WaveNet(keras.Model):
         """
         if name not in PRESETS:
             raise InputError(f"unknown preset {name!r}: expected one of {', '.join(PRESETS)}")
-        known = {*inspect.signature(cls).parameters, "dtype", "name"} - {"kwargs"}
+        known = sorted({*inspect.signature(cls).parameters, "dtype", "name"} - {"kwargs"})
         for override in overrides:
             if override not in known:
                 raise InputError(
-                    f"WaveNet has no argument {override!r}: expected one of {', '.join(sorted(known))}"
+                    f"WaveNet has no argument {override!r}: expected one of {', '.join(known)}"
                 )
         return cls(**{**PRESETS[name], **overrides})
 
