@@ -33,7 +33,7 @@ def mu_law_encode(audio, quantization_channels: int = 256) -> tf.Tensor:
 
     Example:
     >>> mu_law_encode([-1.0, 0.0, 0.01, 1.0]).numpy().tolist()
-    [0, 128, 156, 255]
+    [0, 128, 157, 255]
     """
     mu = quantization_channels - 1.0
     audio = tf.clip_by_value(tf.cast(audio, tf.float32), -1.0, 1.0)
@@ -52,7 +52,7 @@ def mu_law_decode(codes, quantization_channels: int = 256) -> tf.Tensor:
         float32 tensor of the same shape, in [-1, 1].
 
     Example:
-    >>> [round(x, 4) for x in mu_law_decode([0, 128, 156, 255]).numpy().tolist()]
+    >>> [round(x, 4) for x in mu_law_decode([0, 128, 157, 255]).numpy().tolist()]
     [-1.0, 0.0001, 0.0099, 1.0]
     """
     mu = quantization_channels - 1.0

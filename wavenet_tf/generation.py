@@ -6,7 +6,6 @@
 """
 
 import functools
-import itertools
 import sys
 import time
 import warnings
@@ -21,7 +20,9 @@ from wavenet_tf.errors import InputError
 
 # Samples made by one call of the compiled loop: long enough that the call itself costs nothing,
 # short enough that progress is live.
-BLOCK_SIZE = 1000
+BLOCK_SIZE = 1024
+# Samples for which the taps that lie at least as far back are computed at once.
+TAPS_AHEAD = 16
 
 
 class Schedule(NamedTuple):
@@ -33,23 +34,20 @@ class Schedule(NamedTuple):
     top_k: int | None = None
     top_p: float | None = None
 
-    @property
-    def order(self) -> list[int]:
-        """The blocks by dilation: those that share one side by side, in one slice."""
-        return sorted(range(len(self.dilations)), key=lambda index: self.dilations[index])
-
 
 class Weights(NamedTuple):
-    """The model's weights as the sampling loop wants them; blocks ordered by dilation."""
+    """The model's weights as the sampling loop wants them; lists have an entry a block."""
 
-    input_kernel: tf.Tensor  # [kernel_size, codes, residual]
+    input_kernel: tf.Tensor  # [kernel_size * codes, residual]
     input_bias: tf.Tensor  # [residual]
-    past_kernel: tf.Tensor  # [blocks, (kernel_size - 1) * residual, 2 * gate], ordered by dilation
-    past_bias: tf.Tensor  # [blocks, 1, 2 * gate], ordered by dilation
-    current_kernels: list[tf.Tensor]  # a block: [residual, 2 * gate]
-    residual_kernels: list[tf.Tensor]  # a block but the last: [gate, residual]
-    residual_biases: list[tf.Tensor]  # a block but the last: [residual]
-    head: list[tuple[tf.Tensor, tf.Tensor]]  # kernel and bias: skip, head and output convolution
+    past_kernels: list[tf.Tensor]  # [(kernel_size - 1) * residual, 2 * gate]
+    current_kernels: list[tf.Tensor]  # [residual, 2 * gate]
+    dilated_biases: list[tf.Tensor]  # [2 * gate]
+    residual_kernels: list[tf.Tensor]  # [gate, residual]; the last block has none
+    residual_biases: list[tf.Tensor]  # [residual]; the last block has none
+    skip_kernels: list[tf.Tensor]  # [gate, skip]
+    skip_bias: tf.Tensor  # [skip]
+    head: list[tuple[tf.Tensor, tf.Tensor]]  # kernel and bias: head and output convolution
 
 
 class State(NamedTuple):
@@ -107,22 +105,23 @@ def prepare_weights(model) -> Weights:
     kernels = [float32(block.dilated_convolution.kernel) * halve_gate for block in model.blocks]
     biases = [float32(block.dilated_convolution.bias) * halve_gate for block in model.blocks]
     residual = [block.residual_convolution for block in model.blocks if block.residual]
-    order = schedule_of(model).order
-    past_rows = (model.kernel_size - 1) * model.residual_channels
-    head = [model.skip_convolution, model.head_convolution, model.output_convolution]
+    residual_channels = model.residual_channels
     return Weights(
-        input_kernel=float32(model.input_convolution.kernel),
+        input_kernel=tf.reshape(float32(model.input_convolution.kernel), [-1, residual_channels]),
         input_bias=float32(model.input_convolution.bias),
-        past_kernel=tf.stack(
-            [tf.reshape(kernels[i][:-1], [past_rows, 2 * model.gate_channels]) for i in order]
-        ),
-        past_bias=tf.stack([biases[i] for i in order])[:, None],
+        past_kernels=[
+            tf.reshape(kernel[:-1], [(model.kernel_size - 1) * residual_channels, -1])
+            for kernel in kernels
+        ],
         current_kernels=[kernel[-1] for kernel in kernels],
+        dilated_biases=biases,
         residual_kernels=[float32(layer.kernel)[0] / 2 for layer in residual],
         residual_biases=[float32(layer.bias) for layer in residual],
+        skip_kernels=tf.split(float32(model.skip_convolution.kernel)[0] / 2, len(kernels)),
+        skip_bias=float32(model.skip_convolution.bias),
         head=[
-            (float32(layer.kernel)[0] / halving, float32(layer.bias))
-            for layer, halving in zip(head, [2, 1, 1], strict=True)
+            (float32(layer.kernel)[0], float32(layer.bias))
+            for layer in (model.head_convolution, model.output_convolution)
         ],
     )
 
@@ -179,72 +178,157 @@ def generate_block(
     Returns:
         The values drawn, `[batch, time]`, and the next state.
     """
-    kernel_size, dilations, order = schedule.kernel_size, schedule.dilations, schedule.order
+    kernel_size, dilations = schedule.kernel_size, schedule.dilations
     batch, steps = uniforms.shape
     channels = weights.input_bias.shape[0]
-    contexts = [(kernel_size - 1) * dilation for dilation in dilations]
-    longest = max(contexts)
-    groups = [(dilation, len(list(run))) for dilation, run in itertools.groupby(sorted(dilations))]
-
-    # One buffer [time, blocks, batch, channels] holds the past inputs of all blocks, so that a
-    # tap is one slice for all blocks of a dilation and a step writes one row. It is laid out anew
-    # for each call: no index ever wraps.
-    past = [tf.transpose(state.layers[f"block_{index}"], [1, 0, 2]) for index in order]
-    past = [tf.pad(p, [[longest - p.shape[0], steps], [0, 0], [0, 0]]) for p in past]
-    history = tf.stack(past, axis=1)
-    values = tf.concat([state.layers["input_convolution"], state.previous[:, None]], axis=1)
-    values = tf.pad(tf.transpose(values), [[0, steps], [0, 0]])
     uniforms = tf.transpose(uniforms)
+    first_rows = np.arange(kernel_size)[:, None] * schedule.distribution.parameter_channels
 
-    def past_taps(history, t, taps_back):
-        first, rows = 0, []
-        for dilation, count in groups:
-            begin = [longest + t - taps_back * dilation, first, 0, 0]
-            rows.append(tf.slice(history, begin, [1, count, batch, channels])[0])
-            first += count
-        return tf.concat(rows, axis=0)
+    past = [tf.transpose(state.layers[f"block_{i}"], [1, 0, 2]) for i in range(len(dilations))]
+    # The taps of far blocks lie so far back that those of the next TAPS_AHEAD samples are known:
+    # one product then reads their weights once for all of these.
+    far = [i for i, d in enumerate(dilations) if d >= TAPS_AHEAD and kernel_size > 1]
+    # The input convolution's taps: the newest values, [kernel_size, batch].
+    newest = tf.concat([state.layers["input_convolution"], state.previous[:, None]], axis=1)
+    newest = tf.transpose(newest)
 
-    def step(t, history, values):
-        # All that does not depend on the newest sample: one product for all blocks.
-        activations = weights.past_bias
-        if kernel_size > 1:
-            taps = [past_taps(history, t, back) for back in range(kernel_size - 1, 0, -1)]
-            activations += tf.matmul(tf.concat(taps, axis=-1), weights.past_kernel)
-        signal = weights.input_bias
-        for tap in range(kernel_size):
-            signal += tf.gather(weights.input_kernel[tap], values[t + tap])
-        inputs, gated = [], []
-        for index, current_kernel in enumerate(weights.current_kernels):
-            inputs.append(signal)
-            activation = tf.matmul(signal, current_kernel) + activations[order.index(index)]
-            filter_half, gate_half = tf.split(tf.tanh(activation), 2, axis=-1)
-            gated.append(filter_half * (1.0 + gate_half))
-            if index < len(weights.residual_kernels):
-                residual = tf.matmul(gated[-1], weights.residual_kernels[index])
-                signal += residual + weights.residual_biases[index]
-        (skip, skip_bias), (head, head_bias), (output, output_bias) = weights.head
-        hidden = tf.nn.relu(tf.matmul(tf.concat(gated, axis=-1), skip) + skip_bias)
-        hidden = tf.nn.relu(tf.matmul(hidden, head) + head_bias)
-        parameters = tf.matmul(hidden, output) + output_bias
-        if schedule.top_k is not None:
-            parameters = keep_top_k(parameters, schedule.top_k)
-        if schedule.top_p is not None:
-            parameters = keep_top_p(parameters, schedule.top_p)
-        value = schedule.distribution.sample(parameters, uniforms[t], temperature)
-        row = tf.stack([inputs[index] for index in order])
-        history = tf.tensor_scatter_nd_update(history, [[longest + t]], row[None])
-        values = tf.tensor_scatter_nd_update(values, [[kernel_size + t]], value[None])
-        return t + 1, history, values
+    def past_activations(begin, count, block, ring):
+        """What a far block's past taps add to its activations: `[count, batch, 2 * gate]`."""
+        slots = (kernel_size - 1) * dilations[block] // TAPS_AHEAD
+        first = [begin + tap * dilations[block] for tap in range(kernel_size - 1)]
+        taps = [ring.read((start // TAPS_AHEAD) % slots)[:count] for start in first]
+        taps = tf.reshape(tf.concat(taps, axis=-1), [count * batch, -1])
+        activations = tf.matmul(taps, weights.past_kernels[block]) + weights.dilated_biases[block]
+        return tf.reshape(activations, [count, batch, -1])
 
-    _, history, values = tf.while_loop(
-        lambda t, *_: t < steps, step, [0, history, values], maximum_iterations=steps
+    def draw_ahead(begin, count, past, newest, values):
+        """Draws `count` samples from time `begin` on.
+
+        Args:
+            begin: a multiple of TAPS_AHEAD.
+            count: at most TAPS_AHEAD.
+            past: a block's inputs before: near blocks `[context, batch, channels]`, far blocks
+                a ring of slots `[TAPS_AHEAD, batch, channels]`.
+            newest: the input convolution's taps, `[kernel_size, batch]`.
+            values: array of those drawn so far.
+
+        Returns:
+            A block's new inputs, following those before where the block is near; newest; values.
+        """
+        ahead = {block: past_activations(begin, count, block, past[block]) for block in far}
+        contexts = [0 if i in ahead else part.shape[0] for i, part in enumerate(past)]
+        inputs = [
+            _array(tf.zeros([0, batch, channels]) if i in ahead else part, extra=count)
+            for i, part in enumerate(past)
+        ]
+
+        def step(index, inputs, signals, newest, values):
+            # The inputs of the step before are written now: written where they are made, XLA
+            # would copy the arrays that the same step reads.
+            inputs = [
+                array.write(context + index - 1, signal) if context else array
+                for array, context, signal in zip(inputs, contexts, signals, strict=True)
+            ]
+            embedded = tf.gather(weights.input_kernel, newest + first_rows)
+            signal = tf.reduce_sum(embedded, axis=0) + weights.input_bias
+            signals, skip_sum = [], weights.skip_bias
+            for block, dilation in enumerate(dilations):
+                if block in ahead:
+                    activation = _row(ahead[block], index)
+                    inputs[block] = inputs[block].write(index, signal)
+                else:
+                    activation = weights.dilated_biases[block]
+                    if kernel_size > 1:
+                        taps = [
+                            inputs[block].read(contexts[block] + index - back * dilation)
+                            for back in range(kernel_size - 1, 0, -1)
+                        ]
+                        taps = tf.concat(taps, axis=-1)
+                        activation += tf.matmul(taps, weights.past_kernels[block])
+                signals.append(signal)
+                activation += tf.matmul(signal, weights.current_kernels[block])
+                filter_half, gate_half = tf.split(tf.tanh(activation), 2, axis=-1)
+                gated = filter_half * (1.0 + gate_half)
+                skip_sum += tf.matmul(gated, weights.skip_kernels[block])
+                if block < len(weights.residual_kernels):
+                    residual = tf.matmul(gated, weights.residual_kernels[block])
+                    signal += residual + weights.residual_biases[block]
+            (head, head_bias), (output, output_bias) = weights.head
+            hidden = tf.nn.relu(tf.matmul(tf.nn.relu(skip_sum), head) + head_bias)
+            parameters = tf.matmul(hidden, output) + output_bias
+            if schedule.top_k is not None:
+                parameters = keep_top_k(parameters, schedule.top_k)
+            if schedule.top_p is not None:
+                parameters = keep_top_p(parameters, schedule.top_p)
+            time = begin + index
+            value = schedule.distribution.sample(parameters, _row(uniforms, time), temperature)
+            newest = tf.concat([newest[1:], value[None]], axis=0)
+            return index + 1, inputs, signals, newest, values.write(time, value)
+
+        nothing = tf.zeros([batch, channels])
+        signals = [
+            part[-1] if context else nothing for part, context in zip(past, contexts, strict=True)
+        ]
+        _, inputs, signals, newest, values = tf.while_loop(
+            lambda index, *_: index < count,
+            step,
+            [0, inputs, signals, newest, values],
+            maximum_iterations=count,
+        )
+        inputs = [
+            array.write(context + count - 1, signal) if context else array
+            for array, context, signal in zip(inputs, contexts, signals, strict=True)
+        ]
+        return [array.stack() for array in inputs], newest, values
+
+    def draw_and_store(begin, past, newest, values):
+        inputs, newest, values = draw_ahead(begin, TAPS_AHEAD, past, newest, values)
+        stored = [part[TAPS_AHEAD:] for part in inputs]
+        for block in far:
+            slots = (kernel_size - 1) * dilations[block] // TAPS_AHEAD
+            stored[block] = past[block].write((begin // TAPS_AHEAD) % slots, inputs[block])
+        return begin + TAPS_AHEAD, stored, newest, values
+
+    for block in far:
+        past[block] = _array(tf.reshape(past[block], [-1, TAPS_AHEAD, batch, channels]))
+    whole, rest = divmod(steps, TAPS_AHEAD)
+    begin = whole * TAPS_AHEAD
+    values = _array(tf.zeros([0, batch], newest.dtype), extra=steps)
+    _, past, newest, values = tf.while_loop(
+        lambda time, *_: time < begin,
+        draw_and_store,
+        [0, past, newest, values],
+        maximum_iterations=whole,
     )
-    layers = {"input_convolution": tf.transpose(values[steps : steps + kernel_size - 1])}
-    for place, index in enumerate(order):
-        newest = history[longest + steps - contexts[index] : longest + steps, place]
-        layers[f"block_{index}"] = tf.transpose(newest, [1, 0, 2])
-    drawn = tf.transpose(values[kernel_size:])
-    return drawn, State(layers, drawn[:, -1])
+    inputs = [tf.zeros([0, batch, channels])] * len(past)
+    if rest:
+        inputs, newest, values = draw_ahead(begin, rest, past, newest, values)
+    layers = {}
+    for block, part in enumerate(past):
+        if block in far:
+            ring = tf.reshape(part.stack(), [-1, batch, channels])
+            oldest = begin % ring.shape[0]
+            part = tf.concat([ring[oldest:], ring[:oldest], inputs[block]], axis=0)[rest:]
+        elif rest:
+            part = inputs[block][rest:]
+        layers[f"block_{block}"] = tf.transpose(part, [1, 0, 2])
+    layers["input_convolution"] = tf.transpose(newest[:-1])
+    return tf.transpose(values.stack()), State(layers, newest[-1])
+
+
+def _array(rows, extra: int = 0) -> tf.TensorArray:
+    """An array of the rows of a tensor, with room for more: written in place, compiled or not."""
+    rows = tf.pad(rows, [[0, extra], *[[0, 0]] * (rows.shape.rank - 1)])
+    array = tf.TensorArray(
+        rows.dtype, rows.shape[0], element_shape=rows.shape[1:], clear_after_read=False
+    )
+    return array.unstack(rows)
+
+
+def _row(tensor, index) -> tf.Tensor:
+    """`tensor[index]`. XLA compiles an index that is no constant to a copy of the whole."""
+    begin = [index, *[0] * (tensor.shape.rank - 1)]
+    return tf.slice(tensor, begin, [1, *tensor.shape[1:]])[0]
 
 
 @functools.lru_cache(maxsize=32)
