@@ -56,8 +56,10 @@ def recordings_dir(tmp_path) -> Path:
 
 def run_program(program: str, *arguments) -> subprocess.CompletedProcess:
     """Runs a program of tools/ as a user does."""
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.run(
         [sys.executable, ROOT / "tools" / program, *map(str, arguments)],
+        env=environment,
         capture_output=True,
         text=True,
         timeout=300,

@@ -6,7 +6,7 @@ Without recordings it composes its own: melodies of a plucked string.
     python tools/demo.py --output_dir demo --data_dir my_recordings
 """
 
-from wavenet_tf import command_line  # isort: skip  (quiets TensorFlow before it is imported)
+import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 from pathlib import Path
 

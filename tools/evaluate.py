@@ -3,7 +3,7 @@
 python tools/evaluate.py --model_dir runs/first --data_dir recordings --per_file
 """
 
-from wavenet_tf import command_line  # isort: skip  (quiets TensorFlow before it is imported)
+import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import json
 

@@ -3,7 +3,7 @@
 python tools/generate.py --model_dir runs/first --output out.wav --seconds 5
 """
 
-from wavenet_tf import command_line  # isort: skip  (quiets TensorFlow before it is imported)
+import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 from pathlib import Path
 

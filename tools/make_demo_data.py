@@ -7,12 +7,12 @@ Usage:
     python tools/make_demo_data.py --output data/melodies
 """
 
+import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
+
 from collections.abc import Sequence
 
 import melodies
 from absl import flags
-
-from wavenet_tf import command_line
 
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Folder for the WAV files, made if missing.", required=True

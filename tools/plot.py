@@ -4,6 +4,8 @@ Usage:
     python tools/plot.py original.wav generated.wav --output comparison.png
 """
 
+import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
+
 import pathlib
 from collections.abc import Sequence
 
@@ -11,7 +13,6 @@ import pictures
 from absl import flags
 
 import wavenet_tf
-from wavenet_tf import command_line
 
 _OUTPUT = flags.DEFINE_string("output", None, "PNG file to write.", required=True)
 _TITLES = flags.DEFINE_list(

@@ -5,7 +5,7 @@
 Stop it whenever you like: the same command goes on from the last checkpoint.
 """
 
-from wavenet_tf import command_line  # isort: skip  (quiets TensorFlow before it is imported)
+import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 from absl import flags
 
@@ -25,7 +25,7 @@ _SET = flags.DEFINE_multi_string(
 _STEPS = flags.DEFINE_integer("steps", None, "Updates in all (20000).")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Crops an update (4).")
 _CROP_SECONDS = flags.DEFINE_float("crop_seconds", None, "Length of a crop, in seconds (1).")
-_LEARNING_RATE = flags.DEFINE_float("learning_rate", None, "The highest (0.002).")
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", None, "The highest (0.004).")
 _SCHEDULE = flags.DEFINE_enum(
     "schedule", None, training.SCHEDULES, "Of the learning rate over the steps (cosine)."
 )

@@ -49,7 +49,7 @@ class Settings:
     steps: int = 20000
     batch_size: int = 4
     crop_seconds: float = 1.0
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     schedule: str = "cosine"
     validation_fraction: float = 0.1
     validation_crops: int = 64
