@@ -11,7 +11,7 @@ endif
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format benchmark clean
 
 demo: $(INSTALLED)  ## trains on melodies, or on DATA=folder, and generates audio
 	$(BIN)/python tools/demo.py --output_dir demo $(if $(DATA),--data_dir "$(DATA)")
@@ -27,6 +27,9 @@ lint: $(INSTALLED)  ## style and types
 format: $(INSTALLED)  ## rewrites the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+benchmark: $(INSTALLED)  ## measures sampling and renews the table in the README
+	$(BIN)/python tools/benchmark.py --readme README.md
 
 clean:  ## removes the environments and the demo
 	rm -rf .venv .venv-* demo

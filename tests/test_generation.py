@@ -172,3 +172,16 @@ def test_progress_ends_with_speed(capsys):
 def test_bad_arguments_are_named_with_their_value(arguments, message):
     with pytest.raises(InputError, match=message):
         small_model().generate(**{"num_samples": 5, **arguments})
+
+
+def test_streams_do_not_depend_on_the_threads_they_share():
+    model = small_model()
+    batch = 3 * generation.STREAMS_PER_THREAD + 1
+    alone = model.stream(batch_size=batch, seed=SEED, threads=1)
+    shared = model.stream(batch_size=batch, seed=SEED, threads=3)
+    groups = generation.groups_of_streams(batch, threads=3)
+    assert len(groups) == 3
+    assert np.concatenate(groups).tolist() == list(range(batch))
+    for _ in range(2):
+        np.testing.assert_array_equal(next(alone), next(shared))
+    assert len(generation.groups_of_streams(1, threads=8)) == 1

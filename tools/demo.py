@@ -18,13 +18,15 @@ from wavenet_tf import audio, data, evaluation, runs
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo", "Where everything goes.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of recordings in place of melodies.")
-_STEPS = flags.DEFINE_integer("steps", 600, "Updates of the model.")
+_STEPS = flags.DEFINE_integer("steps", 500, "Updates of the model.")
 _SECONDS = flags.DEFINE_float("seconds", 5.0, "To generate, in seconds.")
 _CLIPS = flags.DEFINE_integer("clips", 48, "Melodies to compose, of 5 seconds each.")
 
 SAMPLE_RATE = 8000
 CLIP_SECONDS = 5.0
 SEED = 0
+# High, for so few updates; gradients are clipped.
+LEARNING_RATE = 8e-3
 # A little below 1: so short a training leaves some probability on noise.
 TEMPERATURE = 0.9
 
@@ -46,6 +48,7 @@ def main(argv):
         preset="tiny",
         overrides={"sample_rate": SAMPLE_RATE},
         steps=_STEPS.value,
+        learning_rate=LEARNING_RATE,
         steps_per_validation=100,
     )
     model = runs.train(settings, output_dir)

@@ -6,6 +6,7 @@ python tools/evaluate.py --model_dir runs/first --data_dir recordings --per_file
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import json
+import sys
 
 from absl import flags
 
@@ -35,7 +36,7 @@ def main(argv):
     print(recordings.summary)
     if _SPLIT.value == "validation":
         _, recordings = recordings.split(_VALIDATION_FRACTION.value)
-    scores = evaluation.score(model, recordings, _BATCH_SIZE.value, progress=True)
+    scores = evaluation.score(model, recordings, _BATCH_SIZE.value, progress=sys.stdout.isatty())
     by_name = scores.bits_per_sample_by_name
     if _PER_FILE.value:
         for name, bits in by_name.items():

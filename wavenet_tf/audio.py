@@ -53,7 +53,7 @@ def mu_law_decode(codes, quantization_channels: int = 256) -> tf.Tensor:
 
     Example:
     >>> [round(x, 4) for x in mu_law_decode([0, 128, 157, 255]).numpy().tolist()]
-    [-1.0, 0.0001, 0.0099, 1.0]
+    [-1.0, 0.0001, 0.0102, 1.0]
     """
     mu = quantization_channels - 1.0
     companded = 2.0 * tf.cast(codes, tf.float32) / mu - 1.0

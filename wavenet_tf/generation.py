@@ -6,10 +6,12 @@
 """
 
 import functools
+import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,8 @@ from wavenet_tf.errors import InputError
 BLOCK_SIZE = 1024
 # Samples for which the taps that lie at least as far back are computed at once.
 TAPS_AHEAD = 16
+# From so many streams on, another thread is worth its own loop.
+STREAMS_PER_THREAD = 4
 
 
 class Schedule(NamedTuple):
@@ -348,7 +352,8 @@ def stream(
     top_k: int | None = None,
     top_p: float | None = None,
     seed: int | None = None,
-) -> Iterator[np.ndarray]:
+    threads: int | None = None,
+) -> Generator[np.ndarray, None, None]:
     """Yields audio without end, float32 `[batch_size, BLOCK_SIZE]`; see `WaveNet.stream`."""
     if not temperature >= 0.0:
         raise InputError(f"temperature must be 0 or above; received {temperature}")
@@ -360,20 +365,44 @@ def stream(
         )
     distribution = model.distribution
     draw = compiled_block(schedule_of(model, top_k, top_p), jit_compile=True)
-    state = prime(model, distribution.encode(checked_prompt(prompt, batch_size)))
+    values = distribution.encode(checked_prompt(prompt, batch_size))
+    groups = groups_of_streams(batch_size, threads or os.cpu_count() or 1)
+    states = [prime(model, tf.gather(values, group)) for group in groups]
     weights = prepare_weights(model)
     temperature = tf.constant(temperature, tf.float32)
     generator = np.random.default_rng(seed)
 
     def blocks():
-        nonlocal state
-        while True:
-            # Time before batch: the numbers do not depend on the size of a block.
-            uniforms = generator.random([BLOCK_SIZE, batch_size], np.float32).T
-            values, state = draw(weights, state, uniforms, temperature)
-            yield distribution.decode(values).numpy()
+        nonlocal states
+        with ThreadPoolExecutor(len(groups)) as pool:
+            while True:
+                # Time before batch: the numbers do not depend on the size of a block.
+                uniforms = generator.random([BLOCK_SIZE, batch_size], np.float32).T
+                parts = [
+                    pool.submit(draw, weights, state, uniforms[group], temperature)
+                    for group, state in zip(groups, states, strict=True)
+                ]
+                drawn, states = zip(*(part.result() for part in parts), strict=True)
+                yield distribution.decode(tf.concat(drawn, axis=0)).numpy()
 
     return blocks()
+
+
+def groups_of_streams(batch_size: int, threads: int) -> list[np.ndarray]:
+    """Splits streams into groups that are sampled at the same time, one on each thread.
+
+    A matrix product of few streams gains nothing from a second thread, and a step of the loop is
+    too short to share; but streams are independent.
+
+    Args:
+        batch_size: number of streams.
+        threads: the most groups.
+
+    Returns:
+        The indices of each group's streams.
+    """
+    groups = max(1, min(threads, batch_size // STREAMS_PER_THREAD))
+    return np.array_split(np.arange(batch_size), groups)
 
 
 def checked_prompt(prompt, batch_size: int) -> np.ndarray:
@@ -422,6 +451,7 @@ class ProgressBar:
         self.sample_rate = sample_rate
         # When the first block was done, and its samples: compiling is not sampling.
         self.first_block: tuple[float, int] | None = None
+        self.next_time = 0.0
 
     def update(self, made: int, streams: int) -> None:
         """Shows that each of `streams` has `made` samples now."""
@@ -429,8 +459,12 @@ class ProgressBar:
         if self.first_block is None:
             self.first_block = now, made
         started, before = self.first_block
+        done = made == self.num_samples
+        if not done and (now < self.next_time or not sys.stderr.isatty()):
+            return
+        self.next_time = now + 0.1
         seconds, total = made / self.sample_rate, self.num_samples / self.sample_rate
-        line = f"\r{100 * made // self.num_samples:3d}% {seconds:.1f} of {total:.1f} s"
+        line = f"{100 * made // self.num_samples:3d}% {seconds:.1f} of {total:.1f} s"
         if made > before:
             speed = (made - before) / (now - started)
             left = (self.num_samples - made) / speed
@@ -438,4 +472,5 @@ class ProgressBar:
                 f", {streams * speed:,.0f} samples/s, real-time factor "
                 f"{speed / self.sample_rate:.2f}, {left:.0f} s left"
             )
-        print(f"{line:<79}", end="\n" if made == self.num_samples else "", file=sys.stderr)
+        start = "\r" if sys.stderr.isatty() else ""
+        print(f"{start}{line:<79}", end="\n" if done else "", file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """The WaveNet as a Keras model."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import keras
 import numpy as np
@@ -289,7 +289,8 @@ class WaveNet(keras.Model):
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int | None = None,
-    ) -> Iterator[np.ndarray]:
+        threads: int | None = None,
+    ) -> Generator[np.ndarray, None, None]:
         """Samples audio without end, a block at a time, in constant memory.
 
         Args:
@@ -299,6 +300,7 @@ class WaveNet(keras.Model):
             top_k: as `generate` takes it.
             top_p: as `generate` takes it.
             seed: as `generate` takes it.
+            threads: the most to use; None uses every core.
 
         Returns:
             An iterator of float32 `[batch_size, block]` in [-1, 1]. All blocks joined are what
@@ -308,7 +310,7 @@ class WaveNet(keras.Model):
             InputError: for an argument out of range or a prompt of the wrong shape.
         """
         batch_size = positive_integer("batch_size", batch_size)
-        return generation.stream(self, batch_size, prompt, temperature, top_k, top_p, seed)
+        return generation.stream(self, batch_size, prompt, temperature, top_k, top_p, seed, threads)
 
     def get_config(self):
         return {
