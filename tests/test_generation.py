@@ -11,6 +11,14 @@ from wavenet_tf.errors import InputError
 SEED = 3
 
 
+def deep_model(**overrides):
+    """A model with blocks on both sides of TAPS_AHEAD."""
+    model = small_model(layers_per_stack=6, **overrides)
+    dilations = [block.dilation_rate for block in model.blocks]
+    assert min(dilations) < generation.TAPS_AHEAD < max(dilations)
+    return model
+
+
 def teacher_forced_values(model, audio, uniforms, prompt=None, temperature=1.0):
     """What the whole network, run once over the audio made, draws at every step."""
     values = model.distribution.encode(audio)
@@ -33,7 +41,7 @@ def uniforms_of(seed, samples, batch):
 @pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.parametrize("kernel_size", [1, 2, 3])
 def test_generation_equals_teacher_forcing_at_every_step(kernel_size, batch_size):
-    model = small_model(kernel_size=kernel_size)
+    model = deep_model(kernel_size=kernel_size)
     samples = generation.BLOCK_SIZE + 100  # past a block's edge and many wraps of every state
     audio = model.generate(samples, batch_size=batch_size, seed=SEED)
     assert audio.dtype == np.float32
@@ -46,13 +54,13 @@ def test_generation_equals_teacher_forcing_at_every_step(kernel_size, batch_size
 
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
 def test_blocks_of_any_size_carry_the_state(jit_compile):
-    model = small_model()
+    model = deep_model()
     uniforms = uniforms_of(SEED, 100, 2)
     state = generation.prime(model, tf.zeros([2, 0], tf.int32))
     weights = generation.prepare_weights(model)
     draw = generation.compiled_block(generation.schedule_of(model), jit_compile)
     parts, start = [], 0
-    for size in (1, 1, 50, 7, 41):
+    for size in (1, 1, 50, 16, 7, 25):
         values, state = draw(weights, state, uniforms[:, start : start + size], tf.constant(1.0))
         parts.append(values)
         start += size
@@ -61,7 +69,7 @@ def test_blocks_of_any_size_carry_the_state(jit_compile):
 
 
 def test_a_state_of_generation_is_the_state_of_the_layers():
-    model = small_model(kernel_size=3)
+    model = deep_model(kernel_size=3)
     values = np.random.default_rng(0).integers(0, 256, (2, 60)).astype(np.int32)
     state = generation.prime(model, values)
     draw = generation.compiled_block(generation.schedule_of(model), jit_compile=True)

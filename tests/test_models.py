@@ -100,6 +100,14 @@ def test_compile_and_fit_need_no_arguments_and_report_bits():
     assert model.optimizer.global_clipnorm == training.GRADIENT_CLIP_NORM
 
 
+def test_every_weight_has_a_part_in_the_output():
+    model = small_model()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(random_codes(2, 60)) ** 2)
+    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
+    assert all(gradient is not None for gradient in gradients)
+
+
 def test_overfits_one_short_clip():
     keras.utils.set_random_seed(0)
     model = wt.WaveNet(**SMALL)
