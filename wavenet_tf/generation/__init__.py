@@ -1,0 +1,14 @@
+"""Sampling: the loop over cached state, filters on what it draws, and streams of audio."""
+
+from wavenet_tf.generation.samplers import keep_top_k as keep_top_k
+from wavenet_tf.generation.samplers import keep_top_p as keep_top_p
+from wavenet_tf.generation.schedule import TAPS_AHEAD as TAPS_AHEAD
+from wavenet_tf.generation.schedule import prepare_weights as prepare_weights
+from wavenet_tf.generation.schedule import prime as prime
+from wavenet_tf.generation.schedule import schedule_of as schedule_of
+from wavenet_tf.generation.streaming import BLOCK_SIZE as BLOCK_SIZE
+from wavenet_tf.generation.streaming import STREAMS_PER_THREAD as STREAMS_PER_THREAD
+from wavenet_tf.generation.streaming import collect as collect
+from wavenet_tf.generation.streaming import compiled_block as compiled_block
+from wavenet_tf.generation.streaming import groups_of_streams as groups_of_streams
+from wavenet_tf.generation.streaming import stream as stream
