@@ -1,22 +1,17 @@
 """Tests of the demo corpus and of the checker of its notes."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import melodies
 import numpy as np
 import pytest
 import scipy.signal
 import soundfile
+from conftest import run_program
 
 from wavenet_tf.errors import InputError
 
 SAMPLE_RATE = 8000
 NUM_SAMPLES = 4 * SAMPLE_RATE
 TIME = np.arange(NUM_SAMPLES) / SAMPLE_RATE
-REPOSITORY = pathlib.Path(__file__).parents[1]
 
 
 def _melody(seed: int = 0, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
@@ -160,17 +155,10 @@ def test_corpus_of_impossible_size_is_refused(tmp_path, arguments):
     assert not (tmp_path / "corpus").exists()
 
 
-def _run_program(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, REPOSITORY / "tools" / "make_demo_data.py", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_program_writes_the_corpus(tmp_path):
-    result = _run_program("--output", tmp_path, "--num_clips=2", "--clip_seconds=0.5", "--seed=3")
+    result = run_program(
+        "make_demo_data.py", "--output", tmp_path, "--num_clips=2", "--clip_seconds=0.5", "--seed=3"
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"wrote 2 melodies, 1 seconds in all, to {tmp_path}\n"
     expected = melodies.write_corpus(tmp_path / "expected", 2, 0.5, 8000, 3)
@@ -180,7 +168,7 @@ def test_program_writes_the_corpus(tmp_path):
 
 @pytest.mark.parametrize("flag", ["--num_clips=0", "--clip_seconds=-1", "--sample_rate=0", "word"])
 def test_program_refuses_bad_flags_in_one_line(tmp_path, flag):
-    result = _run_program("--output", tmp_path, flag)
+    result = run_program("make_demo_data.py", "--output", tmp_path, flag)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
@@ -188,7 +176,7 @@ def test_program_refuses_bad_flags_in_one_line(tmp_path, flag):
 
 def test_program_refuses_a_file_as_output(tmp_path):
     (tmp_path / "file").write_text("kept")
-    result = _run_program("--output", tmp_path / "file")
+    result = run_program("make_demo_data.py", "--output", tmp_path / "file")
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert (tmp_path / "file").read_text() == "kept"

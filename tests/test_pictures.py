@@ -1,9 +1,6 @@
 """Tests of the pictures of recordings, by the pixels they draw."""
 
-import os
 import pathlib
-import subprocess
-import sys
 import warnings
 
 import matplotlib.figure
@@ -12,11 +9,11 @@ import numpy as np
 import pictures
 import pytest
 import soundfile
+from conftest import run_program
 
 SAMPLE_RATE = 8000
 TIME = np.arange(SAMPLE_RATE) / SAMPLE_RATE
 SILENCE = np.zeros(SAMPLE_RATE, np.float32)
-REPOSITORY = pathlib.Path(__file__).parents[1]
 
 
 def _draw(recordings, path: pathlib.Path) -> np.ndarray:
@@ -145,20 +142,13 @@ def test_failed_drawing_leaves_the_old_picture(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def _run_program(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, REPOSITORY / "tools" / "plot.py", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_program_draws_files(tmp_path):
     paths = [tmp_path / "a.wav", tmp_path / "b.wav"]
     for path in paths:
         soundfile.write(path, SILENCE, SAMPLE_RATE)
-    result = _run_program(*paths, "--output", tmp_path / "picture.png", "--titles=first,second")
+    result = run_program(
+        "plot.py", *paths, "--output", tmp_path / "picture.png", "--titles=first,second"
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"drew first, second to {tmp_path / 'picture.png'}\n"
     recordings = [("first", SILENCE, SAMPLE_RATE), ("second", SILENCE, SAMPLE_RATE)]
@@ -173,7 +163,7 @@ def test_program_draws_files(tmp_path):
     [((), "at least one recording"), (("a.wav", "b.wav", "--titles=one"), "1 titles")],
 )
 def test_program_refuses_bad_arguments_in_one_line(tmp_path, arguments, message):
-    result = _run_program(*arguments, "--output", tmp_path / "picture.png")
+    result = run_program("plot.py", *arguments, "--output", tmp_path / "picture.png")
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert message in result.stderr
