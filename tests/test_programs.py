@@ -93,6 +93,30 @@ def test_demo_goes_the_whole_way(tmp_path):
     assert matplotlib.image.imread(tmp_path / "model" / "picture.png").shape[1] > 800
 
 
+def test_benchmark_renews_its_table(tmp_path):
+    (tmp_path / "page.md").write_text("above <!-- benchmark -->old<!-- end of benchmark --> below")
+    result = run_program(
+        "benchmark.py",
+        "--preset=tiny",
+        "--batch_sizes=1,8",
+        "--threads=2",
+        "--repeats=1",
+        f"--readme={tmp_path / 'page.md'}",
+        f"--json={tmp_path / 'figures.json'}",
+    )
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert [(row["batch_size"], row["threads"]) for row in rows] == [(1, 1), (8, 2)]
+    for row in rows:
+        assert min(row.values()) > 0
+        ratio = row["step_microseconds"] / row["blas_microseconds"]
+        np.testing.assert_allclose(row["ratio"], ratio)
+    page = (tmp_path / "page.md").read_text()
+    assert page.startswith("above") and page.endswith("below")
+    assert "old" not in page
+    assert f"| 8 | 2 | {rows[1]['samples_per_second']:,.0f} |" in page
+
+
 def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "one").mkdir()
@@ -119,6 +143,8 @@ def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
         ("generate.py", [model, output, f"--prompt={tmp_path / 'nan.wav'}"], "not finite"),
         ("generate.py", [model, output, "--seconds", "1", "2"], "unexpected argument '2'"),
         ("evaluate.py", [model, f"--data_dir={tmp_path / 'empty'}"], "no usable recording"),
+        ("benchmark.py", ["--batch_sizes=many"], "batch_sizes must be whole numbers"),
+        ("benchmark.py", ["--preset=tiny", "--threads=0"], "Flags parsing error"),
         ("plot.py", [tmp_path / "text.wav", f"--output={tmp_path / 'x.png'}"], "cannot read"),
     ]
     with ThreadPoolExecutor(2) as pool:

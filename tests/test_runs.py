@@ -55,7 +55,7 @@ def test_a_run_leaves_model_checkpoints_logs_and_settings(recordings_dir, tmp_pa
     np.testing.assert_array_equal(loaded(codes), model(codes))
 
 
-def test_a_killed_run_goes_on_to_where_it_would_have_come(recordings_dir, tmp_path):
+def test_a_killed_run_goes_on_from_its_last_checkpoint(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, steps=400)
     program = (
         "import json, sys; from wavenet_tf import runs; "
@@ -75,7 +75,6 @@ def test_a_killed_run_goes_on_to_where_it_would_have_come(recordings_dir, tmp_pa
     process.wait()
     done = int(runs.load_model(tmp_path / "killed").optimizer.iterations)
     assert 0 < done < 400
-    # The same schedule, to the same end: weights, optimizer, step and data order all went on.
     shorter = settings_for(recordings_dir, steps=done + 5, schedule="constant")
     restarted = runs.train(shorter, tmp_path / "killed")
     assert int(restarted.optimizer.iterations) == done + 5

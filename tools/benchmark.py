@@ -26,8 +26,8 @@ from wavenet_tf.errors import InputError
 
 _PRESET = flags.DEFINE_enum("preset", "medium", list(presets.PRESETS), "Size of the model.")
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", "1,16,64", "Streams sampled at once.")
-_THREADS = flags.DEFINE_integer("threads", None, "Threads to use; all cores if not given.")
-_REPEATS = flags.DEFINE_integer("repeats", 7, "Runs of which the median is taken.")
+_THREADS = flags.DEFINE_integer("threads", None, "Threads to use; all cores if not given.", 1)
+_REPEATS = flags.DEFINE_integer("repeats", 7, "Runs of which the median is taken.", 1)
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
 _README = flags.DEFINE_string("readme", None, "Markdown file whose performance table to renew.")
 
@@ -40,13 +40,13 @@ def weights_of_a_step(model: wt.WaveNet) -> int:
     return sum(int(np.prod(weight.shape)) for weight in kernels[1:])
 
 
-def measure(model: wt.WaveNet, batch_size: int, threads: int, repeats: int) -> dict:
+def measure(model: wt.WaveNet, batch_size: int, threads: int | None, repeats: int) -> dict:
     """Times sampling and the yardstick alternately.
 
     Args:
         model: to sample from.
         batch_size: streams.
-        threads: that sampling may use.
+        threads: that sampling may use; None for every core.
         repeats: of which the medians are taken.
     """
     groups = generation.groups_of_streams(batch_size, threads)
@@ -125,12 +125,11 @@ def main(argv):
         batch_sizes = [int(size) for size in _BATCH_SIZES.value]
     except ValueError as error:
         raise InputError(f"batch_sizes must be whole numbers; received {error}") from error
-    threads = _THREADS.value or os.cpu_count()
     model = wt.WaveNet.from_preset(_PRESET.value)
     rows = []
     for batch_size in batch_sizes:
         print(f"measuring {batch_size} streams ...", file=sys.stderr)
-        rows.append(measure(model, batch_size, threads, _REPEATS.value))
+        rows.append(measure(model, batch_size, _THREADS.value, _REPEATS.value))
     text = table(_PRESET.value, rows)
     print(text)
     if _JSON.value:

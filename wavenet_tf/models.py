@@ -309,7 +309,6 @@ class WaveNet(keras.Model):
         Raises:
             InputError: for an argument out of range or a prompt of the wrong shape.
         """
-        batch_size = positive_integer("batch_size", batch_size)
         return generation.stream(self, batch_size, prompt, temperature, top_k, top_p, seed, threads)
 
     def get_config(self):

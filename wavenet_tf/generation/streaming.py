@@ -19,6 +19,7 @@ from wavenet_tf.generation.schedule import (
     prime,
     schedule_of,
 )
+from wavenet_tf.layers import positive_integer
 
 # Samples made by one call of the compiled loop: long enough that the call itself costs nothing,
 # short enough that progress is live.
@@ -37,16 +38,10 @@ def compiled_block(schedule: Schedule, jit_compile: bool):
 
 
 def stream(
-    model,
-    batch_size: int = 1,
-    prompt=None,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int | None = None,
-    threads: int | None = None,
+    model, batch_size, prompt, temperature, top_k, top_p, seed, threads
 ) -> Generator[np.ndarray, None, None]:
     """Yields audio without end, float32 `[batch_size, BLOCK_SIZE]`; see `WaveNet.stream`."""
+    batch_size = positive_integer("batch_size", batch_size)
     if not temperature >= 0.0:
         raise InputError(f"temperature must be 0 or above; received {temperature}")
     if temperature == 0.0:
@@ -58,7 +53,7 @@ def stream(
     distribution = model.distribution
     draw = compiled_block(schedule_of(model, top_k, top_p), jit_compile=True)
     values = distribution.encode(checked_prompt(prompt, batch_size))
-    groups = groups_of_streams(batch_size, threads or os.cpu_count() or 1)
+    groups = groups_of_streams(batch_size, threads)
     states = [prime(model, tf.gather(values, group)) for group in groups]
     weights = prepare_weights(model)
     temperature = tf.constant(temperature, tf.float32)
@@ -80,7 +75,7 @@ def stream(
     return blocks()
 
 
-def groups_of_streams(batch_size: int, threads: int) -> list[np.ndarray]:
+def groups_of_streams(batch_size: int, threads: int | None = None) -> list[np.ndarray]:
     """Splits streams into groups that are sampled at the same time, one on each thread.
 
     A matrix product of few streams gains nothing from a second thread, and a step of the loop is
@@ -88,11 +83,14 @@ def groups_of_streams(batch_size: int, threads: int) -> list[np.ndarray]:
 
     Args:
         batch_size: number of streams.
-        threads: the most groups.
+        threads: the most groups; None makes one for every core.
 
     Returns:
         The indices of each group's streams.
     """
+    if threads is None:
+        threads = os.cpu_count() or 1
+    threads = positive_integer("threads", threads)
     groups = max(1, min(threads, batch_size // STREAMS_PER_THREAD))
     return np.array_split(np.arange(batch_size), groups)
 
