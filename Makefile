@@ -28,8 +28,9 @@ format: $(INSTALLED)  ## rewrites the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: $(INSTALLED)  ## measures sampling and renews the table in the README
-	$(BIN)/python tools/benchmark.py --readme README.md
+benchmark: $(INSTALLED)  ## measures sampling and renews table and picture in the README
+	$(BIN)/python tools/benchmark.py --preset small --preset medium --preset paper \
+	    --readme README.md --picture docs/benchmark.png
 
 clean:  ## removes the environments and the demo
 	rm -rf .venv .venv-* demo

@@ -1,5 +1,7 @@
 """Cached generation against teacher forcing on its own output."""
 
+import threading
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -84,7 +86,8 @@ def test_a_state_of_generation_is_the_state_of_the_layers():
 
 def test_a_prompt_in_one_pass_equals_the_prompt_sample_by_sample():
     model = small_model()
-    values = np.random.default_rng(0).integers(0, 256, (2, 40)).astype(np.int32)
+    length = model.receptive_field + 20  # of which one pass takes in what still has influence
+    values = np.random.default_rng(0).integers(0, 256, (2, length)).astype(np.int32)
     at_once = generation.prime(model, values)
     state = generation.prime(model, values[:, :1])
     layers, previous = state.layers, state.previous
@@ -169,6 +172,8 @@ def test_progress_ends_with_speed(capsys):
         ({"batch_size": 0}, "batch_size must be"),
         ({"temperature": -1.0}, "temperature must be 0 or above; received -1.0"),
         ({"temperature": float("nan")}, "temperature must be"),
+        ({"batch_size": 8, "threads": 0}, "threads must be"),
+        ({"block_size": -1}, "block_size must be"),
         ({"top_k": 0}, "top_k must be from 1 to 256; received 0"),
         ({"top_k": 257}, "top_k must be"),
         ({"top_p": 0.0}, "top_p must be above 0"),
@@ -178,8 +183,10 @@ def test_progress_ends_with_speed(capsys):
     ],
 )
 def test_bad_arguments_are_named_with_their_value(arguments, message):
+    model = small_model()
+    sample = model.generate if "num_samples" in arguments else model.stream
     with pytest.raises(InputError, match=message):
-        small_model().generate(**{"num_samples": 5, **arguments})
+        sample(**arguments)
 
 
 def test_streams_do_not_depend_on_the_threads_they_share():
@@ -187,9 +194,34 @@ def test_streams_do_not_depend_on_the_threads_they_share():
     batch = 3 * generation.STREAMS_PER_THREAD + 1
     alone = model.stream(batch_size=batch, seed=SEED, threads=1)
     shared = model.stream(batch_size=batch, seed=SEED, threads=3)
-    groups = generation.groups_of_streams(batch, threads=3)
-    assert len(groups) == 3
-    assert np.concatenate(groups).tolist() == list(range(batch))
+    assert len(alone.plan.groups) == 1
+    assert len(shared.plan.groups) == 3
+    assert np.concatenate(shared.plan.groups).tolist() == list(range(batch))
     for _ in range(2):
         np.testing.assert_array_equal(next(alone), next(shared))
-    assert len(generation.groups_of_streams(1, threads=8)) == 1
+
+
+def test_the_way_of_sampling_can_be_seen_and_told(capsys):
+    model = small_model()
+    chosen = model.stream(seed=SEED)
+    assert str(chosen.plan) == "XLA on CPU:0, 1 stream in 1 thread"
+    told = model.stream(
+        batch_size=9, seed=SEED, jit_compile=False, threads=2, device="CPU:0", block_size=100
+    )
+    assert str(told.plan) == "graph on CPU:0, 9 streams in 2 threads"
+    graph = np.concatenate([next(told), next(told)], axis=1)
+    compiled = model.generate(200, batch_size=9, seed=SEED)
+    encode = model.distribution.encode
+    np.testing.assert_array_equal(encode(graph), encode(compiled))
+    model.generate(10, jit_compile=False, progress=True)
+    assert "graph on CPU:0, 1 stream in 1 thread" in capsys.readouterr().err
+
+
+def test_a_closed_stream_has_ended():
+    stream = small_model().stream(seed=SEED)
+    before = threading.active_count()
+    next(stream)
+    stream.close()
+    assert threading.active_count() == before
+    with pytest.raises(StopIteration):
+        next(stream)

@@ -1,9 +1,10 @@
-"""Measures how fast a model samples, beside the machine's matrix products.
+"""Measures how fast models sample, beside the machine's matrix products.
 
-    python tools/benchmark.py --preset medium --batch_sizes 1,16,64
+    python tools/benchmark.py --preset small --preset medium --batch_sizes 1,16,64
 
 The yardstick is one float32 product of as many weights as a sampling step multiplies with the
-batch, in numpy's BLAS on as many threads, measured in the same run and alternately.
+batch, in numpy's BLAS on as many threads, measured in the same run and alternately. `--picture`
+also draws what a step costs as the network grows deeper, and as its dilations grow.
 """
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
@@ -14,8 +15,11 @@ import platform
 import resource
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
+import pictures
 import tensorflow as tf
 import threadpoolctl
 from absl import flags
@@ -24,13 +28,18 @@ import wavenet_tf as wt
 from wavenet_tf import files, generation, presets
 from wavenet_tf.errors import InputError
 
-_PRESET = flags.DEFINE_enum("preset", "medium", list(presets.PRESETS), "Size of the model.")
+_PRESET = flags.DEFINE_multi_enum(
+    "preset", ["medium"], list(presets.PRESETS), "Size of the model; may be given several times."
+)
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", "1,16,64", "Streams sampled at once.")
 _THREADS = flags.DEFINE_integer("threads", None, "Threads to use; all cores if not given.", 1)
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Runs of which the median is taken.", 1)
+_PICTURE = flags.DEFINE_string("picture", None, "PNG file to draw the cost of growth into.")
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
 _README = flags.DEFINE_string("readme", None, "Markdown file whose performance table to renew.")
 
+# Larger models make shorter blocks, or a benchmark would take hours.
+WEIGHTS_OF_A_BLOCK = 2**31
 TABLE_BEGIN, TABLE_END = "<!-- benchmark -->", "<!-- end of benchmark -->"
 
 
@@ -40,64 +49,100 @@ def weights_of_a_step(model: wt.WaveNet) -> int:
     return sum(int(np.prod(weight.shape)) for weight in kernels[1:])
 
 
-def measure(model: wt.WaveNet, batch_size: int, threads: int | None, repeats: int) -> dict:
+def measure(preset: str, batch_size: int, threads: int | None, repeats: int) -> dict:
     """Times sampling and the yardstick alternately.
 
     Args:
-        model: to sample from.
+        preset: of the model.
         batch_size: streams.
         threads: that sampling may use; None for every core.
         repeats: of which the medians are taken.
     """
-    groups = generation.groups_of_streams(batch_size, threads)
-    side = round(weights_of_a_step(model) ** 0.5)
+    model = wt.WaveNet.from_preset(preset)
+    weights = weights_of_a_step(model)
+    side = round(weights**0.5)
     generator = np.random.default_rng(0)
     matrix = generator.normal(size=(side, side)).astype(np.float32)
     vectors = generator.normal(size=(batch_size, side)).astype(np.float32)
+    block_size = min(generation.BLOCK_SIZE, max(64, WEIGHTS_OF_A_BLOCK // weights))
     start = time.perf_counter()
-    blocks = model.stream(batch_size=batch_size, seed=0, threads=threads)
-    next(blocks)
+    stream = model.stream(batch_size, seed=0, block_size=block_size, threads=threads)
+    num_threads = len(stream.plan.groups)
+    next(stream)
     first_block = time.perf_counter() - start
-    next(blocks)
+    next(stream)
     steps, products = [], []
     for _ in range(repeats):
-        start = time.perf_counter()
-        next(blocks)
-        steps.append((time.perf_counter() - start) / generation.BLOCK_SIZE)
-        with threadpoolctl.threadpool_limits(len(groups), user_api="blas"):
-            times = []
-            for _ in range(100):
-                start = time.perf_counter()
-                np.matmul(vectors, matrix)
-                times.append(time.perf_counter() - start)
-            products.append(np.median(times))
-    blocks.close()
+        steps.append(_seconds(next, stream) / block_size)
+        with threadpoolctl.threadpool_limits(num_threads, user_api="blas"):
+            products.append(np.median([_seconds(np.matmul, vectors, matrix) for _ in range(50)]))
+    stream.close()
     step, product = float(np.median(steps)), float(np.median(products))
     return {
+        "preset": preset,
         "batch_size": batch_size,
-        "threads": len(groups),
+        "threads": num_threads,
         "samples_per_second": batch_size / step,
         "real_time_factor": 1 / step / model.sample_rate,
         "step_microseconds": step * 1e6,
         "blas_microseconds": product * 1e6,
         "ratio": step / product,
-        "compile_seconds": first_block - step * generation.BLOCK_SIZE,
+        "compile_seconds": first_block - step * block_size,
         "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
-def table(preset: str, rows: list[dict]) -> str:
+def measure_growth(repeats: int) -> dict:
+    """Times a step of one stream of `medium`, made deeper, and with other dilations.
+
+    Args:
+        repeats: of which the medians are taken.
+
+    Returns:
+        For "layers" and "dilation_limit", pairs of their value and microseconds a step.
+    """
+    # 24 layers each: only the dilations, and with them the receptive field, grow.
+    shapes = {("layers", 10 * stacks): (stacks, 10) for stacks in range(1, 7)}
+    shapes |= {("dilation_limit", 2 ** (n - 1)): (24 // n, n) for n in (4, 6, 8, 12)}
+    streams = {}
+    for key, (num_stacks, layers_per_stack) in shapes.items():
+        model = wt.WaveNet.from_preset(
+            "medium", num_stacks=num_stacks, layers_per_stack=layers_per_stack
+        )
+        streams[key] = model.stream(seed=0)
+        next(streams[key])
+    times = [[_seconds(next, stream) for stream in streams.values()] for _ in range(repeats)]
+    growth: dict[str, list] = {"layers": [], "dilation_limit": []}
+    for (quantity, value), seconds in zip(streams, np.median(times, axis=0), strict=True):
+        growth[quantity].append((value, float(seconds) / generation.BLOCK_SIZE * 1e6))
+    return growth
+
+
+def _seconds(function, *arguments) -> float:
+    start = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - start
+
+
+def _apart(function, *arguments):
+    """The function's result, from a process of its own: memory and compilation count alone."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def table(rows: list[dict]) -> str:
     """The figures as a Markdown table, under a line that describes the machine."""
     lines = [
-        f"`{preset}`, float32, {machine()}:",
+        f"float32, {machine()}:",
         "",
-        "| streams | threads | samples/s | x real time | step | BLAS product | ratio | compile | "
-        "peak memory |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| preset | streams | threads | samples/s | x real time | step | BLAS product | ratio "
+        "| compile | peak memory |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         lines.append(
-            f"| {row['batch_size']} | {row['threads']} | {row['samples_per_second']:,.0f} "
+            f"| `{row['preset']}` | {row['batch_size']} | {row['threads']} "
+            f"| {row['samples_per_second']:,.0f} "
             f"| {row['real_time_factor']:.2f} | {row['step_microseconds']:,.0f} us "
             f"| {row['blas_microseconds']:,.0f} us | {row['ratio']:.2f} "
             f"| {row['compile_seconds']:.1f} s | {row['peak_megabytes']:,.0f} MB |"
@@ -125,15 +170,23 @@ def main(argv):
         batch_sizes = [int(size) for size in _BATCH_SIZES.value]
     except ValueError as error:
         raise InputError(f"batch_sizes must be whole numbers; received {error}") from error
-    model = wt.WaveNet.from_preset(_PRESET.value)
     rows = []
-    for batch_size in batch_sizes:
-        print(f"measuring {batch_size} streams ...", file=sys.stderr)
-        rows.append(measure(model, batch_size, _THREADS.value, _REPEATS.value))
-    text = table(_PRESET.value, rows)
+    for preset in _PRESET.value:
+        for batch_size in batch_sizes:
+            print(f"measuring {preset}, {batch_size} streams ...", file=sys.stderr)
+            rows.append(_apart(measure, preset, batch_size, _THREADS.value, _REPEATS.value))
+    report = {"machine": machine(), "rows": rows}
+    text = table(rows)
     print(text)
+    if _PICTURE.value:
+        print("measuring growth ...", file=sys.stderr)
+        report["growth"] = _apart(measure_growth, _REPEATS.value)
+        curves = {
+            "layers, dilations up to 512": report["growth"]["layers"],
+            "dilation limit, 24 layers": report["growth"]["dilation_limit"],
+        }
+        pictures.draw_curves(curves, "microseconds a sample", _PICTURE.value)
     if _JSON.value:
-        report = {"preset": _PRESET.value, "machine": machine(), "rows": rows}
         files.write_text(_JSON.value, json.dumps(report, indent=2) + "\n")
     if _README.value:
         with open(_README.value, encoding="utf-8") as file:

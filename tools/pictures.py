@@ -1,4 +1,4 @@
-"""Pictures of recordings."""
+"""Pictures of recordings and of measurements."""
 
 import os
 import textwrap
@@ -68,6 +68,36 @@ def draw_recordings(
     axes[1, 0].set_ylim(0.0, max(rate for _, _, rate in recordings) / 2000)
     axes[1, 0].set_ylabel("Frequency (kHz)")
     figure.colorbar(image, ax=axes[1, :], label="Level (dBFS)")
+    with files.atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def draw_curves(
+    curves: dict[str, Sequence[tuple[float, float]]], ylabel: str, path: str | os.PathLike
+) -> None:
+    """Draws measured points side by side, on one scale that begins at zero.
+
+    Args:
+        curves: points `(x, y)`, by the name of x.
+        ylabel: the name of y.
+        path: PNG file to write, whole or not at all.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    figure = matplotlib.figure.Figure(
+        figsize=(COLUMN_INCHES * len(curves), 0.7 * HEIGHT_INCHES),
+        dpi=DOTS_PER_INCH,
+        layout="constrained",
+    )
+    axes = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    for axis, (xlabel, points) in zip(axes, curves.items(), strict=True):
+        axis.plot(*zip(*points, strict=True), marker="o")
+        axis.set_xlabel(xlabel)
+        axis.set_xlim(left=0)
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel(ylabel)
     with files.atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
 

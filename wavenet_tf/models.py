@@ -1,7 +1,6 @@
 """The WaveNet as a Keras model."""
 
 import inspect
-from collections.abc import Generator
 
 import keras
 import numpy as np
@@ -256,6 +255,7 @@ class WaveNet(keras.Model):
         top_p: float | None = None,
         seed: int | None = None,
         progress: bool = False,
+        jit_compile: bool | None = None,
     ) -> np.ndarray:
         """Samples audio, one sample after the other, at a cost that grows with the layers only.
 
@@ -269,7 +269,10 @@ class WaveNet(keras.Model):
             top_k: draw among the `top_k` most likely codes only.
             top_p: draw among the most likely codes that together reach this probability.
             seed: the same seed gives the same audio; None takes a new one each time.
-            progress: show a progress bar with samples/s and the real-time factor.
+            progress: show how it is sampled, and a progress bar with samples/s and the real-time
+                factor.
+            jit_compile: True compiles with XLA, False makes a plain graph, which is ready sooner
+                and several times slower; None takes XLA where TensorFlow has it.
 
         Returns:
             float32 `[batch_size, num_samples]` in [-1, 1], without the prompt.
@@ -278,8 +281,10 @@ class WaveNet(keras.Model):
             InputError: for an argument out of range or a prompt of the wrong shape.
         """
         num_samples = positive_integer("num_samples", num_samples)
-        blocks = self.stream(batch_size, prompt, temperature, top_k, top_p, seed)
-        return generation.collect(blocks, num_samples, self.sample_rate, progress)
+        stream = self.stream(
+            batch_size, prompt, temperature, top_k, top_p, seed, jit_compile=jit_compile
+        )
+        return generation.collect(stream, num_samples, self.sample_rate, progress)
 
     def stream(
         self,
@@ -289,8 +294,11 @@ class WaveNet(keras.Model):
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int | None = None,
+        block_size: int | None = None,
         threads: int | None = None,
-    ) -> Generator[np.ndarray, None, None]:
+        jit_compile: bool | None = None,
+        device: str | None = None,
+    ) -> generation.AudioStream:
         """Samples audio without end, a block at a time, in constant memory.
 
         Args:
@@ -300,16 +308,33 @@ class WaveNet(keras.Model):
             top_k: as `generate` takes it.
             top_p: as `generate` takes it.
             seed: as `generate` takes it.
+            block_size: samples of a block; None takes `generation.BLOCK_SIZE`.
             threads: the most to use; None uses every core.
+            jit_compile: as `generate` takes it.
+            device: as `tf.device` takes it; None takes a GPU if there is one and enough streams to
+                fill it.
 
         Returns:
-            An iterator of float32 `[batch_size, block]` in [-1, 1]. All blocks joined are what
-            `generate` returns for the same arguments.
+            An iterator of float32 `[batch_size, block_size]` in [-1, 1], with `close()`; its
+            `plan` tells the choices made. All blocks joined are what `generate` returns for the
+            same arguments.
 
         Raises:
             InputError: for an argument out of range or a prompt of the wrong shape.
         """
-        return generation.stream(self, batch_size, prompt, temperature, top_k, top_p, seed, threads)
+        return generation.AudioStream(
+            self,
+            batch_size,
+            prompt,
+            temperature,
+            top_k,
+            top_p,
+            seed,
+            block_size,
+            threads=threads,
+            jit_compile=jit_compile,
+            device=device,
+        )
 
     def get_config(self):
         return {

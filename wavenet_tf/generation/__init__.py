@@ -7,8 +7,9 @@ from wavenet_tf.generation.schedule import prepare_weights as prepare_weights
 from wavenet_tf.generation.schedule import prime as prime
 from wavenet_tf.generation.schedule import schedule_of as schedule_of
 from wavenet_tf.generation.streaming import BLOCK_SIZE as BLOCK_SIZE
+from wavenet_tf.generation.streaming import STREAMS_FOR_GPU as STREAMS_FOR_GPU
 from wavenet_tf.generation.streaming import STREAMS_PER_THREAD as STREAMS_PER_THREAD
+from wavenet_tf.generation.streaming import AudioStream as AudioStream
 from wavenet_tf.generation.streaming import collect as collect
 from wavenet_tf.generation.streaming import compiled_block as compiled_block
-from wavenet_tf.generation.streaming import groups_of_streams as groups_of_streams
-from wavenet_tf.generation.streaming import stream as stream
+from wavenet_tf.generation.streaming import plan as plan

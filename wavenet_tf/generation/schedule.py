@@ -33,12 +33,10 @@ class Weights(NamedTuple):
 
     input_kernel: tf.Tensor  # [kernel_size * codes, residual]
     input_bias: tf.Tensor  # [residual]
-    past_kernels: list[tf.Tensor]  # [(kernel_size - 1) * residual, 2 * gate]
-    current_kernels: list[tf.Tensor]  # [residual, 2 * gate]
+    dilated_kernels: list[tf.Tensor]  # [kernel_size * residual, 2 * gate], the oldest tap first
     dilated_biases: list[tf.Tensor]  # [2 * gate]
-    residual_kernels: list[tf.Tensor]  # [gate, residual]; the last block has none
+    skip_and_residual_kernels: list[tf.Tensor]  # [gate, skip + residual]; the last: [gate, skip]
     residual_biases: list[tf.Tensor]  # [residual]; the last block has none
-    skip_kernels: list[tf.Tensor]  # [gate, skip]
     skip_bias: tf.Tensor  # [skip]
     head: list[tuple[tf.Tensor, tf.Tensor]]  # kernel and bias: head and output convolution
 
@@ -66,20 +64,22 @@ def prepare_weights(model) -> Weights:
     halve_gate = np.repeat(np.array([1.0, 0.5], np.float32), model.gate_channels)
     kernels = [float32(block.dilated_convolution.kernel) * halve_gate for block in model.blocks]
     biases = [float32(block.dilated_convolution.bias) * halve_gate for block in model.blocks]
-    residual = [block.residual_convolution for block in model.blocks if block.residual]
+    skips = tf.split(float32(model.skip_convolution.kernel)[0] / 2, len(kernels))
+    residual_convolutions = [b.residual_convolution for b in model.blocks if b.residual]
+    residual = [float32(layer.kernel)[0] / 2 for layer in residual_convolutions]
     residual_channels = model.residual_channels
     return Weights(
         input_kernel=tf.reshape(float32(model.input_convolution.kernel), [-1, residual_channels]),
         input_bias=float32(model.input_convolution.bias),
-        past_kernels=[
-            tf.reshape(kernel[:-1], [(model.kernel_size - 1) * residual_channels, -1])
-            for kernel in kernels
+        dilated_kernels=[
+            tf.reshape(kernel, [model.kernel_size * residual_channels, -1]) for kernel in kernels
         ],
-        current_kernels=[kernel[-1] for kernel in kernels],
         dilated_biases=biases,
-        residual_kernels=[float32(layer.kernel)[0] / 2 for layer in residual],
-        residual_biases=[float32(layer.bias) for layer in residual],
-        skip_kernels=tf.split(float32(model.skip_convolution.kernel)[0] / 2, len(kernels)),
+        skip_and_residual_kernels=[
+            tf.concat([skip, *residual[block : block + 1]], axis=1)
+            for block, skip in enumerate(skips)
+        ],
+        residual_biases=[float32(layer.bias) for layer in residual_convolutions],
         skip_bias=float32(model.skip_convolution.bias),
         head=[
             (float32(layer.kernel)[0], float32(layer.bias))
@@ -109,18 +109,19 @@ def schedule_of(model, top_k: int | None = None, top_p: float | None = None) -> 
 
 
 def prime(model, values) -> State:
-    """Takes in what was heard before, in one parallel pass.
+    """Takes in what was heard before, in one parallel pass over a receptive field of it.
 
     Args:
         model: a `WaveNet`.
-        values: of the distribution, `[batch, time]`; digital silence is put before them.
+        values: of the distribution, `[batch, time]`; before them lies digital silence.
 
     Returns:
         The state after the last of them.
     """
     batch = tf.shape(values)[0]
     silence = tf.fill([batch, model.receptive_field], model.distribution.silence)
-    values = tf.concat([silence, values], axis=1)
+    # Nothing that lies further back than the receptive field has any influence.
+    values = tf.concat([silence, values], axis=1)[:, -model.receptive_field :]
     _, layers = model(values[:, :-1], state=model.initial_state(batch))
     return State({name: layers[name] for name in layers}, values[:, -1])
 
@@ -144,12 +145,14 @@ def generate_block(
     batch, steps = uniforms.shape
     channels = weights.input_bias.shape[0]
     uniforms = tf.transpose(uniforms)
+    kernels, skip_channels = weights.dilated_kernels, weights.skip_bias.shape[0]
     first_rows = np.arange(kernel_size)[:, None] * schedule.distribution.parameter_channels
 
     past = [tf.transpose(state.layers[f"block_{i}"], [1, 0, 2]) for i in range(len(dilations))]
     # The taps of far blocks lie so far back that those of the next TAPS_AHEAD samples are known:
     # one product then reads their weights once for all of these.
     far = [i for i, d in enumerate(dilations) if d >= TAPS_AHEAD and kernel_size > 1]
+    current_kernels = {block: kernels[block][-channels:] for block in far}
     # The input convolution's taps: the newest values, [kernel_size, batch].
     newest = tf.concat([state.layers["input_convolution"], state.previous[:, None]], axis=1)
     newest = tf.transpose(newest)
@@ -160,7 +163,7 @@ def generate_block(
         first = [begin + tap * dilations[block] for tap in range(kernel_size - 1)]
         taps = [ring.read((start // TAPS_AHEAD) % slots)[:count] for start in first]
         taps = tf.reshape(tf.concat(taps, axis=-1), [count * batch, -1])
-        activations = tf.matmul(taps, weights.past_kernels[block]) + weights.dilated_biases[block]
+        activations = tf.matmul(taps, kernels[block][:-channels]) + weights.dilated_biases[block]
         return tf.reshape(activations, [count, batch, -1])
 
     def draw_ahead(begin, count, past, newest, values):
@@ -196,25 +199,23 @@ def generate_block(
             signals, skip_sum = [], weights.skip_bias
             for block, dilation in enumerate(dilations):
                 if block in ahead:
-                    activation = _row(ahead[block], index)
+                    activation = tf.matmul(signal, current_kernels[block])
+                    activation += _row(ahead[block], index)
                     inputs[block] = inputs[block].write(index, signal)
                 else:
-                    activation = weights.dilated_biases[block]
-                    if kernel_size > 1:
-                        taps = [
-                            inputs[block].read(contexts[block] + index - back * dilation)
-                            for back in range(kernel_size - 1, 0, -1)
-                        ]
-                        taps = tf.concat(taps, axis=-1)
-                        activation += tf.matmul(taps, weights.past_kernels[block])
+                    taps = [
+                        inputs[block].read(contexts[block] + index - back * dilation)
+                        for back in range(kernel_size - 1, 0, -1)
+                    ]
+                    taps = tf.concat([*taps, signal], axis=-1)
+                    activation = tf.matmul(taps, kernels[block]) + weights.dilated_biases[block]
                 signals.append(signal)
-                activation += tf.matmul(signal, weights.current_kernels[block])
                 filter_half, gate_half = tf.split(tf.tanh(activation), 2, axis=-1)
                 gated = filter_half * (1.0 + gate_half)
-                skip_sum += tf.matmul(gated, weights.skip_kernels[block])
-                if block < len(weights.residual_kernels):
-                    residual = tf.matmul(gated, weights.residual_kernels[block])
-                    signal += residual + weights.residual_biases[block]
+                both = tf.matmul(gated, weights.skip_and_residual_kernels[block])
+                skip_sum += both[:, :skip_channels]
+                if block < len(weights.residual_biases):
+                    signal += both[:, skip_channels:] + weights.residual_biases[block]
             (head, head_bias), (output, output_bias) = weights.head
             hidden = tf.nn.relu(tf.matmul(tf.nn.relu(skip_sum), head) + head_bias)
             parameters = tf.matmul(hidden, output) + output_bias

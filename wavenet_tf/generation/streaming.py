@@ -5,8 +5,9 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -26,6 +27,63 @@ from wavenet_tf.layers import positive_integer
 BLOCK_SIZE = 1024
 # From so many streams on, another thread is worth its own loop.
 STREAMS_PER_THREAD = 4
+# Fewer streams leave a GPU idle between its kernels, each of them smaller than its launch.
+STREAMS_FOR_GPU = 16
+
+
+class Plan(NamedTuple):
+    """The way in which streams are sampled."""
+
+    device: str  # as `tf.device` takes it
+    jit_compile: bool  # by XLA, or as a plain graph
+    groups: list[np.ndarray]  # the streams of each thread
+
+    def __str__(self):
+        way = "XLA" if self.jit_compile else "graph"
+        streams = sum(len(group) for group in self.groups)
+        return (
+            f"{way} on {self.device}, {_count(streams, 'stream')} "
+            f"in {_count(len(self.groups), 'thread')}"
+        )
+
+
+def plan(
+    batch_size: int,
+    threads: int | None = None,
+    jit_compile: bool | None = None,
+    device: str | None = None,
+) -> Plan:
+    """Chooses how to sample, where it is not told.
+
+    A matrix product of few streams gains nothing from a second thread, and a step of the loop is
+    too short to share; but streams are independent, so that groups of them run on a thread each.
+
+    Args:
+        batch_size: number of streams.
+        threads: the most to use; None uses every core.
+        jit_compile: whether to compile with XLA; None does so where TensorFlow has it.
+        device: as `tf.device` takes it; None takes a GPU for `STREAMS_FOR_GPU` streams or more,
+            if there is one.
+
+    Raises:
+        InputError: for a number of threads below 1, or XLA where TensorFlow has none.
+    """
+    has_xla = tf.test.is_built_with_xla()
+    if jit_compile and not has_xla:
+        raise InputError("jit_compile must be None or False: this TensorFlow is built without XLA")
+    if device is None:
+        gpu = tf.config.list_logical_devices("GPU") and batch_size >= STREAMS_FOR_GPU
+        device = "GPU:0" if gpu else "CPU:0"
+    cores = os.cpu_count() or 1
+    threads = cores if threads is None else positive_integer("threads", threads)
+    if "CPU" not in device.upper():
+        threads = 1  # one loop fills it
+    groups = max(1, min(threads, batch_size // STREAMS_PER_THREAD))
+    return Plan(
+        device=device,
+        jit_compile=has_xla if jit_compile is None else jit_compile,
+        groups=np.array_split(np.arange(batch_size), groups),
+    )
 
 
 @functools.lru_cache(maxsize=32)
@@ -37,62 +95,67 @@ def compiled_block(schedule: Schedule, jit_compile: bool):
     return tf.function(functools.partial(generate_block, schedule), jit_compile=jit_compile)
 
 
-def stream(
-    model, batch_size, prompt, temperature, top_k, top_p, seed, threads
-) -> Generator[np.ndarray, None, None]:
-    """Yields audio without end, float32 `[batch_size, BLOCK_SIZE]`; see `WaveNet.stream`."""
-    batch_size = positive_integer("batch_size", batch_size)
-    if not temperature >= 0.0:
-        raise InputError(f"temperature must be 0 or above; received {temperature}")
-    if temperature == 0.0:
-        warnings.warn(
-            "temperature 0 always takes the most likely value; audio made so tends to fall "
-            "silent. Draw with a temperature near 1 instead.",
-            stacklevel=3,
-        )
-    distribution = model.distribution
-    draw = compiled_block(schedule_of(model, top_k, top_p), jit_compile=True)
-    values = distribution.encode(checked_prompt(prompt, batch_size))
-    groups = groups_of_streams(batch_size, threads)
-    states = [prime(model, tf.gather(values, group)) for group in groups]
-    weights = prepare_weights(model)
-    temperature = tf.constant(temperature, tf.float32)
-    generator = np.random.default_rng(seed)
+class AudioStream(Iterator[np.ndarray]):
+    """Audio without end, a block at a time; see `WaveNet.stream`.
 
-    def blocks():
-        nonlocal states
-        with ThreadPoolExecutor(len(groups)) as pool:
-            while True:
-                # Time before batch: the numbers do not depend on the size of a block.
-                uniforms = generator.random([BLOCK_SIZE, batch_size], np.float32).T
-                parts = [
-                    pool.submit(draw, weights, state, uniforms[group], temperature)
-                    for group, state in zip(groups, states, strict=True)
-                ]
-                drawn, states = zip(*(part.result() for part in parts), strict=True)
-                yield distribution.decode(tf.concat(drawn, axis=0)).numpy()
-
-    return blocks()
-
-
-def groups_of_streams(batch_size: int, threads: int | None = None) -> list[np.ndarray]:
-    """Splits streams into groups that are sampled at the same time, one on each thread.
-
-    A matrix product of few streams gains nothing from a second thread, and a step of the loop is
-    too short to share; but streams are independent.
-
-    Args:
-        batch_size: number of streams.
-        threads: the most groups; None makes one for every core.
-
-    Returns:
-        The indices of each group's streams.
+    Attributes:
+        plan: how it is sampled.
     """
-    if threads is None:
-        threads = os.cpu_count() or 1
-    threads = positive_integer("threads", threads)
-    groups = max(1, min(threads, batch_size // STREAMS_PER_THREAD))
-    return np.array_split(np.arange(batch_size), groups)
+
+    def __init__(
+        self,
+        model,
+        batch_size: int,
+        prompt,
+        temperature: float,
+        top_k: int | None,
+        top_p: float | None,
+        seed: int | None,
+        block_size: int | None,
+        **choices,
+    ):
+        batch_size = positive_integer("batch_size", batch_size)
+        block_size = positive_integer("block_size", block_size or BLOCK_SIZE)
+        if not temperature >= 0.0:
+            raise InputError(f"temperature must be 0 or above; received {temperature}")
+        if temperature == 0.0:
+            warnings.warn(
+                "temperature 0 always takes the most likely value; audio made so tends to fall "
+                "silent. Draw with a temperature near 1 instead.",
+                stacklevel=3,
+            )
+        self.plan = plan(batch_size, **choices)
+        draw = compiled_block(schedule_of(model, top_k, top_p), self.plan.jit_compile)
+        values = model.distribution.encode(checked_prompt(prompt, batch_size))
+        with tf.device(self.plan.device):
+            states = [prime(model, tf.gather(values, group)) for group in self.plan.groups]
+            weights = prepare_weights(model)
+            temperature = tf.constant(temperature, tf.float32)
+        generator = np.random.default_rng(seed)
+
+        def draw_group(state, uniforms):
+            with tf.device(self.plan.device):
+                return draw(weights, state, uniforms, temperature)
+
+        def blocks(states):
+            with ThreadPoolExecutor(len(states)) as pool:
+                while True:
+                    # Time before batch: the numbers do not depend on the size of a block.
+                    uniforms = generator.random([block_size, batch_size], np.float32).T
+                    parts = pool.map(
+                        draw_group, states, [uniforms[group] for group in self.plan.groups]
+                    )
+                    drawn, states = zip(*parts, strict=True)
+                    yield model.distribution.decode(tf.concat(drawn, axis=0)).numpy()
+
+        self._blocks = blocks(states)
+
+    def __next__(self) -> np.ndarray:
+        return next(self._blocks)
+
+    def close(self) -> None:
+        """Ends the stream and its threads."""
+        self._blocks.close()
 
 
 def checked_prompt(prompt, batch_size: int) -> np.ndarray:
@@ -114,17 +177,16 @@ def checked_prompt(prompt, batch_size: int) -> np.ndarray:
     return np.broadcast_to(prompt, [batch_size, prompt.shape[1]])
 
 
-def collect(
-    blocks: Iterator[np.ndarray], num_samples: int, sample_rate: int, progress: bool
-) -> np.ndarray:
+def collect(stream: AudioStream, num_samples: int, sample_rate: int, progress: bool) -> np.ndarray:
     """Joins blocks of audio to `[batch, num_samples]`, with a progress bar if wanted."""
-    bar = ProgressBar(num_samples, sample_rate) if progress else None
+    bar = ProgressBar(num_samples, sample_rate, stream.plan) if progress else None
     parts, made = [], 0
     while made < num_samples:
-        parts.append(next(blocks)[:, : num_samples - made])
+        parts.append(next(stream)[:, : num_samples - made])
         made += parts[-1].shape[1]
         if bar:
             bar.update(made, streams=parts[-1].shape[0])
+    stream.close()
     return np.concatenate(parts, axis=1)
 
 
@@ -134,20 +196,24 @@ class ProgressBar:
     Args:
         num_samples: to be made by each stream.
         sample_rate: in Hz.
+        plan: how it is made.
     """
 
-    def __init__(self, num_samples: int, sample_rate: int):
+    def __init__(self, num_samples: int, sample_rate: int, plan: Plan):
         self.num_samples = num_samples
         self.sample_rate = sample_rate
+        self.started = time.perf_counter()
         # When the first block was done, and its samples: compiling is not sampling.
         self.first_block: tuple[float, int] | None = None
         self.next_time = 0.0
+        self._show(f"{plan}; compiling ...", last=True)
 
     def update(self, made: int, streams: int) -> None:
         """Shows that each of `streams` has `made` samples now."""
         now = time.perf_counter()
         if self.first_block is None:
             self.first_block = now, made
+            self._show(f"first block of audio after {now - self.started:.1f} s", last=True)
         started, before = self.first_block
         done = made == self.num_samples
         if not done and (now < self.next_time or not sys.stderr.isatty()):
@@ -162,5 +228,13 @@ class ProgressBar:
                 f", {streams * speed:,.0f} samples/s, real-time factor "
                 f"{speed / self.sample_rate:.2f}, {left:.0f} s left"
             )
+        self._show(line, last=done)
+
+    def _show(self, line: str, last: bool) -> None:
+        """Writes over the line before, and starts a new one after the last."""
         start = "\r" if sys.stderr.isatty() else ""
-        print(f"{start}{line:<79}", end="\n" if done else "", file=sys.stderr, flush=True)
+        print(f"{start}{line:<79}", end="\n" if last else "", file=sys.stderr, flush=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
