@@ -173,8 +173,23 @@ class WaveNet(keras.Model):
         }
 
     def call(self, inputs, state=None):
+        gated, next_state = self.run_blocks(inputs, state)
+        parameters = self.head(tf.concat(gated, axis=-1))
+        return parameters if state is None else (parameters, next_state)
+
+    def run_blocks(self, inputs, state=None) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        """From the inputs to the blocks' gated activations.
+
+        Args:
+            inputs: as the model takes them.
+            state: of the samples before, as `initial_state` makes it; None for digital silence.
+
+        Returns:
+            A tensor `[batch, time, gate_channels]` a block, and the next state, empty where no
+            state was given.
+        """
         codes = inputs["audio"] if isinstance(inputs, dict) else inputs
-        next_state = {}
+        next_state: dict[str, tf.Tensor] = {}
 
         def run(layer, signal):
             if state is None:
@@ -187,8 +202,7 @@ class WaveNet(keras.Model):
         for block in self.blocks:
             signal, activation = run(block, signal)
             gated.append(activation)
-        parameters = self.head(tf.concat(gated, axis=-1))
-        return parameters if state is None else (parameters, next_state)
+        return gated, next_state
 
     def head(self, gated) -> tf.Tensor:
         """From the blocks' gated activations to the parameters of the distribution.

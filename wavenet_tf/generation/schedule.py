@@ -122,8 +122,8 @@ def prime(model, values) -> State:
     silence = tf.fill([batch, model.receptive_field], model.distribution.silence)
     # Nothing that lies further back than the receptive field has any influence.
     values = tf.concat([silence, values], axis=1)[:, -model.receptive_field :]
-    _, layers = model(values[:, :-1], state=model.initial_state(batch))
-    return State({name: layers[name] for name in layers}, values[:, -1])
+    _, layers = model.run_blocks(values[:, :-1], state=model.initial_state(batch))
+    return State(layers, values[:, -1])
 
 
 def generate_block(

@@ -15,6 +15,7 @@ import tensorflow as tf
 from wavenet_tf.errors import InputError
 from wavenet_tf.generation.schedule import (
     Schedule,
+    State,
     generate_block,
     prepare_weights,
     prime,
@@ -128,7 +129,7 @@ class AudioStream(Iterator[np.ndarray]):
         draw = compiled_block(schedule_of(model, top_k, top_p), self.plan.jit_compile)
         values = model.distribution.encode(checked_prompt(prompt, batch_size))
         with tf.device(self.plan.device):
-            states = [prime(model, tf.gather(values, group)) for group in self.plan.groups]
+            states = [_prime_streams(model, values, group) for group in self.plan.groups]
             weights = prepare_weights(model)
             temperature = tf.constant(temperature, tf.float32)
         generator = np.random.default_rng(seed)
@@ -158,14 +159,23 @@ class AudioStream(Iterator[np.ndarray]):
         self._blocks.close()
 
 
+def _prime_streams(model, values, streams: np.ndarray) -> State:
+    """The state after `values`, `[batch or 1, time]`; what all streams share is computed once."""
+    if values.shape[0] > 1:
+        return prime(model, tf.gather(values, streams))
+    return tf.nest.map_structure(
+        lambda part: tf.repeat(part, len(streams), axis=0), prime(model, values)
+    )
+
+
 def checked_prompt(prompt, batch_size: int) -> np.ndarray:
-    """The prompt as float32 audio `[batch_size, samples]`, empty where there is none.
+    """The prompt as float32 audio `[batch_size or 1, samples]`, empty where there is none.
 
     Raises:
         InputError: if it is no `[batch_size or 1, samples]` of finite numbers.
     """
     if prompt is None:
-        return np.zeros([batch_size, 0], np.float32)
+        return np.zeros([1, 0], np.float32)
     prompt = np.asarray(prompt, np.float32)
     if prompt.ndim != 2 or prompt.shape[0] not in (1, batch_size):
         raise InputError(
@@ -174,7 +184,7 @@ def checked_prompt(prompt, batch_size: int) -> np.ndarray:
         )
     if not np.isfinite(prompt).all():
         raise InputError("prompt holds samples that are not finite numbers (NaN or infinity)")
-    return np.broadcast_to(prompt, [batch_size, prompt.shape[1]])
+    return prompt
 
 
 def collect(stream: AudioStream, num_samples: int, sample_rate: int, progress: bool) -> np.ndarray:
