@@ -21,7 +21,7 @@ def deep_model(**overrides):
     return model
 
 
-def teacher_forced_values(model, audio, uniforms, prompt=None, temperature=1.0):
+def teacher_forced_values(model, audio, uniforms, prompt=None, temperature=1.0, conditions=None):
     """What the whole network, run once over the audio made, draws at every step."""
     values = model.distribution.encode(audio)
     batch = values.shape[0]
@@ -29,7 +29,8 @@ def teacher_forced_values(model, audio, uniforms, prompt=None, temperature=1.0):
     if prompt is not None:
         before.append(model.distribution.encode(np.repeat(prompt, batch // len(prompt), axis=0)))
     before = tf.concat(before, axis=1)
-    logits = model(tf.concat([before, values], axis=1))[:, before.shape[1] - 1 : -1]
+    inputs = {"audio": tf.concat([before, values], axis=1), **(conditions or {})}
+    logits = model(inputs)[:, before.shape[1] - 1 : -1]
     drawn = model.distribution.sample(
         tf.reshape(logits, [-1, logits.shape[-1]]), tf.reshape(uniforms, [-1]), temperature
     )
@@ -52,6 +53,64 @@ def test_generation_equals_teacher_forcing_at_every_step(kernel_size, batch_size
     values, expected = teacher_forced_values(model, audio, uniforms)
     np.testing.assert_array_equal(values, expected)
     assert len(np.unique(values)) > 50  # and not a constant
+
+
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize("prompted", [False, True], ids=["silence", "prompt"])
+def test_conditioned_generation_equals_teacher_forcing(prompted, jit_compile):
+    """Streams of their own conditions, on two threads, after silence or a shared prompt."""
+    model = deep_model(num_speakers=4, global_channels=3)
+    batch, samples = 2 * generation.STREAMS_PER_THREAD, 100
+    conditions = {
+        "speaker_id": np.arange(batch, dtype=np.int32) % 4,
+        "global_conditioning": np.random.default_rng(0).normal(size=(batch, 3)).astype(np.float32),
+    }
+    prompt = tone(0.02)[None] if prompted else None
+    stream = model.stream(
+        batch, prompt, seed=SEED, threads=2, jit_compile=jit_compile, block_size=50, **conditions
+    )
+    assert len(stream.plan.groups) == 2
+    audio = np.concatenate([next(stream), next(stream)], axis=1)
+    uniforms = uniforms_of(SEED, samples, batch)
+    values, expected = teacher_forced_values(model, audio, uniforms, prompt, conditions=conditions)
+    np.testing.assert_array_equal(values, expected)
+    assert len({tuple(row) for row in values}) == batch
+    swapped = {**conditions, "speaker_id": (conditions["speaker_id"] + 1) % 4}
+    _, others = teacher_forced_values(model, audio, uniforms, prompt, conditions=swapped)
+    assert (others != expected).any()
+
+
+def test_one_condition_serves_all_streams():
+    model = small_model(num_speakers=4)
+    one = model.generate(30, batch_size=3, speaker_id=2, seed=SEED)
+    three = model.generate(30, batch_size=3, speaker_id=[2, 2, 2], seed=SEED)
+    np.testing.assert_array_equal(one, three)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "speaker_id must be given: the model is conditioned on speaker_id, global"),
+        ({"speaker_id": 4}, r"speaker_id must be whole numbers from 0 to 3; received \[4\]"),
+        ({"speaker_id": 1.5}, "speaker_id must be whole numbers"),
+        ({"speaker_id": [0, 1, 2]}, r"speaker_id must have shape \[2 or 1\]; received shape \[3\]"),
+        ({"speaker_id": 0}, "global_conditioning must be given"),
+        (
+            {"speaker_id": 0, "global_conditioning": np.zeros([1, 5])},
+            r"global_conditioning must have shape \[2 or 1, 3\]; received shape \[1, 5\]",
+        ),
+        ({"speaker_id": 0, "global_conditioning": np.full([1, 3], np.nan)}, "not finite"),
+    ],
+)
+def test_bad_conditions_are_named(arguments, message):
+    model = small_model(num_speakers=4, global_channels=3)
+    with pytest.raises(InputError, match=message):
+        model.generate(5, batch_size=2, **arguments)
+
+
+def test_conditions_of_an_unconditional_model_are_refused():
+    with pytest.raises(InputError, match="speaker_id must not be given"):
+        small_model().generate(5, speaker_id=0)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])

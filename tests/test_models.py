@@ -34,10 +34,19 @@ def test_receptive_field_is_exact_and_nothing_depends_on_the_future(kernel_size)
     assert last - seen.min() + 1 == field
 
 
-def test_the_model_is_figure_4():
-    """The whole network in numpy, with a skip projection a layer, against the model."""
-    model = small_model()
+@pytest.mark.parametrize("conditioned", [False, True], ids=["unconditional", "conditioned"])
+def test_the_model_is_figure_4(conditioned):
+    """The whole network in numpy, with a skip projection a layer, against the model.
+
+    Conditioned, with `V^T h` in every gate (section 2.5).
+    """
+    model = small_model(**({"num_speakers": 3, "global_channels": 2} if conditioned else {}))
     codes = random_codes(1, 30)
+    inputs = {
+        "audio": codes,
+        "speaker_id": tf.constant([2]),
+        "global_conditioning": tf.constant([[0.5, -1.0]]),
+    }
 
     def convolve(signal, layer, dilation=1, before=0.0):
         kernel, time = layer.kernel.numpy().astype(np.float64), len(signal)
@@ -51,13 +60,41 @@ def test_the_model_is_figure_4():
     skip_sum = model.skip_convolution.bias.numpy()
     for index, block in enumerate(model.blocks):
         activation = convolve(signal, block.dilated_convolution, 2 ** (index % 3))
+        if conditioned:
+            embedding = model.speaker_embedding.embeddings.numpy()[2]
+            vector = np.concatenate([embedding, [0.5, -1.0]])
+            activation = activation + vector @ block.conditioning_projection.kernel.numpy()
         gated = np.tanh(activation[:, :6]) / (1 + np.exp(-activation[:, 6:]))
         skip_sum = skip_sum + gated @ skip_kernels[index]
         if block.residual:
             signal = signal + convolve(gated, block.residual_convolution)
     hidden = np.maximum(convolve(np.maximum(skip_sum, 0), model.head_convolution), 0)
     logits = convolve(hidden, model.output_convolution)
-    np.testing.assert_allclose(model(codes)[0], logits, rtol=1e-4, atol=1e-4)
+    actual = model(inputs if conditioned else codes)[0]
+    np.testing.assert_allclose(actual, logits, rtol=1e-4, atol=1e-4)
+
+
+def test_a_conditioned_model_trains_saves_and_tells_speakers_apart(tmp_path):
+    """Each speaker repeats one code: nothing but the id tells which."""
+    model = wt.WaveNet(**SMALL, num_speakers=2)
+    speakers = np.arange(32) % 2
+    codes = np.repeat(np.array([60, 200], np.int32)[speakers][:, None], 20, axis=1)
+    silence = np.full_like(codes, 128)
+    model.compile(keras.optimizers.Adam(0.03))
+    inputs = {"audio": silence, "speaker_id": speakers.astype(np.int32)}
+    model.fit(inputs, codes, epochs=40, batch_size=32, verbose=0)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    assert loaded.evaluate(inputs, codes, verbose=0)[1] < 0.1  # bits; unconditional, at least 1
+    np.testing.assert_array_equal(loaded(inputs), model(inputs))
+    swapped = {"audio": silence, "speaker_id": 1 - inputs["speaker_id"]}
+    assert loaded.evaluate(swapped, codes, verbose=0)[1] > 2.0
+
+
+def test_a_missing_condition_is_named():
+    model = small_model(num_speakers=2)
+    with pytest.raises(InputError, match="the model is conditioned on speaker_id"):
+        model(random_codes(1, 10))
 
 
 def test_saved_model_is_the_same_model(tmp_path):

@@ -19,6 +19,11 @@ def positive_integer(name: str, value) -> int:
     return int(value)
 
 
+def optional_positive_integer(name: str, value) -> int | None:
+    """The value as `positive_integer` gives it, or None where it is None."""
+    return None if value is None else positive_integer(name, value)
+
+
 @keras.saving.register_keras_serializable(package="wavenet_tf")
 class CausalConv1D(keras.layers.Layer):
     """A dilated causal convolution: output `t` sees inputs up to `t` only (WaveNet, section 2.1).
@@ -191,9 +196,12 @@ class GatedResidualBlock(keras.layers.Layer):
         dilation_rate: distance between taps, in samples.
         residual: whether there is a residual output. The last block of a model has none: nothing
             would use it.
+        conditioning_channels: of the conditioning `h` that joins the gate as `V * h` (section
+            2.5); None for no conditioning.
 
     Input shape:
-        `[batch, time, residual_channels]`, and optionally the state
+        `[batch, time, residual_channels]`, the conditioning `[batch, time or 1,
+        conditioning_channels]` where there is one, and optionally the state
         `[batch, (kernel_size - 1) * dilation_rate, residual_channels]`.
 
     Output shape:
@@ -217,6 +225,7 @@ class GatedResidualBlock(keras.layers.Layer):
         kernel_size: int = 2,
         dilation_rate: int = 1,
         residual: bool = True,
+        conditioning_channels: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -224,6 +233,9 @@ class GatedResidualBlock(keras.layers.Layer):
         self.kernel_size = positive_integer("kernel_size", kernel_size)
         self.dilation_rate = positive_integer("dilation_rate", dilation_rate)
         self.residual = residual
+        self.conditioning_channels = optional_positive_integer(
+            "conditioning_channels", conditioning_channels
+        )
         self.dilated_convolution = CausalConv1D(
             2 * self.gate_channels,
             self.kernel_size,
@@ -234,6 +246,15 @@ class GatedResidualBlock(keras.layers.Layer):
 
     def build(self, input_shape):
         self.dilated_convolution.build(input_shape)
+        if self.conditioning_channels:
+            # Without a bias: the dilated convolution has one.
+            self.conditioning_projection = keras.layers.Dense(
+                2 * self.gate_channels,
+                use_bias=False,
+                dtype=self.dtype_policy,
+                name="conditioning_projection",
+            )
+            self.conditioning_projection.build((None, None, self.conditioning_channels))
         if self.residual:
             self.residual_convolution = CausalConv1D(
                 input_shape[-1], kernel_size=1, dtype=self.dtype_policy, name="residual_convolution"
@@ -251,11 +272,13 @@ class GatedResidualBlock(keras.layers.Layer):
         """
         return self.dilated_convolution.initial_state(batch_size)
 
-    def call(self, inputs, state=None):
+    def call(self, inputs, conditioning=None, state=None):
         if state is None:
             activation = self.dilated_convolution(inputs)
         else:
             activation, state = self.dilated_convolution(inputs, state=state)
+        if self.conditioning_channels:
+            activation += self.conditioning_projection(conditioning)
         gated = gated_activation(activation)
         outputs = inputs + self.residual_convolution(gated) if self.residual else inputs
         return (outputs, gated) if state is None else (outputs, gated, state)
@@ -270,6 +293,7 @@ class GatedResidualBlock(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "dilation_rate": self.dilation_rate,
             "residual": self.residual,
+            "conditioning_channels": self.conditioning_channels,
         }
 
 

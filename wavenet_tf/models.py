@@ -13,6 +13,7 @@ from wavenet_tf.layers import (
     CausalConv1D,
     GatedResidualBlock,
     OneHotCausalConv1D,
+    optional_positive_integer,
     positive_integer,
 )
 from wavenet_tf.presets import PRESETS
@@ -37,18 +38,24 @@ class WaveNet(keras.Model):
         skip_channels: of the sum of the skip connections.
         head_channels: between the two last 1x1 convolutions.
         quantization_channels: number of mu-law codes.
+        num_speakers: the model is conditioned on one of so many ids, by a learned embedding
+            (global conditioning, section 2.5).
+        global_channels: the model is conditioned on a vector of this length, such as binary tags.
         sample_rate: of the audio, in Hz.
 
     Input shape:
-        int32 mu-law codes `[batch, time]`, or a dict with them as `audio`; and optionally the
-        state of the samples before, as `initial_state` makes it.
+        int32 mu-law codes `[batch, time]`, or a dict with them as `audio`, and `speaker_id`, int32
+        `[batch]`, and `global_conditioning`, float32 `[batch, global_channels]`, where the model
+        is conditioned on them; and optionally the state of the samples before, as `initial_state`
+        makes it.
 
     Output shape:
         float32 logits `[batch, time, quantization_channels]`, and the next state where a state
         was given.
 
     Raises:
-        InputError: for an argument that is not a positive whole number.
+        InputError: for an argument that is not a positive whole number, and when called without
+            an input that the model is conditioned on.
 
     Example:
     >>> model = WaveNet(num_stacks=1, layers_per_stack=4, residual_channels=8, gate_channels=8,
@@ -75,6 +82,8 @@ class WaveNet(keras.Model):
         skip_channels: int = 256,
         head_channels: int = 256,
         quantization_channels: int = 256,
+        num_speakers: int | None = None,
+        global_channels: int | None = None,
         sample_rate: int = 16000,
         **kwargs,
     ):
@@ -86,6 +95,8 @@ class WaveNet(keras.Model):
         self.gate_channels = positive_integer("gate_channels", gate_channels)
         self.skip_channels = positive_integer("skip_channels", skip_channels)
         self.head_channels = positive_integer("head_channels", head_channels)
+        self.num_speakers = optional_positive_integer("num_speakers", num_speakers)
+        self.global_channels = optional_positive_integer("global_channels", global_channels)
         self.sample_rate = positive_integer("sample_rate", sample_rate)
         self.distribution = Categorical(quantization_channels)
 
@@ -97,6 +108,10 @@ class WaveNet(keras.Model):
             dtype=policy,
             name="input_convolution",
         )
+        if self.num_speakers:
+            self.speaker_embedding = keras.layers.Embedding(
+                self.num_speakers, self.residual_channels, dtype=policy, name="speaker_embedding"
+            )
         num_blocks = self.num_stacks * self.layers_per_stack
         self.blocks = [
             GatedResidualBlock(
@@ -104,6 +119,7 @@ class WaveNet(keras.Model):
                 self.kernel_size,
                 dilation_rate=2 ** (index % self.layers_per_stack),
                 residual=index < num_blocks - 1,
+                conditioning_channels=self.conditioning_channels,
                 dtype=policy,
                 name=f"block_{index}",
             )
@@ -127,6 +143,8 @@ class WaveNet(keras.Model):
     def build(self, input_shape=None):
         """Makes the weights; every shape follows from the configuration."""
         self.input_convolution.build((None, None))
+        if self.num_speakers:
+            self.speaker_embedding.build((None,))
         for block in self.blocks:
             block.build((None, None, self.residual_channels))
         self.skip_convolution.build((None, None, len(self.blocks) * self.gate_channels))
@@ -161,6 +179,42 @@ class WaveNet(keras.Model):
         convolutions = [self.input_convolution, *(b.dilated_convolution for b in self.blocks)]
         return 1 + sum(convolution.context for convolution in convolutions)
 
+    @property
+    def conditioning_channels(self) -> int | None:
+        """Length of what `conditioning` makes; None for an unconditional model."""
+        speaker_channels = self.residual_channels if self.num_speakers else 0
+        return speaker_channels + (self.global_channels or 0) or None
+
+    @property
+    def conditioning_names(self) -> list[str]:
+        """The inputs that the model is conditioned on."""
+        wanted = {"speaker_id": self.num_speakers, "global_conditioning": self.global_channels}
+        return [name for name, size in wanted.items() if size]
+
+    def conditioning(self, inputs) -> tf.Tensor | None:
+        """What joins every gate: the speaker's embedding and the vector side by side.
+
+        Args:
+            inputs: as the model takes them.
+
+        Returns:
+            `[batch, 1, conditioning_channels]`; None for an unconditional model.
+
+        Raises:
+            InputError: if an input is missing.
+        """
+        parts = []
+        for name in self.conditioning_names:
+            if not isinstance(inputs, dict) or name not in inputs:
+                raise InputError(
+                    f"the model is conditioned on {name}: expected a dict with 'audio' and {name!r}"
+                )
+            part = inputs[name]
+            if name == "speaker_id":
+                part = self.speaker_embedding(part)
+            parts.append(tf.cast(part, self.compute_dtype))
+        return tf.concat(parts, axis=-1)[:, None] if parts else None
+
     def initial_state(self, batch_size) -> dict[str, tf.Tensor]:
         """The state before the first sample, one tensor a causal convolution.
 
@@ -189,18 +243,19 @@ class WaveNet(keras.Model):
             state was given.
         """
         codes = inputs["audio"] if isinstance(inputs, dict) else inputs
+        conditioning = self.conditioning(inputs)
         next_state: dict[str, tf.Tensor] = {}
 
-        def run(layer, signal):
+        def run(layer, signal, *conditions):
             if state is None:
-                return layer(signal)
-            *outputs, next_state[layer.name] = layer(signal, state=state[layer.name])
+                return layer(signal, *conditions)
+            *outputs, next_state[layer.name] = layer(signal, *conditions, state=state[layer.name])
             return outputs if len(outputs) > 1 else outputs[0]
 
         signal = run(self.input_convolution, codes)
         gated = []
         for block in self.blocks:
-            signal, activation = run(block, signal)
+            signal, activation = run(block, signal, conditioning)
             gated.append(activation)
         return gated, next_state
 
@@ -264,6 +319,8 @@ class WaveNet(keras.Model):
         num_samples: int,
         batch_size: int = 1,
         prompt=None,
+        speaker_id=None,
+        global_conditioning=None,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -278,6 +335,9 @@ class WaveNet(keras.Model):
             batch_size: independent streams.
             prompt: audio to continue, float `[batch or 1, samples]` in [-1, 1]; None starts from
                 digital silence.
+            speaker_id: int, or one for each stream, where the model is conditioned on speakers.
+            global_conditioning: float `[batch or 1, global_channels]`, where the model is
+                conditioned on a vector.
             temperature: below 1 is more careful, above 1 wilder; 0 always takes the most likely
                 value, which tends to fall silent.
             top_k: draw among the `top_k` most likely codes only.
@@ -296,7 +356,15 @@ class WaveNet(keras.Model):
         """
         num_samples = positive_integer("num_samples", num_samples)
         stream = self.stream(
-            batch_size, prompt, temperature, top_k, top_p, seed, jit_compile=jit_compile
+            batch_size,
+            prompt,
+            speaker_id,
+            global_conditioning,
+            temperature,
+            top_k,
+            top_p,
+            seed,
+            jit_compile=jit_compile,
         )
         return generation.collect(stream, num_samples, self.sample_rate, progress)
 
@@ -304,6 +372,8 @@ class WaveNet(keras.Model):
         self,
         batch_size: int = 1,
         prompt=None,
+        speaker_id=None,
+        global_conditioning=None,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -318,6 +388,8 @@ class WaveNet(keras.Model):
         Args:
             batch_size: independent streams.
             prompt: audio to continue, as `generate` takes it.
+            speaker_id: as `generate` takes it.
+            global_conditioning: as `generate` takes it.
             temperature: as `generate` takes it.
             top_k: as `generate` takes it.
             top_p: as `generate` takes it.
@@ -340,6 +412,7 @@ class WaveNet(keras.Model):
             self,
             batch_size,
             prompt,
+            {"speaker_id": speaker_id, "global_conditioning": global_conditioning},
             temperature,
             top_k,
             top_p,
@@ -361,5 +434,7 @@ class WaveNet(keras.Model):
             "skip_channels": self.skip_channels,
             "head_channels": self.head_channels,
             "quantization_channels": self.distribution.quantization_channels,
+            "num_speakers": self.num_speakers,
+            "global_channels": self.global_channels,
             "sample_rate": self.sample_rate,
         }

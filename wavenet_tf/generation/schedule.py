@@ -35,6 +35,7 @@ class Weights(NamedTuple):
     input_bias: tf.Tensor  # [residual]
     dilated_kernels: list[tf.Tensor]  # [kernel_size * residual, 2 * gate], the oldest tap first
     dilated_biases: list[tf.Tensor]  # [2 * gate]
+    conditioning_kernels: list[tf.Tensor]  # [conditioning, 2 * gate]; none if unconditional
     skip_and_residual_kernels: list[tf.Tensor]  # [gate, skip + residual]; the last: [gate, skip]
     residual_biases: list[tf.Tensor]  # [residual]; the last block has none
     skip_bias: tf.Tensor  # [skip]
@@ -75,6 +76,11 @@ def prepare_weights(model) -> Weights:
             tf.reshape(kernel, [model.kernel_size * residual_channels, -1]) for kernel in kernels
         ],
         dilated_biases=biases,
+        conditioning_kernels=[
+            float32(block.conditioning_projection.kernel) * halve_gate
+            for block in model.blocks
+            if block.conditioning_channels
+        ],
         skip_and_residual_kernels=[
             tf.concat([skip, *residual[block : block + 1]], axis=1)
             for block, skip in enumerate(skips)
@@ -108,12 +114,13 @@ def schedule_of(model, top_k: int | None = None, top_p: float | None = None) -> 
     return Schedule(model.distribution, model.kernel_size, dilations, top_k, top_p)
 
 
-def prime(model, values) -> State:
+def prime(model, values, conditions: dict | None = None) -> State:
     """Takes in what was heard before, in one parallel pass over a receptive field of it.
 
     Args:
         model: a `WaveNet`.
         values: of the distribution, `[batch, time]`; before them lies digital silence.
+        conditions: the model's other inputs.
 
     Returns:
         The state after the last of them.
@@ -122,12 +129,13 @@ def prime(model, values) -> State:
     silence = tf.fill([batch, model.receptive_field], model.distribution.silence)
     # Nothing that lies further back than the receptive field has any influence.
     values = tf.concat([silence, values], axis=1)[:, -model.receptive_field :]
-    _, layers = model.run_blocks(values[:, :-1], state=model.initial_state(batch))
+    inputs = {"audio": values[:, :-1], **(conditions or {})}
+    _, layers = model.run_blocks(inputs, state=model.initial_state(batch))
     return State(layers, values[:, -1])
 
 
 def generate_block(
-    schedule: Schedule, weights: Weights, state: State, uniforms, temperature
+    schedule: Schedule, weights: Weights, state: State, uniforms, temperature, conditioning=None
 ) -> tuple[tf.Tensor, State]:
     """Draws the next samples of every stream.
 
@@ -137,6 +145,7 @@ def generate_block(
         state: of `prime`, or of the block before.
         uniforms: float32 `[batch, time]` in [0, 1); one sample is drawn for each.
         temperature: float32 scalar.
+        conditioning: of `WaveNet.conditioning`, `[batch, 1, channels]`; None if unconditional.
 
     Returns:
         The values drawn, `[batch, time]`, and the next state.
@@ -152,6 +161,13 @@ def generate_block(
     # The taps of far blocks lie so far back that those of the next TAPS_AHEAD samples are known:
     # one product then reads their weights once for all of these.
     far = [i for i, d in enumerate(dilations) if d >= TAPS_AHEAD and kernel_size > 1]
+    # Off the critical path: all that conditioning adds is known before the loop.
+    biases = weights.dilated_biases
+    if conditioning is not None:
+        biases = [
+            bias + tf.matmul(conditioning[:, 0], kernel)
+            for bias, kernel in zip(biases, weights.conditioning_kernels, strict=True)
+        ]
     current_kernels = {block: kernels[block][-channels:] for block in far}
     # The input convolution's taps: the newest values, [kernel_size, batch].
     newest = tf.concat([state.layers["input_convolution"], state.previous[:, None]], axis=1)
@@ -163,8 +179,8 @@ def generate_block(
         first = [begin + tap * dilations[block] for tap in range(kernel_size - 1)]
         taps = [ring.read((start // TAPS_AHEAD) % slots)[:count] for start in first]
         taps = tf.reshape(tf.concat(taps, axis=-1), [count * batch, -1])
-        activations = tf.matmul(taps, kernels[block][:-channels]) + weights.dilated_biases[block]
-        return tf.reshape(activations, [count, batch, -1])
+        activations = tf.matmul(taps, kernels[block][:-channels])
+        return tf.reshape(activations, [count, batch, -1]) + biases[block]
 
     def draw_ahead(begin, count, past, newest, values):
         """Draws `count` samples from time `begin` on.
@@ -208,7 +224,7 @@ def generate_block(
                         for back in range(kernel_size - 1, 0, -1)
                     ]
                     taps = tf.concat([*taps, signal], axis=-1)
-                    activation = tf.matmul(taps, kernels[block]) + weights.dilated_biases[block]
+                    activation = tf.matmul(taps, kernels[block]) + biases[block]
                 signals.append(signal)
                 filter_half, gate_half = tf.split(tf.tanh(activation), 2, axis=-1)
                 gated = filter_half * (1.0 + gate_half)

@@ -108,6 +108,7 @@ class AudioStream(Iterator[np.ndarray]):
         model,
         batch_size: int,
         prompt,
+        conditions: dict,
         temperature: float,
         top_k: int | None,
         top_p: float | None,
@@ -129,23 +130,32 @@ class AudioStream(Iterator[np.ndarray]):
         draw = compiled_block(schedule_of(model, top_k, top_p), self.plan.jit_compile)
         values = model.distribution.encode(checked_prompt(prompt, batch_size))
         with tf.device(self.plan.device):
-            states = [_prime_streams(model, values, group) for group in self.plan.groups]
+            conditions = checked_conditions(model, conditions, batch_size)
+            states = [
+                _prime_streams(model, values, _of_group(conditions, group), group)
+                for group in self.plan.groups
+            ]
+            conditionings = [
+                None if part is None else tf.cast(part, tf.float32)
+                for part in (
+                    model.conditioning(_of_group(conditions, group)) for group in self.plan.groups
+                )
+            ]
             weights = prepare_weights(model)
             temperature = tf.constant(temperature, tf.float32)
         generator = np.random.default_rng(seed)
 
-        def draw_group(state, uniforms):
+        def draw_group(state, uniforms, conditioning):
             with tf.device(self.plan.device):
-                return draw(weights, state, uniforms, temperature)
+                return draw(weights, state, uniforms, temperature, conditioning)
 
         def blocks(states):
             with ThreadPoolExecutor(len(states)) as pool:
                 while True:
                     # Time before batch: the numbers do not depend on the size of a block.
                     uniforms = generator.random([block_size, batch_size], np.float32).T
-                    parts = pool.map(
-                        draw_group, states, [uniforms[group] for group in self.plan.groups]
-                    )
+                    uniforms = [uniforms[group] for group in self.plan.groups]
+                    parts = pool.map(draw_group, states, uniforms, conditionings)
                     drawn, states = zip(*parts, strict=True)
                     yield model.distribution.decode(tf.concat(drawn, axis=0)).numpy()
 
@@ -159,13 +169,62 @@ class AudioStream(Iterator[np.ndarray]):
         self._blocks.close()
 
 
-def _prime_streams(model, values, streams: np.ndarray) -> State:
+def _of_group(tensors: dict, streams: np.ndarray) -> dict:
+    return {name: tf.gather(tensor, streams) for name, tensor in tensors.items()}
+
+
+def _prime_streams(model, values, conditions: dict, streams: np.ndarray) -> State:
     """The state after `values`, `[batch or 1, time]`; what all streams share is computed once."""
     if values.shape[0] > 1:
-        return prime(model, tf.gather(values, streams))
+        return prime(model, tf.gather(values, streams), conditions)
+    if conditions:
+        return prime(model, tf.repeat(values, len(streams), axis=0), conditions)
     return tf.nest.map_structure(
         lambda part: tf.repeat(part, len(streams), axis=0), prime(model, values)
     )
+
+
+def checked_conditions(model, conditions: dict, batch_size: int) -> dict[str, tf.Tensor]:
+    """The model's other inputs, a row for each stream.
+
+    Args:
+        model: a `WaveNet`.
+        conditions: by name; None where nothing was given.
+        batch_size: number of streams.
+
+    Raises:
+        InputError: for one that is missing, not wanted, or of the wrong shape or range.
+    """
+    checked = {}
+    for name, value in conditions.items():
+        if (value is not None) != (name in model.conditioning_names):
+            known = ", ".join(model.conditioning_names) or "nothing"
+            raise InputError(
+                f"{name} must {'not ' * (value is not None)}be given: the model is conditioned on "
+                f"{known}"
+            )
+        if value is None:
+            continue
+        if name == "speaker_id":
+            value = np.atleast_1d(value)
+            if value.dtype.kind not in "iu" or not np.isin(value, range(model.num_speakers)).all():
+                raise InputError(
+                    f"speaker_id must be whole numbers from 0 to {model.num_speakers - 1}; "
+                    f"received {value.tolist()}"
+                )
+            value = value.astype(np.int32)
+        else:
+            value = np.asarray(value, np.float32)
+            if not np.isfinite(value).all():
+                raise InputError(f"{name} holds numbers that are not finite (NaN or infinity)")
+        shape = () if name == "speaker_id" else (model.global_channels,)
+        if value.shape not in ((1, *shape), (batch_size, *shape)):
+            expected = ", ".join(map(str, [f"{batch_size} or 1", *shape]))
+            raise InputError(
+                f"{name} must have shape [{expected}]; received shape {list(value.shape)}"
+            )
+        checked[name] = tf.constant(np.broadcast_to(value, (batch_size, *shape)))
+    return checked
 
 
 def checked_prompt(prompt, batch_size: int) -> np.ndarray:
