@@ -189,3 +189,70 @@ def test_audio_datasets_feed_fit(recordings_dir, capsys):
     assert np.isfinite(history["val_bits_per_sample"]).all()
     with pytest.raises(InputError, match=r"crop_seconds must .* received 0.0"):
         wt.audio_datasets(recordings_dir, model, crop_seconds=0.0)
+
+
+def write_speakers(folder):
+    """Two clips of ana, one of ben, whose samples tell the clip."""
+    for clip, name in enumerate(["ana/one.wav", "ana/two.wav", "ben/three.wav"]):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        samples = np.full(500, 1 + 1000 * clip, np.int16)
+        soundfile.write(folder / name, samples, RATE, subtype="PCM_16")
+    return data.read_recordings(folder, RATE)
+
+
+@pytest.mark.parametrize(
+    ("rule", "names", "ids"),
+    [
+        ("folder", ["ana", "ben"], [0, 0, 1]),
+        ("^(...)/", ["ana", "ben"], [0, 0, 1]),
+        ("one|two|three", ["one", "three", "two"], [0, 2, 1]),
+    ],
+)
+def test_speakers_by_folder_and_regular_expression(tmp_path, rule, names, ids):
+    recordings = write_speakers(tmp_path).with_speakers(rule)
+    assert recordings.names == ["ana/one.wav", "ana/two.wav", "ben/three.wav"]
+    assert recordings.speaker_names == names
+    assert recordings.speaker_ids.tolist() == ids
+    assert recordings.select([2, 0]).speaker_ids.tolist() == [ids[2], ids[0]]
+
+
+def test_known_speakers_keep_their_ids(tmp_path):
+    recordings = write_speakers(tmp_path).with_speakers("folder", ["zoe", "ben", "ana"])
+    assert recordings.speaker_ids.tolist() == [2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "known", "message"),
+    [
+        ("(", None, r"speakers must be 'folder' or a regular expression; received '\('"),
+        ("t(.*)", None, "ana/one.wav has no speaker"),
+        ("folder", ["ana"], "ben/three.wav is of speaker 'ben'; known are ana"),
+    ],
+)
+def test_clips_without_a_known_speaker_are_named(tmp_path, rule, known, message):
+    with pytest.raises(InputError, match=message):
+        write_speakers(tmp_path).with_speakers(rule, known)
+
+
+def test_batches_carry_the_speaker_of_their_clip(tmp_path):
+    model = small_model(num_speakers=2)
+    model.distribution = Identity()
+    recordings = write_speakers(tmp_path).with_speakers("folder")
+    training = data.training_batches(recordings, model, 2, 0.02).take(20)
+    seen = set()
+    for batches in (training, data.evaluation_batches(recordings, model, 2, 0.02)):
+        for inputs, targets, weights in batches:
+            clips = tf.reduce_max(tf.cast(targets, tf.float32) * weights, axis=1).numpy() // 1000
+            np.testing.assert_array_equal(inputs["speaker_id"], clips == 2)
+            seen.update(clips)
+    assert seen == {0, 1, 2}
+
+
+def test_speakers_and_model_have_to_agree(tmp_path):
+    recordings = write_speakers(tmp_path)
+    with pytest.raises(InputError, match=r"conditioned on 2 speakers; the recordings .* with none"):
+        data.evaluation_batches(recordings, small_model(num_speakers=2), 2, 0.02)
+    with pytest.raises(InputError, match=r"conditioned on no speakers; the recordings .* with 2"):
+        data.evaluation_batches(recordings.with_speakers("folder"), small_model(), 2, 0.02)
+    with pytest.raises(InputError, match="no global_conditioning"):
+        data.evaluation_batches(recordings, small_model(global_channels=2), 2, 0.02)

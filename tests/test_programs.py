@@ -93,6 +93,40 @@ def test_demo_goes_the_whole_way(tmp_path):
     assert matplotlib.image.imread(tmp_path / "model" / "picture.png").shape[1] > 800
 
 
+def test_speakers_are_trained_saved_and_asked_for_by_name(tmp_path):
+    for index in range(6):
+        path = tmp_path / "recordings" / f"{index}_{'ana' if index % 2 else 'ben'}.wav"
+        wt.write_audio(path, tone(0.5, 16000, 300 + 200 * (index % 2)), 16000)
+    train = [
+        f"--data_dir={tmp_path / 'recordings'}",
+        f"--model_dir={tmp_path / 'model'}",
+        "--preset=tiny",
+        "--steps_per_validation=2",
+        "--crop_seconds=0.1",
+        *TINY_MODEL,
+    ]
+    result = run_program("train.py", *train, "--steps=2", "--speakers=_(.*)[.]wav")
+    assert result.returncode == 0, result.stderr
+    assert "2 speakers: ana, ben" in result.stdout
+    result = run_program("train.py", f"--model_dir={tmp_path / 'model'}", "--steps=4")
+    assert result.returncode == 0, result.stderr
+    assert "going on after update 2" in result.stdout
+    evaluate = ["evaluate.py", f"--model_dir={tmp_path / 'model'}"]
+    result = run_program(*evaluate, f"--data_dir={tmp_path / 'recordings'}")
+    assert result.returncode == 0, result.stderr
+    out = tmp_path / "out.wav"
+    generate = ["generate.py", f"--model_dir={tmp_path / 'model'}", f"--output={out}"]
+    result = run_program(*generate, "--speaker=ben", "--seconds=0.01")
+    assert result.returncode == 0, result.stderr
+    assert out.exists()
+    for arguments, message in (
+        (["--speaker=eve"], "unknown speaker 'eve': the model knows ana, ben"),
+        ([], "--speaker must be one of ana, ben"),
+    ):
+        result = run_program(*generate, *arguments)
+        assert (result.returncode, result.stderr) == (1, f"generate.py: {message}\n")
+
+
 def test_benchmark_renews_its_table(tmp_path):
     (tmp_path / "page.md").write_text("above <!-- benchmark -->old<!-- end of benchmark --> below")
     result = run_program(

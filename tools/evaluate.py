@@ -10,7 +10,7 @@ import sys
 
 from absl import flags
 
-from wavenet_tf import data, evaluation, files, runs
+from wavenet_tf import evaluation, files, runs
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Of a training run.", required=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of recordings.", required=True)
@@ -32,7 +32,8 @@ def main(argv):
     """Scores the recordings named by the flags."""
     command_line.refuse_words(argv)
     model = runs.load_model(_MODEL_DIR.value)
-    recordings = data.read_recordings(_DATA_DIR.value, model.sample_rate)
+    settings = runs.Settings.of_run(_MODEL_DIR.value, data_dir=_DATA_DIR.value)
+    recordings = runs.read_recordings(settings, model, _DATA_DIR.value)
     print(recordings.summary)
     if _SPLIT.value == "validation":
         _, recordings = recordings.split(_VALIDATION_FRACTION.value)

@@ -16,6 +16,7 @@ _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Of a training run.", requir
 _OUTPUT = flags.DEFINE_string("output", None, "Audio file to write.", required=True)
 _SECONDS = flags.DEFINE_float("seconds", 5.0, "To make, in seconds, besides the prompt.")
 _PROMPT = flags.DEFINE_string("prompt", None, "Recording to continue; resampled if need be.")
+_SPEAKER = flags.DEFINE_string("speaker", None, "Who speaks, where the model knows speakers.")
 _TEMPERATURE = flags.DEFINE_float(
     "temperature", 1.0, "Below 1 more careful, above 1 wilder; 0 the most likely value always."
 )
@@ -38,10 +39,14 @@ def main(argv):
     prompt = None
     if _PROMPT.value is not None:
         prompt = audio.read_audio(_PROMPT.value, model.sample_rate)[0][None]
+    speaker_id = None if _SPEAKER.value is None else model.speaker_id(_SPEAKER.value)
+    if speaker_id is None and model.speaker_names:
+        raise InputError(f"--speaker must be one of {', '.join(model.speaker_names)}")
     generated = model.generate(
         round(_SECONDS.value * model.sample_rate),
         batch_size=_BATCH_SIZE.value,
         prompt=prompt,
+        speaker_id=speaker_id,
         temperature=_TEMPERATURE.value,
         top_k=_TOP_K.value,
         top_p=_TOP_P.value,

@@ -22,6 +22,12 @@ _SAMPLE_RATE = flags.DEFINE_integer("sample_rate", None, "In Hz (the preset's)."
 _SET = flags.DEFINE_multi_string(
     "set", [], "Argument of the model in place of the preset's, such as --set kernel_size=3."
 )
+_SPEAKERS = flags.DEFINE_string(
+    "speakers",
+    None,
+    "Condition on the speaker: 'folder' for the name of a recording's folder, or a regular "
+    "expression whose first group finds the speaker in its path.",
+)
 _STEPS = flags.DEFINE_integer("steps", None, "Updates in all (20000).")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Crops an update (4).")
 _CROP_SECONDS = flags.DEFINE_float("crop_seconds", None, "Length of a crop, in seconds (1).")
@@ -49,6 +55,7 @@ def main(argv):
         data_dir=_DATA_DIR.value,
         preset=_PRESET.value,
         overrides=overrides or None,
+        speakers=_SPEAKERS.value,
         steps=_STEPS.value,
         batch_size=_BATCH_SIZE.value,
         crop_seconds=_CROP_SECONDS.value,

@@ -1,6 +1,7 @@
 """The WaveNet as a Keras model."""
 
 import inspect
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -40,6 +41,7 @@ class WaveNet(keras.Model):
         quantization_channels: number of mu-law codes.
         num_speakers: the model is conditioned on one of so many ids, by a learned embedding
             (global conditioning, section 2.5).
+        speaker_names: of the ids, in their order, if they have names; kept with the model.
         global_channels: the model is conditioned on a vector of this length, such as binary tags.
         sample_rate: of the audio, in Hz.
 
@@ -83,6 +85,7 @@ class WaveNet(keras.Model):
         head_channels: int = 256,
         quantization_channels: int = 256,
         num_speakers: int | None = None,
+        speaker_names: Sequence[str] | None = None,
         global_channels: int | None = None,
         sample_rate: int = 16000,
         **kwargs,
@@ -96,6 +99,12 @@ class WaveNet(keras.Model):
         self.skip_channels = positive_integer("skip_channels", skip_channels)
         self.head_channels = positive_integer("head_channels", head_channels)
         self.num_speakers = optional_positive_integer("num_speakers", num_speakers)
+        self.speaker_names = None if speaker_names is None else list(speaker_names)
+        if self.speaker_names is not None and len(self.speaker_names) != self.num_speakers:
+            raise InputError(
+                f"speaker_names must have a name for each of num_speakers {num_speakers}; "
+                f"received {self.speaker_names}"
+            )
         self.global_channels = optional_positive_integer("global_channels", global_channels)
         self.sample_rate = positive_integer("sample_rate", sample_rate)
         self.distribution = Categorical(quantization_channels)
@@ -178,6 +187,18 @@ class WaveNet(keras.Model):
         """Samples that an output depends on, the current one included."""
         convolutions = [self.input_convolution, *(b.dilated_convolution for b in self.blocks)]
         return 1 + sum(convolution.context for convolution in convolutions)
+
+    def speaker_id(self, speaker: str) -> int:
+        """The id of a speaker's name.
+
+        Raises:
+            InputError: if the model knows no such name.
+        """
+        names = self.speaker_names or []
+        if speaker not in names:
+            known = ", ".join(names) or "none by name"
+            raise InputError(f"unknown speaker {speaker!r}: the model knows {known}")
+        return names.index(speaker)
 
     @property
     def conditioning_channels(self) -> int | None:
@@ -435,6 +456,7 @@ class WaveNet(keras.Model):
             "head_channels": self.head_channels,
             "quantization_channels": self.distribution.quantization_channels,
             "num_speakers": self.num_speakers,
+            "speaker_names": self.speaker_names,
             "global_channels": self.global_channels,
             "sample_rate": self.sample_rate,
         }

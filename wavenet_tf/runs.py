@@ -31,6 +31,8 @@ class Settings:
         data_dir: the folder of recordings.
         preset: the model's configuration, see `presets.py`.
         overrides: arguments of `WaveNet` that take the place of the preset's.
+        speakers: how a recording's path tells its speaker, see `Recordings.with_speakers`; None
+            trains without.
         steps: updates in all.
         batch_size: crops an update.
         crop_seconds: scored part of a crop, in seconds.
@@ -46,6 +48,7 @@ class Settings:
     data_dir: str
     preset: str = "small"
     overrides: dict[str, int] = dataclasses.field(default_factory=dict)
+    speakers: str | None = None
     steps: int = 20000
     batch_size: int = 4
     crop_seconds: float = 1.0
@@ -79,11 +82,11 @@ class Settings:
         if (Path(model_dir) / SETTINGS).exists():
             stored = json.loads((Path(model_dir) / SETTINGS).read_text(encoding="utf-8"))
         given = {name: value for name, value in given.items() if value is not None}
-        for name in ("preset", "overrides"):
-            if stored and given.get(name, stored[name]) != stored[name]:
+        for name in ("preset", "overrides", "speakers"):
+            if stored and given.get(name, stored.get(name)) != stored.get(name):
                 raise InputError(
                     f"{model_dir} holds the run of another model: its {name} is "
-                    f"{stored[name]!r}, given was {given[name]!r}. Choose another folder"
+                    f"{stored.get(name)!r}, given was {given[name]!r}. Choose another folder"
                 )
         settings = {**stored, **given}
         if "data_dir" not in settings:
@@ -109,16 +112,26 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
     existing = checkpoints(model_dir)
     if existing:
         model = _load(existing[-1])
+        recordings = read_recordings(settings, model, settings.data_dir)
     else:
         keras.utils.set_random_seed(settings.seed)
         model = WaveNet.from_preset(settings.preset, **settings.overrides)
+        recordings = read_recordings(settings, model, settings.data_dir)
+        if recordings.speaker_names:
+            names = recordings.speaker_names
+            keras.utils.set_random_seed(settings.seed)
+            model = WaveNet.from_preset(
+                settings.preset,
+                **settings.overrides,
+                num_speakers=len(names),
+                speaker_names=names,
+            )
         model.compile("adam")
     model.optimizer.learning_rate = training.learning_rate_schedule(
         settings.schedule, settings.learning_rate, settings.steps
     )
     done = int(model.optimizer.iterations)
 
-    recordings = data.read_recordings(settings.data_dir, model.sample_rate)
     train_part, validation_part = recordings.split(settings.validation_fraction)
     batches = data.training_batches(
         train_part,
@@ -132,6 +145,8 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
         validation_part, model, settings.batch_size, settings.crop_seconds
     ).take(-(-settings.validation_crops // settings.batch_size))
     print(recordings.summary)
+    if recordings.speaker_names:
+        print(f"{len(recordings.speaker_names)} speakers: {', '.join(recordings.speaker_names)}")
     print(
         f"training on {len(train_part.names)} recordings ({train_part.seconds:,.0f} s), "
         f"validating on {len(validation_part.names)} ({validation_part.seconds:,.0f} s)"
@@ -166,6 +181,25 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
         )
     _save(model, model_dir / FINAL_MODEL)
     return model
+
+
+def read_recordings(
+    settings: Settings, model: WaveNet, directory: str | os.PathLike
+) -> data.Recordings:
+    """Reads a folder for the model of a run, with the speakers that the run tells apart.
+
+    Args:
+        settings: of the run.
+        model: whose sample rate and, if it has them, speakers count.
+        directory: of recordings.
+
+    Raises:
+        InputError: as `data.read_recordings` and `Recordings.with_speakers` raise it.
+    """
+    recordings = data.read_recordings(directory, model.sample_rate)
+    if settings.speakers is None:
+        return recordings
+    return recordings.with_speakers(settings.speakers, model.speaker_names)
 
 
 def load_model(model_dir: str | os.PathLike) -> WaveNet:

@@ -20,6 +20,7 @@ def audio_datasets(
     crop_seconds: float = 1.0,
     validation_fraction: float = 0.1,
     seed: int = 0,
+    speakers: str | None = None,
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Makes the datasets for training and validation from a folder of recordings.
 
@@ -30,6 +31,9 @@ def audio_datasets(
         crop_seconds: scored part of a crop, in seconds.
         validation_fraction: of the files, kept aside by a hash of their names.
         seed: of the order and places of the crops.
+        speakers: "folder" or a regular expression, see `Recordings.with_speakers`; for a model
+            with `num_speakers`, whose `speaker_names` say the ids; without these, ids follow the
+            names' order.
 
     Returns:
         Training batches without end (give `fit` the `steps_per_epoch`), and validation batches
@@ -39,6 +43,8 @@ def audio_datasets(
         InputError: if the folder has fewer than two usable recordings.
     """
     recordings = read_recordings(directory, model.sample_rate)
+    if speakers is not None:
+        recordings = recordings.with_speakers(speakers, model.speaker_names)
     print(recordings.summary)
     training, validation = recordings.split(validation_fraction)
     return (
@@ -71,7 +77,8 @@ def training_batches(
 
     Returns:
         Batches `(codes, codes one sample later, weights)`, each
-        `[batch_size, receptive_field - 1 + crop]`.
+        `[batch_size, receptive_field - 1 + crop]`; for a model with speakers the inputs are a dict
+        of the codes as `audio`, and `speaker_id`, `[batch_size]`.
     """
     crop_samples = _crop_samples(crop_seconds, model.sample_rate)
     cropper = _Cropper(recordings, model, crop_samples)
@@ -138,6 +145,16 @@ class _Cropper:
     """Cuts crops out of recordings, with the context that the model needs before them."""
 
     def __init__(self, recordings: Recordings, model, crop_samples: int):
+        if model.global_channels:
+            raise InputError(
+                "recordings have no global_conditioning: add it to the batches' inputs yourself"
+            )
+        if (model.num_speakers or 0) != len(recordings.speaker_names):
+            raise InputError(
+                f"the model is conditioned on {model.num_speakers or 'no'} speakers; the "
+                f"recordings are labelled with {len(recordings.speaker_names) or 'none'}"
+            )
+        self.speaker_ids = tf.constant(recordings.speaker_ids) if model.num_speakers else None
         self.crop_samples = crop_samples
         self.context = model.receptive_field
         self.distribution = model.distribution
@@ -164,4 +181,7 @@ class _Cropper:
         # Around the clip lies digital silence, which is where generation starts from.
         values = self.distribution.encode(tf.where(inside, waveform, 0.0))
         scored = inside & (places >= start)
-        return values[:-1], values[1:], tf.cast(scored[1:], tf.float32)
+        inputs = values[:-1]
+        if self.speaker_ids is not None:
+            inputs = {"audio": inputs, "speaker_id": self.speaker_ids[clip]}
+        return inputs, values[1:], tf.cast(scored[1:], tf.float32)

@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import os
+import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,6 +29,8 @@ class Recordings:
         starts: where each clip starts in `samples`, and where the last one ends.
         sample_rate: in Hz.
         skipped: names of the files that could not be used, and why.
+        speaker_names: sorted; empty where clips have no speakers.
+        speaker_ids: of each clip, its speaker's place in `speaker_names`; int32.
     """
 
     directory: Path
@@ -35,6 +39,8 @@ class Recordings:
     starts: np.ndarray
     sample_rate: int
     skipped: dict[str, str]
+    speaker_names: list[str] = dataclasses.field(default_factory=list)
+    speaker_ids: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int32))
 
     @property
     def seconds(self) -> float:
@@ -54,8 +60,51 @@ class Recordings:
     def select(self, indices) -> "Recordings":
         """The recordings of only these clips, in this order."""
         clips = [self.clip(index) for index in indices]
-        return _join(
-            self.directory, [self.names[i] for i in indices], clips, self.sample_rate, self.skipped
+        names = [self.names[index] for index in indices]
+        selected = _join(self.directory, names, clips, self.sample_rate, self.skipped)
+        return dataclasses.replace(
+            selected,
+            speaker_names=self.speaker_names,
+            speaker_ids=self.speaker_ids[indices] if self.speaker_names else self.speaker_ids,
+        )
+
+    def with_speakers(self, rule: str, known: Sequence[str] | None = None) -> "Recordings":
+        """The recordings with a speaker for each clip.
+
+        Args:
+            rule: "folder" for the name of the folder that a clip is in, or a regular expression
+                that is searched for in the clip's name (its path below the folder of recordings):
+                its first group is the speaker, or all of it where it has no group.
+            known: the speakers there may be, in the order of their ids; None for those found.
+
+        Raises:
+            InputError: for a regular expression that is none, a clip without a speaker, or a
+                speaker who is not known.
+        """
+        if rule == "folder":
+            rule = "([^/]+)/[^/]*$"
+        try:
+            expression = re.compile(rule)
+        except re.error as error:
+            raise InputError(
+                f"speakers must be 'folder' or a regular expression; received {rule!r}: {error}"
+            ) from error
+        found = []
+        for name in self.names:
+            match = expression.search(name)
+            speaker = match and (match.group(1) if expression.groups else match.group())
+            if not speaker:
+                raise InputError(f"{name} has no speaker: {rule!r} finds none in its name")
+            found.append(speaker)
+        names = sorted(set(found)) if known is None else list(known)
+        for name, speaker in zip(self.names, found, strict=True):
+            if speaker not in names:
+                raise InputError(f"{name} is of speaker {speaker!r}; known are {', '.join(names)}")
+        ids = {speaker: index for index, speaker in enumerate(names)}
+        return dataclasses.replace(
+            self,
+            speaker_names=names,
+            speaker_ids=np.array([ids[speaker] for speaker in found], np.int32),
         )
 
     def clip(self, index: int) -> np.ndarray:
