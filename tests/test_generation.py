@@ -80,6 +80,19 @@ def test_conditioned_generation_equals_teacher_forcing(prompted, jit_compile):
     assert (others != expected).any()
 
 
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_model_trained_in_half_precision_samples_in_full(precision):
+    """Nearly all its samples are those of the same weights in float32: only the state after the
+    silence before them was computed in half."""
+    full, half = deep_model(num_speakers=2), deep_model(num_speakers=2, dtype=precision)
+    half.set_weights(full.get_weights())
+    audio = half.generate(100, batch_size=2, speaker_id=[0, 1], seed=SEED)
+    uniforms = uniforms_of(SEED, 100, 2)
+    conditions = {"speaker_id": np.array([0, 1], np.int32)}
+    values, expected = teacher_forced_values(full, audio, uniforms, conditions=conditions)
+    assert np.mean(np.abs(values - expected) <= 2) > 0.9
+
+
 def test_one_condition_serves_all_streams():
     model = small_model(num_speakers=4)
     one = model.generate(30, batch_size=3, speaker_id=2, seed=SEED)

@@ -131,6 +131,11 @@ def prime(model, values, conditions: dict | None = None) -> State:
     values = tf.concat([silence, values], axis=1)[:, -model.receptive_field :]
     inputs = {"audio": values[:, :-1], **(conditions or {})}
     _, layers = model.run_blocks(inputs, state=model.initial_state(batch))
+    # Sampling is in float32, whatever the precision of training.
+    layers = {
+        name: tf.cast(part, tf.float32) if part.dtype.is_floating else part
+        for name, part in layers.items()
+    }
     return State(layers, values[:, -1])
 
 
