@@ -12,10 +12,19 @@ from wavenet_tf.errors import InputError
 SAMPLE_RATE = 8000
 NUM_SAMPLES = 4 * SAMPLE_RATE
 TIME = np.arange(NUM_SAMPLES) / SAMPLE_RATE
+BAD_THEME_SECONDS = (0.0, -2.0, 0.0625, 0.2, 1.99, float("nan"), float("inf"))
 
 
 def _melody(seed: int = 0, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     return melodies.compose_melody(np.random.default_rng(seed), 4 * sample_rate, sample_rate)
+
+
+def _theme_melody(
+    seed: int = 0, theme_seconds: float = 2.0, sample_rate: int = SAMPLE_RATE, seconds: float = 5.0
+) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    num_samples = round(seconds * sample_rate)
+    return melodies.compose_theme_melody(generator, num_samples, sample_rate, theme_seconds)
 
 
 def _spectral_peak(audio: np.ndarray, sample_rate: int) -> float:
@@ -117,6 +126,128 @@ def test_melody_has_no_clicks(seed):
     assert abs(melody[0]) < 1e-3 and abs(melody[-1]) < 1e-3
 
 
+@pytest.mark.parametrize("sample_rate", [8000, 22050])
+@pytest.mark.parametrize("theme_seconds", [0.125, 0.375, 2.0, 2.125])
+def test_theme_returns_sample_for_sample(theme_seconds, sample_rate):
+    melody = _theme_melody(0, theme_seconds, sample_rate)
+    period = round(theme_seconds * sample_rate)
+    np.testing.assert_array_equal(melody[period:], melody[:-period])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_theme_does_not_return_early(seed):
+    theme = _theme_melody(seed)[: 2 * SAMPLE_RATE]
+    correlation = np.fft.irfft(np.square(np.abs(np.fft.rfft(theme))))
+    # By symmetry half of the lags is enough; the shortest are those of the pitch itself.
+    lags = correlation[SAMPLE_RATE // 10 : SAMPLE_RATE + 1]
+    assert np.max(lags) < 0.6 * correlation[0]
+
+
+def test_theme_lasts_two_seconds_by_default():
+    melody = melodies.compose_theme_melody(np.random.default_rng(0), NUM_SAMPLES, SAMPLE_RATE)
+    np.testing.assert_array_equal(melody, _theme_melody(0, 2.0, seconds=4.0))
+
+
+@pytest.mark.parametrize("theme_seconds", [0.125, 0.25, 0.375, 2.0, 3.625])
+@pytest.mark.parametrize("seed", range(4))
+def test_whole_notes_fill_the_theme(monkeypatch, seed, theme_seconds):
+    plucked = []
+
+    def pluck(frequency, num_samples, *arguments):
+        plucked.append(num_samples)
+        return np.ones(num_samples)
+
+    monkeypatch.setattr(melodies, "pluck_string", pluck)
+    _theme_melody(seed, theme_seconds)
+    assert sum(plucked) == theme_seconds * SAMPLE_RATE
+    assert set(plucked) <= {1000, 2000}
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 22050])
+def test_notes_of_the_theme_are_drawn_from_the_whole_scale(sample_rate):
+    melody = _theme_melody(0, theme_seconds=30.0, sample_rate=sample_rate, seconds=30.0)
+    report = melodies.analyse_notes(melody, sample_rate)
+    assert report.midi_notes == melodies.SCALE_MIDI_NOTES
+    assert report.fraction_in_scale > 0.9
+    slots = np.array_split(melody, 240)
+    peaks = [_spectral_peak(slot, sample_rate) for slot in slots]
+    distances = np.abs(_cents(np.array(peaks)[:, None], np.array(melodies.SCALE_FREQUENCIES)))
+    degrees = np.argmin(distances, axis=1)
+    assert np.max(np.abs(np.diff(degrees))) > max(melodies.WALK_STEPS)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_theme_melody_is_accepted(seed):
+    report = melodies.analyse_notes(_theme_melody(seed), SAMPLE_RATE)
+    assert report.is_melody
+    assert report.fraction_in_scale > 0.9
+
+
+@pytest.mark.parametrize("fixed", ["LOUDNESS_RANGE", "BRIGHTNESS_RANGE"])
+def test_notes_of_the_theme_differ_in_loudness_and_brightness(monkeypatch, fixed):
+    monkeypatch.setattr(melodies, "SCALE_FREQUENCIES", (440.0,))
+    monkeypatch.setattr(melodies, "THEME_NOTE_SECONDS", (0.125,))
+    monkeypatch.setattr(melodies, fixed, (0.4, 0.4))
+    notes = _theme_melody(seconds=2.0).reshape(16, -1)
+    assert len(np.unique(notes, axis=0)) == 16
+
+
+@pytest.mark.parametrize("num_samples", [0, 1, 30, 12345, 16000])
+def test_theme_melody_has_the_length_and_level_asked_for(num_samples):
+    melody = _theme_melody(seconds=num_samples / SAMPLE_RATE)
+    assert melody.shape == (num_samples,)
+    assert melody.dtype == np.float32
+    assert np.max(np.abs(melody), initial=0.0) == pytest.approx(
+        0.7 if num_samples > 1 else 0.0, abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_theme_melody_has_no_clicks(seed):
+    melody = _theme_melody(seed, sample_rate=16000, seconds=6.0)
+    high_pass = scipy.signal.butter(8, 5000, "highpass", fs=16000, output="sos")
+    assert np.max(np.abs(scipy.signal.sosfilt(high_pass, melody))) < 0.002
+
+
+@pytest.mark.parametrize("theme_seconds", BAD_THEME_SECONDS)
+def test_theme_of_impossible_length_is_refused(tmp_path, theme_seconds):
+    message = f"theme length must be a positive multiple of 0.125 seconds, not {theme_seconds}"
+    with pytest.raises(InputError, match=message):
+        _theme_melody(0, theme_seconds)
+    with pytest.raises(InputError, match=message):
+        melodies.write_corpus(tmp_path / "corpus", 1, 1.0, 8000, 0, theme_seconds)
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_theme_melody_refuses_a_rate_too_low_for_the_scale():
+    with pytest.raises(InputError, match="sample rate must be at least 6000 Hz, not 5000"):
+        _theme_melody(sample_rate=5000)
+
+
+def test_corpus_of_themes_is_deterministic_and_varied(tmp_path):
+    first, again, other, shorter = (
+        [
+            path.read_bytes()
+            for path in melodies.write_corpus(tmp_path / name, count, 2, 8000, seed, theme)
+        ]
+        for name, count, seed, theme in (
+            ("a", 3, 0, 1.0),
+            ("b", 2, 0, 1.0),
+            ("c", 2, 1, 1.0),
+            ("d", 2, 0, 0.5),
+        )
+    )
+    assert first[:2] == again
+    assert len(set(first + other + shorter)) == 7
+
+
+def test_themes_return_in_the_files_of_a_corpus(tmp_path):
+    for path in melodies.write_corpus(tmp_path, 3, 2.5, 8000, 0, theme_seconds=1.0):
+        audio, _ = soundfile.read(path, dtype="int16")
+        np.testing.assert_array_equal(audio[8000:], audio[:-8000])
+        assert not np.array_equal(audio[4000:], audio[:-4000])
+
+
 def test_corpus_is_deterministic(tmp_path):
     first, again, other = (
         [path.read_bytes() for path in melodies.write_corpus(tmp_path / name, count, 1, 8000, seed)]
@@ -166,7 +297,21 @@ def test_program_writes_the_corpus(tmp_path):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("flag", ["--num_clips=0", "--clip_seconds=-1", "--sample_rate=0", "word"])
+def test_program_writes_a_corpus_of_themes(tmp_path):
+    result = run_program(
+        "make_demo_data.py", "--output", tmp_path, "--num_clips=2", "--theme_seconds=1.5"
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"wrote 2 melodies, 10 seconds in all, to {tmp_path}\n"
+    expected = melodies.write_corpus(tmp_path / "expected", 2, 5.0, 8000, 0, theme_seconds=1.5)
+    for path in expected:
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["--num_clips=0", "--clip_seconds=-1", "--sample_rate=0", "--theme_seconds=0.2", "word"],
+)
 def test_program_refuses_bad_flags_in_one_line(tmp_path, flag):
     result = run_program("make_demo_data.py", "--output", tmp_path, flag)
     assert result.returncode == 1

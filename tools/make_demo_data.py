@@ -1,10 +1,11 @@
 """Composes a small corpus of plucked-string melodies to train on.
 
-The melodies are random walks over the C major pentatonic scale. The same flags always give the
-same files.
+The melodies are random walks over the C major pentatonic scale, or with `--theme_seconds` random
+themes in it that return again and again. The same flags always give the same files.
 
 Usage:
     python tools/make_demo_data.py --output data/melodies
+    python tools/make_demo_data.py --output data/themes --theme_seconds 2
 """
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
@@ -21,13 +22,21 @@ _NUM_CLIPS = flags.DEFINE_integer("num_clips", 48, "Number of WAV files.")
 _CLIP_SECONDS = flags.DEFINE_float("clip_seconds", 5.0, "Length of each file in seconds.")
 _SAMPLE_RATE = flags.DEFINE_integer("sample_rate", 8000, "Sample rate in Hz.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the composer.")
+_THEME_SECONDS = flags.DEFINE_float(
+    "theme_seconds", None, "Compose melodies whose theme of so many seconds returns."
+)
 
 
 def main(argv: Sequence[str]) -> None:
     """Writes the corpus named by the flags."""
     command_line.refuse_words(argv)
     paths = melodies.write_corpus(
-        _OUTPUT.value, _NUM_CLIPS.value, _CLIP_SECONDS.value, _SAMPLE_RATE.value, _SEED.value
+        _OUTPUT.value,
+        _NUM_CLIPS.value,
+        _CLIP_SECONDS.value,
+        _SAMPLE_RATE.value,
+        _SEED.value,
+        _THEME_SECONDS.value,
     )
     seconds = len(paths) * _CLIP_SECONDS.value
     print(f"wrote {len(paths)} melodies, {seconds:g} seconds in all, to {_OUTPUT.value}")

@@ -6,8 +6,10 @@ is a melody in that scale.
 """
 
 import dataclasses
+import itertools
 import math
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -24,6 +26,9 @@ MIN_SAMPLE_RATE = 6000
 PEAK = 0.7
 NOTE_SECONDS = (0.25, 0.375, 0.5)
 WALK_STEPS = (-2, -1, 1, 2)
+# Short, so that little of a theme can be foreseen the first time. The first is the grid of the
+# others; all are binary fractions, so sums of them are exact.
+THEME_NOTE_SECONDS = (0.125, 0.25)
 LOUDNESS_RANGE = (0.75, 1.0)
 BRIGHTNESS_RANGE = (0.3, 0.5)
 
@@ -132,24 +137,95 @@ def compose_melody(
     Raises:
         InputError: The sample rate is too low.
     """
-    if sample_rate < MIN_SAMPLE_RATE:
-        raise InputError(f"sample rate must be at least {MIN_SAMPLE_RATE} Hz, not {sample_rate}")
+    _check_sample_rate(sample_rate)
     melody = np.zeros(num_samples)
     degree = int(generator.integers(len(SCALE_FREQUENCIES)))
     start = 0
     while start < num_samples:
         note_samples = round(float(generator.choice(NOTE_SECONDS)) * sample_rate)
         end = min(start + note_samples, num_samples)
-        brightness = generator.uniform(*BRIGHTNESS_RANGE)
-        note = pluck_string(SCALE_FREQUENCIES[degree], end - start, sample_rate, brightness)
-        melody[start:end] = generator.uniform(*LOUDNESS_RANGE) * note
+        melody[start:end] = _play_note(generator, degree, end - start, sample_rate)
         step = int(generator.choice(WALK_STEPS))
         degree += step if 0 <= degree + step < len(SCALE_FREQUENCIES) else -step
         start = end
+    return _normalise(melody)
+
+
+def compose_theme_melody(
+    generator: np.random.Generator,
+    num_samples: int,
+    sample_rate: int,
+    theme_seconds: float = 2.0,
+) -> np.ndarray:
+    """Plays a theme of random notes of the scale again and again.
+
+    Each return is the same waveform: sample `t` equals sample `t - period` from the first return
+    on, where `period = round(theme_seconds * sample_rate)`. The end of the melody cuts the theme
+    short, so a melody no longer than its theme has no return.
+
+    Args:
+        generator: Source of every random choice.
+        num_samples: Length of the melody in samples.
+        sample_rate: Sample rate in Hz, at least MIN_SAMPLE_RATE.
+        theme_seconds: Length of the theme in seconds, a multiple of the shortest of
+            THEME_NOTE_SECONDS.
+
+    Returns:
+        Float32 [num_samples] with a peak of PEAK.
+
+    Raises:
+        InputError: The sample rate is too low, or whole notes cannot fill the theme.
+    """
+    _check_sample_rate(sample_rate)
+    _check_theme_seconds(theme_seconds)
+    theme = np.zeros(round(theme_seconds * sample_rate))
+    times = itertools.accumulate(_draw_theme_rhythm(generator, theme_seconds), initial=0.0)
+    # Rounding the times, not the lengths, keeps the theme exact where a note is not whole samples.
+    for start, end in itertools.pairwise(round(time * sample_rate) for time in times):
+        degree = int(generator.integers(len(SCALE_FREQUENCIES)))
+        theme[start:end] = _play_note(generator, degree, end - start, sample_rate)
+    return _normalise(np.resize(theme, num_samples))
+
+
+def _draw_theme_rhythm(generator: np.random.Generator, theme_seconds: float) -> Iterator[float]:
+    """Draws lengths of notes that fill a theme exactly."""
+    remaining = theme_seconds
+    while remaining > 0.0:
+        fitting = [seconds for seconds in THEME_NOTE_SECONDS if seconds <= remaining]
+        note_seconds = float(generator.choice(fitting))
+        yield note_seconds
+        remaining -= note_seconds
+
+
+def _play_note(
+    generator: np.random.Generator, degree: int, num_samples: int, sample_rate: int
+) -> np.ndarray:
+    """Plucks a note of the scale with random brightness and loudness."""
+    brightness = generator.uniform(*BRIGHTNESS_RANGE)
+    note = pluck_string(SCALE_FREQUENCIES[degree], num_samples, sample_rate, brightness)
+    return generator.uniform(*LOUDNESS_RANGE) * note
+
+
+def _normalise(melody: np.ndarray) -> np.ndarray:
+    """Brings a melody to a peak of PEAK as float32; silence stays silent."""
     peak = np.max(np.abs(melody), initial=0.0)
     if peak > 0.0:
-        melody *= PEAK / peak
+        melody = melody * (PEAK / peak)
     return melody.astype(np.float32)
+
+
+def _check_sample_rate(sample_rate: int) -> None:
+    if sample_rate < MIN_SAMPLE_RATE:
+        raise InputError(f"sample rate must be at least {MIN_SAMPLE_RATE} Hz, not {sample_rate}")
+
+
+def _check_theme_seconds(theme_seconds: float) -> None:
+    grid = THEME_NOTE_SECONDS[0]
+    # The remainder of infinity is NaN, so neither of them passes.
+    if not (theme_seconds > 0 and theme_seconds % grid == 0):
+        raise InputError(
+            f"theme length must be a positive multiple of {grid} seconds, not {theme_seconds}"
+        )
 
 
 def write_corpus(
@@ -158,6 +234,7 @@ def write_corpus(
     clip_seconds: float,
     sample_rate: int,
     seed: int,
+    theme_seconds: float | None = None,
 ) -> list[pathlib.Path]:
     """Writes melodies to 16-bit WAV files `melody_000.wav`, `melody_001.wav` and so on.
 
@@ -169,6 +246,8 @@ def write_corpus(
         clip_seconds: Length of each file in seconds.
         sample_rate: Sample rate in Hz, at least MIN_SAMPLE_RATE.
         seed: Non-negative seed of the composer.
+        theme_seconds: Length in seconds of the returning theme of each melody, see
+            `compose_theme_melody`; None composes random walks without a theme.
 
     Returns:
         The paths of the files in order.
@@ -179,19 +258,24 @@ def write_corpus(
     """
     if num_clips < 1:
         raise InputError(f"number of clips must be positive, not {num_clips}")
-    if sample_rate < MIN_SAMPLE_RATE:
-        raise InputError(f"sample rate must be at least {MIN_SAMPLE_RATE} Hz, not {sample_rate}")
+    _check_sample_rate(sample_rate)
     if not (math.isfinite(clip_seconds) and clip_seconds * sample_rate >= 1):
         raise InputError(f"clip length must be at least one sample, not {clip_seconds} seconds")
     if seed < 0:
         raise InputError(f"seed must not be negative, not {seed}")
+    if theme_seconds is not None:
+        _check_theme_seconds(theme_seconds)
+    num_samples = round(clip_seconds * sample_rate)
     output_dir = pathlib.Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     paths = []
     for index in range(num_clips):
         generator = np.random.default_rng([seed, index])
         path = output_dir / f"melody_{index:03d}.wav"
-        melody = compose_melody(generator, round(clip_seconds * sample_rate), sample_rate)
+        if theme_seconds is None:
+            melody = compose_melody(generator, num_samples, sample_rate)
+        else:
+            melody = compose_theme_melody(generator, num_samples, sample_rate, theme_seconds)
         wavenet_tf.write_audio(path, melody, sample_rate)
         paths.append(path)
     return paths
@@ -255,8 +339,7 @@ def analyse_notes(audio: np.ndarray, sample_rate: int) -> NoteReport:
     Raises:
         InputError: The sample rate is too low.
     """
-    if sample_rate < MIN_SAMPLE_RATE:
-        raise InputError(f"sample rate must be at least {MIN_SAMPLE_RATE} Hz, not {sample_rate}")
+    _check_sample_rate(sample_rate)
     frames = _frames(audio, sample_rate)
     rms = np.sqrt(np.mean(np.square(frames), axis=1))
     loudest = np.max(rms, initial=0.0)
