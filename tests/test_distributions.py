@@ -5,7 +5,8 @@ import scipy.stats
 import tensorflow as tf
 
 import wavenet_tf as wt
-from wavenet_tf import generation
+from wavenet_tf import distributions, generation
+from wavenet_tf.errors import InputError
 
 
 def random_logits(batch, codes=256, seed=0, scale=2.0):
@@ -81,3 +82,170 @@ def test_half_precision_logits_are_scored_in_float32():
     assert likelihood.dtype == tf.float32
     expected = scipy.special.log_softmax(logits.numpy().astype(np.float64), axis=-1)
     np.testing.assert_allclose(likelihood, expected[np.arange(20), np.arange(20)], rtol=1e-5)
+
+
+STEPS = 2**15  # of 16-bit values, on each side of 0
+GRID = np.arange(-STEPS, STEPS) / STEPS
+
+
+def mixture_parameters(rows, components, log_scales, seed=0):
+    """Random logits and means, and log scales spread over a range."""
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(size=(rows, components))
+    means = generator.uniform(-1.1, 1.1, (rows, components))
+    scales = generator.uniform(*log_scales, (rows, components))
+    raw = np.concatenate([logits, means, scales - distributions.TYPICAL_LOG_SCALE], axis=1)
+    raw = raw.astype(np.float32)
+    logits, means, scales = np.split(raw.astype(np.float64), 3, axis=1)
+    return raw, scipy.special.log_softmax(logits, axis=1), means, scales - 4.0
+
+
+def logistic_oracle(log_weights, means, log_scales, values):
+    """The log of the mass within half a step, in whichever tail loses no digits; float64."""
+    scales = np.exp(np.maximum(log_scales, wt.LogisticMixture.smallest_log_scale))
+    upper = (values[..., None] + 0.5 / STEPS - means) / scales
+    lower = (values[..., None] - 0.5 / STEPS - means) / scales
+    upper = np.where(values[..., None] == GRID[-1], np.inf, upper)
+    lower = np.where(values[..., None] == GRID[0], -np.inf, lower)
+    logistic = scipy.stats.logistic
+    right = upper + lower > 0  # there the complements are the small numbers
+    big = np.where(right, logistic.logsf(lower), logistic.logcdf(upper))
+    small = np.where(right, logistic.logsf(upper), logistic.logcdf(lower))
+    log_mass = big + np.log1p(-np.exp(small - big))
+    return scipy.special.logsumexp(log_weights + log_mass, axis=-1)
+
+
+@pytest.mark.parametrize("components", [1, 10])
+@pytest.mark.parametrize("log_scales", [(-12.0, -8.0), (-7.0, -2.0), (-1.0, 3.0)])
+def test_logistic_mixture_is_the_mass_around_a_value(components, log_scales):
+    raw, *parts = mixture_parameters(300, components, log_scales)
+    generator = np.random.default_rng(1)
+    values = generator.choice(GRID, 300)
+    values[:20], values[20:40] = GRID[0], GRID[-1]
+    # Near a mean, where the mass is, and not only in the tails.
+    near = np.round(parts[1][40:170, 0] * STEPS) / STEPS
+    values[40:170] = np.clip(near, GRID[0], GRID[-1])
+    actual = wt.LogisticMixture(components).log_likelihood(raw, values.astype(np.float32))
+    expected = logistic_oracle(*parts, values)
+    assert np.isfinite(actual).all()
+    # The error is that of a mean in float32, in units of the scale.
+    tolerance = 1e-5 + 2.0**-23 * np.exp(-min(log_scales))
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=tolerance)
+
+
+@pytest.mark.parametrize("log_scales", [(-14.0, -9.0), (-6.0, -3.0), (0.0, 2.0)])
+def test_logistic_mixture_sums_to_one_over_all_16_bit_values(log_scales):
+    raw, *_ = mixture_parameters(3, 10, log_scales, seed=2)
+    for row in raw:
+        likelihood = wt.LogisticMixture().log_likelihood(row[None], GRID.astype(np.float32))
+        np.testing.assert_allclose(np.exp(np.float64(likelihood)).sum(), 1.0, rtol=1e-4)
+
+
+def test_logistic_mixture_is_finite_in_the_far_tails_with_finite_gradients():
+    raw = np.float32([[0.0, 0.9, -20.0], [0.0, -5.0, -3.0], [0.0, 0.0, 30.0]])
+    with tf.GradientTape() as tape:
+        parameters = tf.constant(raw)
+        tape.watch(parameters)
+        likelihood = wt.LogisticMixture(1).log_likelihood(parameters, np.float32([-0.9, 0.9, 0.0]))
+    assert np.isfinite(likelihood).all()
+    assert np.isfinite(tape.gradient(likelihood, parameters)).all()
+
+
+@pytest.mark.parametrize("components", [1, 10])
+def test_gaussian_mixture_is_the_density_times_a_step(components):
+    raw, log_weights, means, log_scales = mixture_parameters(500, components, (-11.0, -1.0))
+    values = np.random.default_rng(1).choice(GRID, 500)
+    values[:300] = np.clip(np.round(means[:300, 0] * STEPS) / STEPS, GRID[0], GRID[-1])
+    scales = np.exp(np.maximum(log_scales, wt.GaussianMixture.smallest_log_scale))
+    density = scipy.stats.norm.logpdf(values[:, None], means, scales)
+    expected = scipy.special.logsumexp(log_weights + density, axis=-1) - np.log(STEPS)
+    actual = wt.GaussianMixture(components).log_likelihood(raw, values.astype(np.float32))
+    np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [wt.LogisticMixture, wt.GaussianMixture])
+def test_histograms_of_draws_agree_with_the_likelihood(kind):
+    distribution = kind(3)
+    raw = np.float32([[0.5, 0.0, -0.5, -0.3, 0.1, 0.99, 0.0, 1.0, 0.5]])
+    draws = 400_000
+    uniforms = np.random.default_rng(3).random((draws, 2), np.float32)
+    drawn = distribution.sample(tf.tile(raw, [draws, 1]), uniforms).numpy()
+    np.testing.assert_array_equal(drawn, distribution.encode(drawn))  # 16-bit values
+    masses = np.exp(np.float64(distribution.log_likelihood(raw, GRID.astype(np.float32))))
+    if kind is wt.GaussianMixture:  # a density: what lies beyond full scale is drawn as the last
+        beyond = scipy.stats.norm.sf((GRID[-1] + 0.5 / STEPS - 0.99) / np.exp(-3.5))
+        masses[-1] += scipy.special.softmax([0.5, 0.0, -0.5])[2] * beyond
+    edges = np.concatenate([GRID[::64] - 0.5 / STEPS, [1.0]])
+    expected = masses.reshape(-1, 64).sum(axis=1) * draws
+    counts, _ = np.histogram(drawn, edges)
+    enough = expected > 20
+    assert counts[~enough].sum() < 2 * expected[~enough].sum() + 20
+    counts = np.append(counts[enough], draws - counts[enough].sum())
+    expected = np.append(expected[enough], draws - expected[enough].sum())
+    assert scipy.stats.chisquare(counts, expected).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("kind", [wt.LogisticMixture, wt.GaussianMixture])
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_mixtures_draw_by_the_inverse_of_their_cumulative_distributions(kind, temperature):
+    raw, log_weights, means, log_scales = mixture_parameters(2000, 4, (-6.0, -2.0))
+    uniforms = np.random.default_rng(4).random((2000, 2), np.float32)
+    drawn = kind(4).sample(raw, uniforms, temperature).numpy()
+    weights = scipy.special.softmax(log_weights / temperature, axis=1)
+    component = (np.cumsum(weights, axis=1) <= uniforms[:, :1]).sum(axis=1)
+    clear = np.abs(np.cumsum(weights, axis=1) - uniforms[:, :1]).min(axis=1) > 1e-5
+    oracle = scipy.stats.logistic if kind is wt.LogisticMixture else scipy.stats.norm
+    rows = np.arange(2000)
+    scale = temperature * np.exp(log_scales[rows, component])
+    expected = means[rows, component] + scale * oracle.ppf(np.float64(uniforms[:, 1]))
+    expected = np.clip(expected, GRID[0], GRID[-1])
+    np.testing.assert_allclose(drawn[clear], expected[clear], atol=0.6 / STEPS)
+
+
+@pytest.mark.parametrize("kind", [wt.LogisticMixture, wt.GaussianMixture])
+def test_mixtures_at_temperature_zero_and_extreme_uniforms(kind):
+    raw, log_weights, means, _ = mixture_parameters(50, 4, (-6.0, -2.0))
+    best = np.clip(means[np.arange(50), log_weights.argmax(axis=1)], GRID[0], GRID[-1])
+    drawn = kind(4).sample(raw, np.full([50, 2], 0.3, np.float32), 0.0)
+    np.testing.assert_allclose(drawn, best, atol=0.6 / STEPS)
+    extremes = np.float32([[0.0, 0.0], [np.nextafter(1, 0), np.nextafter(1, 0, dtype=np.float32)]])
+    drawn = kind(4).sample(raw[:2], extremes).numpy()
+    assert np.isfinite(drawn).all()
+    assert (np.abs(drawn) <= 1.0).all()
+
+
+def test_scales_below_the_smallest_count_as_the_smallest():
+    for kind in (wt.LogisticMixture, wt.GaussianMixture):
+        smallest = kind.smallest_log_scale - distributions.TYPICAL_LOG_SCALE
+        values = np.float32([0.0, 2.0 / STEPS])
+        at, below = (
+            kind(1).log_likelihood(np.float32([[0.0, 0.0, log_scale]]), values)
+            for log_scale in (smallest, smallest - 5.0)
+        )
+        np.testing.assert_array_equal(at, below)
+
+
+def test_half_precision_mixtures_are_scored_in_float32():
+    raw = tf.cast(mixture_parameters(20, 10, (-6.0, -2.0))[0], tf.bfloat16)
+    for kind in (wt.LogisticMixture, wt.GaussianMixture):
+        likelihood = kind().log_likelihood(raw, np.zeros(20, np.float32))
+        assert likelihood.dtype == tf.float32
+        expected = kind().log_likelihood(tf.cast(raw, tf.float32), np.zeros(20, np.float32))
+        np.testing.assert_array_equal(likelihood, expected)
+
+
+def test_16_bit_values_round_trip():
+    for kind in (wt.LogisticMixture, wt.GaussianMixture):
+        values = kind().encode(GRID)
+        np.testing.assert_array_equal(kind().decode(values), GRID.astype(np.float32))
+        assert kind().encode([2.0, -2.0]).numpy().tolist() == [GRID[-1], -1.0]
+
+
+def test_names_of_distributions():
+    for name in distributions.DISTRIBUTIONS:
+        made = distributions.named_distribution(name, 64, 3)
+        assert made == type(made).from_config(made.get_config())
+        assert made.parameter_channels == (64 if name == "categorical" else 9)
+    assert wt.LogisticMixture(3) != wt.GaussianMixture(3)
+    with pytest.raises(InputError, match="unknown output_distribution 'softmax': expected one of"):
+        distributions.named_distribution("softmax")

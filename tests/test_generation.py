@@ -23,22 +23,40 @@ def deep_model(**overrides):
 
 def teacher_forced_values(model, audio, uniforms, prompt=None, temperature=1.0, conditions=None):
     """What the whole network, run once over the audio made, draws at every step."""
-    values = model.distribution.encode(audio)
+    values, conditions = model.distribution.encode(audio), conditions or {}
     batch = values.shape[0]
-    before = [tf.fill([batch, model.receptive_field], model.distribution.silence)]
+    silence = tf.fill([batch, model.receptive_field], model.distribution.silence)
+    given = tf.zeros([batch, 0], values.dtype)
     if prompt is not None:
-        before.append(model.distribution.encode(np.repeat(prompt, batch // len(prompt), axis=0)))
-    before = tf.concat(before, axis=1)
-    inputs = {"audio": tf.concat([before, values], axis=1), **(conditions or {})}
-    logits = model(inputs)[:, before.shape[1] - 1 : -1]
+        given = model.distribution.encode(np.repeat(prompt, batch // len(prompt), axis=0))
+    inputs = {"audio": tf.concat([silence, given, values], axis=1), **conditions}
+    # A position sees the frame of the sample that it predicts; frames begin with the prompt.
+    local_conditioning = model.local_conditioning(
+        inputs, 1 - model.receptive_field, inputs["audio"].shape[1]
+    )
+    parameters = model(inputs, local_conditioning=local_conditioning)
+    parameters = parameters[:, model.receptive_field + given.shape[1] - 1 : -1]
     drawn = model.distribution.sample(
-        tf.reshape(logits, [-1, logits.shape[-1]]), tf.reshape(uniforms, [-1]), temperature
+        tf.reshape(parameters, [-1, parameters.shape[-1]]),
+        tf.reshape(uniforms, [-1, *uniforms.shape[2:]]),
+        temperature,
     )
     return values.numpy(), np.reshape(drawn, values.shape)
 
 
-def uniforms_of(seed, samples, batch):
-    return np.random.default_rng(seed).random([samples, batch], np.float32).T
+def assert_same_draws(values, expected):
+    """Codes are equal; 16-bit values too, but for a step where rounding decides otherwise."""
+    if values.dtype == np.int32:
+        np.testing.assert_array_equal(values, expected)
+        return
+    assert np.mean(values == expected) > 0.95
+    # The draws are some 0.02 apart: so near is no accident.
+    np.testing.assert_allclose(values, expected, atol=3 * 2.0**-15)
+
+
+def uniforms_of(seed, samples, batch, model=None):
+    shape = model.distribution.uniforms_shape if model else ()
+    return np.random.default_rng(seed).random([samples, batch, *shape], np.float32).swapaxes(0, 1)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -55,29 +73,74 @@ def test_generation_equals_teacher_forcing_at_every_step(kernel_size, batch_size
     assert len(np.unique(values)) > 50  # and not a constant
 
 
+OUTPUTS = ["categorical", "logistic_mixture", "gaussian_mixture"]
+LOCAL = {"local_channels": 3, "upsample_factors": (4, 5)}
+MODELS = {
+    "unconditional": {},
+    "global": {"num_speakers": 4, "global_channels": 3},
+    "local": {**LOCAL, "kernel_size": 3},
+    "causal": {**LOCAL, "causal_upsampling": True},
+    "repeat": {**LOCAL, "upsampling": "repeat"},
+    "both": {"num_speakers": 4, **LOCAL},
+}
+
+
+def random_conditions(model, batch, samples):
+    """A row of its own for each stream."""
+    generator = np.random.default_rng(0)
+    conditions = {}
+    if model.num_speakers:
+        conditions["speaker_id"] = np.arange(batch, dtype=np.int32) % model.num_speakers
+    if model.global_channels:
+        vectors = generator.normal(size=(batch, model.global_channels))
+        conditions["global_conditioning"] = vectors.astype(np.float32)
+    if model.local_channels:
+        frames = generator.normal(size=(batch, samples // model.hop_length, model.local_channels))
+        conditions["local_conditioning"] = frames.astype(np.float32)
+    return conditions
+
+
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
 @pytest.mark.parametrize("prompted", [False, True], ids=["silence", "prompt"])
-def test_conditioned_generation_equals_teacher_forcing(prompted, jit_compile):
+@pytest.mark.parametrize(
+    ("kind", "output"),
+    [(kind, "categorical") for kind in list(MODELS)[1:]]
+    + [(kind, output) for kind in ("unconditional", "both") for output in OUTPUTS[1:]],
+)
+def test_every_model_generates_what_teacher_forcing_gives(kind, output, prompted, jit_compile):
     """Streams of their own conditions, on two threads, after silence or a shared prompt."""
-    model = deep_model(num_speakers=4, global_channels=3)
-    batch, samples = 2 * generation.STREAMS_PER_THREAD, 100
-    conditions = {
-        "speaker_id": np.arange(batch, dtype=np.int32) % 4,
-        "global_conditioning": np.random.default_rng(0).normal(size=(batch, 3)).astype(np.float32),
-    }
-    prompt = tone(0.02)[None] if prompted else None
+    model = deep_model(**MODELS[kind], output_distribution=output)
+    if output != "categorical":  # or most draws would be cut off at full scale
+        model.output_convolution.kernel.assign(0.1 * model.output_convolution.kernel)
+        model.output_convolution.bias.assign(0.1 * model.output_convolution.bias)
+    batch, samples, block_size = 2 * generation.STREAMS_PER_THREAD, 100, 37
+    prompt = tone(0.0225)[None] if prompted else None
+    heard = prompt.shape[1] if prompted else 0
+    conditions = random_conditions(model, batch, heard + samples)
     stream = model.stream(
-        batch, prompt, seed=SEED, threads=2, jit_compile=jit_compile, block_size=50, **conditions
+        batch,
+        prompt,
+        seed=SEED,
+        threads=2,
+        jit_compile=jit_compile,
+        block_size=block_size,
+        **conditions,
     )
     assert len(stream.plan.groups) == 2
-    audio = np.concatenate([next(stream), next(stream)], axis=1)
-    uniforms = uniforms_of(SEED, samples, batch)
+    if model.local_channels:
+        blocks = list(stream)
+        assert [block.shape[1] for block in blocks] == [37, 37, 26]  # to the end of the frames
+    else:
+        blocks = [next(stream) for _ in range(3)]
+    audio = np.concatenate(blocks, axis=1)
+    uniforms = uniforms_of(SEED, 3 * block_size, batch, model)[:, : audio.shape[1]]
     values, expected = teacher_forced_values(model, audio, uniforms, prompt, conditions=conditions)
-    np.testing.assert_array_equal(values, expected)
+    assert_same_draws(values, expected)
     assert len({tuple(row) for row in values}) == batch
-    swapped = {**conditions, "speaker_id": (conditions["speaker_id"] + 1) % 4}
-    _, others = teacher_forced_values(model, audio, uniforms, prompt, conditions=swapped)
-    assert (others != expected).any()
+    for name, condition in conditions.items():  # each has its part
+        swapped = {**conditions, name: np.roll(condition, 1, axis=0)}
+        _, others = teacher_forced_values(model, audio, uniforms, prompt, conditions=swapped)
+        assert (others != expected).any(), name
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
@@ -113,12 +176,27 @@ def test_one_condition_serves_all_streams():
             r"global_conditioning must have shape \[2 or 1, 3\]; received shape \[1, 5\]",
         ),
         ({"speaker_id": 0, "global_conditioning": np.full([1, 3], np.nan)}, "not finite"),
+        ({"local_conditioning": np.zeros([1, 4])}, r"shape \[2 or 1, frames, 3\]; received shape"),
+        ({"local_conditioning": np.zeros([1, 0, 3])}, "local_conditioning must have shape"),
+        ({"local_conditioning": np.zeros([1, 4, 2])}, "local_conditioning must have shape"),
+        ({"local_conditioning": np.zeros([1, 4, 3])}, "must be 80, .* 20 samples each, .* 5"),
+        (
+            {"local_conditioning": np.zeros([1, 4, 3]), "prompt": np.zeros([1, 80])},
+            "beyond the prompt of 80 samples; received 4 frames of 20 samples",
+        ),
     ],
 )
 def test_bad_conditions_are_named(arguments, message):
     model = small_model(num_speakers=4, global_channels=3)
+    if "local_conditioning" in arguments:
+        model = small_model(**LOCAL)
     with pytest.raises(InputError, match=message):
         model.generate(5, batch_size=2, **arguments)
+
+
+def test_top_k_is_for_the_categorical_distribution():
+    with pytest.raises(InputError, match="top_k=3, top_p=None for logistic_mixture"):
+        small_model(output_distribution="logistic_mixture").generate(5, top_k=3)
 
 
 def test_conditions_of_an_unconditional_model_are_refused():

@@ -196,3 +196,72 @@ def test_layers_work_in_a_functional_model():
     outputs, _ = wt.GatedResidualBlock(4, dilation_rate=2)(wt.CausalConv1D(3)(inputs))
     model = keras.Model(inputs, outputs)
     assert model(np.zeros([2, 9, 3], np.float32)).shape == (2, 9, 3)
+
+
+def test_waveform_convolution_is_the_convolution_of_one_channel():
+    layer, plain = wt.WaveformCausalConv1D(5, kernel_size=3), wt.CausalConv1D(5, kernel_size=3)
+    waveform = np.random.default_rng(0).normal(size=(2, 20)).astype(np.float32)
+    layer(waveform), plain(waveform[..., None])
+    randomise(layer)
+    plain.set_weights(layer.get_weights())
+    np.testing.assert_allclose(layer(waveform), plain(waveform[..., None]), atol=1e-6)
+    state, parts = layer.initial_state(2), []
+    for chunk in np.split(waveform, [1, 2, 9], axis=1):
+        outputs, state = layer(chunk, state=state)
+        parts.append(outputs)
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), layer(waveform), atol=1e-6)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_learned_upsampling_is_a_transposed_convolution(causal):
+    upsampler = wt.ConditioningUpsampler(channels=4, upsample_factors=(3, 2), causal=causal)
+    frames = np.random.default_rng(0).normal(size=(2, 6, 5)).astype(np.float32)
+    upsampler(frames)
+    randomise(upsampler)
+    upsampler.mean.assign(np.zeros(5))
+    upsampler.scale.assign(np.ones(5))
+    signal = np.concatenate([frames[:, :1], frames, frames[:, -1:]], axis=1)
+    for index, factor in enumerate((3, 2)):
+        kernel, bias = (w.numpy() for w in upsampler.convolutions[index].weights)
+        taps = len(kernel)
+        # Keras' kernel is [taps * factor, filters, channels]; the newest frame comes first.
+        phases = kernel[::-1].reshape(taps, -1, factor, 4).transpose(0, 2, 3, 1)
+        transposed = keras.layers.Conv1DTranspose(4, taps * factor, strides=factor)
+        transposed.build(signal.shape)
+        transposed.set_weights([phases.reshape(taps * factor, 4, -1), np.zeros(4)])
+        signal = transposed(signal).numpy()
+        if index == 0:
+            # Sample 0 of frame 0 is where its newest frame's own phases begin, less look-ahead.
+            start = (1 if causal else 2) * factor
+            signal = signal[:, start : start + 6 * factor]
+        signal = signal + np.tile(bias.reshape(factor, 4), [6 * 3**index, 1])
+        if index == 0:
+            signal = np.where(signal > 0, signal, 0.2 * signal)
+    np.testing.assert_allclose(upsampler(frames), signal, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("upsampling", ["learned", "repeat"])
+def test_upsampling_begins_as_repetition_and_edges_hold(upsampling):
+    upsampler = wt.ConditioningUpsampler(8, (4, 5), upsampling=upsampling)
+    frames = np.random.default_rng(0).normal(size=(2, 7, 5)).astype(np.float32)
+    outputs = upsampler(frames).numpy()
+    assert outputs.shape == (2, 140, 8)
+    in_frames = outputs.reshape(2, 7, 20, 8)
+    np.testing.assert_allclose(in_frames, np.repeat(in_frames[:, :, :1], 20, axis=2), atol=1e-6)
+    assert np.ptp(in_frames[:, :, 0], axis=1).min() > 0.1
+    randomise(upsampler)
+    whole = upsampler(frames).numpy()
+    np.testing.assert_allclose(upsampler.samples(frames, 33, 50), whole[:, 33:83], atol=1e-5)
+    held = np.concatenate([frames[:, :1]] * 2 + [frames] + [frames[:, -1:]] * 2, axis=1)
+    np.testing.assert_allclose(
+        upsampler.samples(frames, -30, 180), upsampler(held)[:, 10:190], atol=1e-5
+    )
+
+
+def test_a_constant_feature_is_not_blown_up():
+    upsampler = wt.ConditioningUpsampler(4, (2,))
+    upsampler.build((None, None, 2))
+    upsampler.adapt(np.stack([np.arange(9.0), np.full(9, 5.0)], axis=1))
+    np.testing.assert_allclose(upsampler.scale, [1 / np.arange(9).std(), 1.0], rtol=1e-6)
+    with pytest.raises(InputError, match="upsample_factors must be a whole number"):
+        wt.ConditioningUpsampler(4, (2, 0))

@@ -63,7 +63,7 @@ def test_the_model_is_figure_4(conditioned):
         if conditioned:
             embedding = model.speaker_embedding.embeddings.numpy()[2]
             vector = np.concatenate([embedding, [0.5, -1.0]])
-            activation = activation + vector @ block.conditioning_projection.kernel.numpy()
+            activation = activation + vector @ block.global_projection.kernel.numpy()
         gated = np.tanh(activation[:, :6]) / (1 + np.exp(-activation[:, 6:]))
         skip_sum = skip_sum + gated @ skip_kernels[index]
         if block.residual:
@@ -96,6 +96,107 @@ def test_a_missing_condition_is_named():
     model = small_model(num_speakers=2)
     with pytest.raises(InputError, match="the model is conditioned on speaker_id"):
         model(random_codes(1, 10))
+    model = small_model(local_channels=3, upsample_factors=(5,))
+    with pytest.raises(InputError, match="the model is conditioned on local_conditioning"):
+        model(random_codes(1, 10))
+
+
+def test_frames_that_do_not_fit_the_audio_are_an_error_that_names_both():
+    model = small_model(local_channels=3, upsample_factors=(5, 2))
+    inputs = {"audio": random_codes(2, 45), "local_conditioning": np.zeros([2, 4, 3], np.float32)}
+    with pytest.raises(InputError, match=r"4 frames \(40 samples\) and 45 samples of audio"):
+        model(inputs)
+
+
+@pytest.mark.parametrize(
+    ("upsampling", "causal"), [("learned", True), ("learned", False), ("repeat", False)]
+)
+def test_a_sample_sees_its_frame_and_the_declared_look_ahead(upsampling, causal):
+    """Which outputs change with a frame: none before its samples less the look-ahead."""
+    model = small_model(
+        local_channels=2,
+        upsample_factors=(2, 3),
+        upsampling=upsampling,
+        causal_upsampling=causal,
+        num_stacks=1,
+        layers_per_stack=1,
+    )
+    assert model.hop_length == 6
+    look_ahead = model.upsampler.look_ahead
+    assert look_ahead == (6 if (upsampling, causal) == ("learned", False) else 0)
+    frames = np.random.default_rng(0).normal(size=(1, 9, 2)).astype(np.float32)
+    inputs = {"audio": random_codes(1, 54), "local_conditioning": frames}
+    before = model(inputs)
+    changed = frames.copy()
+    changed[0, 4] += 1.0
+    difference = np.abs(model({**inputs, "local_conditioning": changed}) - before).max(axis=(0, 2))
+    seen = np.flatnonzero(difference)
+    last = 4 * 6 + 5 + (6 if upsampling == "learned" else 0)
+    assert seen.tolist() == list(range(4 * 6 - look_ahead, last + 1))
+
+
+@pytest.mark.parametrize("output", ["logistic_mixture", "gaussian_mixture"])
+def test_every_input_and_output_trains_saves_and_loads(output, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = wt.WaveNet(
+        **SMALL,
+        output_distribution=output,
+        num_mixtures=2,
+        num_speakers=2,
+        global_channels=3,
+        local_channels=4,
+        upsample_factors=(5, 2),
+        features=["mel"],
+    )
+    generator = np.random.default_rng(0)
+    frames = generator.normal(3.0, 10.0, (8, 6, 4)).astype(np.float32)
+    model.adapt(frames)
+    audio = np.stack([tone(60 / 8000)] * 8) + generator.normal(scale=0.01, size=(8, 60))
+    inputs = {
+        "audio": model.distribution.encode(audio),
+        "speaker_id": np.arange(8, dtype=np.int32) % 2,
+        "global_conditioning": generator.normal(size=(8, 3)).astype(np.float32),
+        "local_conditioning": frames,
+    }
+    targets = model.distribution.encode(np.roll(audio, -1, axis=1))
+    model.compile(keras.optimizers.Adam(0.01))
+    losses = model.fit(inputs, targets, epochs=15, verbose=0).history["bits_per_sample"]
+    assert losses[-1] < losses[0] - 1.0
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    assert loaded.get_config() == model.get_config()
+    np.testing.assert_array_equal(loaded(inputs), model(inputs))
+    np.testing.assert_allclose(loaded.upsampler.mean, frames.mean(axis=(0, 1)), rtol=1e-4)
+    result = loaded.evaluate(inputs, targets, verbose=0, return_dict=True)
+    assert result["bits_per_sample"] == model.evaluate(inputs, targets, verbose=0)[1]
+
+
+def test_normalised_frames_are_the_same_to_the_model():
+    model = small_model(local_channels=2, upsample_factors=(5,))
+    model.upsampler.mean.assign([0.0, 0.0])
+    model.upsampler.scale.assign([1.0, 1.0])
+    frames = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    normal = (frames - frames.mean(axis=0)) / frames.std(axis=0)
+    inputs = {"audio": random_codes(1, 50), "local_conditioning": normal[None, :10]}
+    expected = model(inputs)
+    raw = 100.0 + 7.0 * frames
+    model.adapt(raw)
+    actual = model({**inputs, "local_conditioning": raw[None, :10]})
+    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-3)
+    with pytest.raises(InputError, match=r"must have 2 features; received shape \[50, 3\]"):
+        model.adapt(np.zeros([50, 3]))
+    with pytest.raises(InputError, match="local_channels"):
+        small_model().adapt(frames)
+
+
+def test_half_precision_keeps_16_bit_samples_apart():
+    """In bfloat16 a sample would have 8 bits: its neighbours would be one."""
+    model = small_model(output_distribution="logistic_mixture", dtype="mixed_bfloat16")
+    near = np.float32([[0.5, 0.5 + 2.0**-15]])
+    outputs, state = model(near, state=model.initial_state(1))
+    assert outputs.dtype == tf.float32
+    np.testing.assert_array_equal(state["input_convolution"], near[:, 1:])
+    assert model.blocks[0].dilated_convolution.compute_dtype == "bfloat16"
 
 
 def test_saved_model_is_the_same_model(tmp_path):
@@ -190,10 +291,14 @@ def test_medium_is_the_yardstick():
 def test_bad_arguments_are_named_with_their_value():
     with pytest.raises(InputError, match=r"unknown preset 'huge': expected one of tiny, small"):
         wt.WaveNet.from_preset("huge")
-    with pytest.raises(InputError, match=r"no argument 'kernel': expected one of dtype, gate"):
+    with pytest.raises(InputError, match=r"no argument 'kernel': expected one of causal_ups"):
         wt.WaveNet.from_preset("tiny", kernel=3)
     with pytest.raises(InputError, match=r"gate_channels must be .* received 0"):
         wt.WaveNet(gate_channels=0)
+    with pytest.raises(InputError, match="local_channels and upsample_factors must be given tog"):
+        wt.WaveNet(local_channels=3)
+    with pytest.raises(InputError, match="upsampling must be one of learned, repeat; received"):
+        wt.WaveNet(local_channels=3, upsample_factors=(4,), upsampling="linear")
     with pytest.raises(InputError, match=r"unknown optimizer 'adamm'"):
         small_model().compile("adamm")
 

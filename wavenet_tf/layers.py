@@ -6,7 +6,11 @@ too: any split of a signal into chunks, down to one sample, gives the outputs of
 States are plain tensors, so that they compose with `tf.while_loop`, XLA and exports.
 """
 
+import math
+from collections.abc import Sequence
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.errors import InputError
@@ -182,6 +186,60 @@ class OneHotCausalConv1D(CausalConv1D):
 
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
+class WaveformCausalConv1D(CausalConv1D):
+    """A causal convolution of a waveform, one number a sample.
+
+    Equal to `CausalConv1D` over `waveform[..., None]`. Before the first sample lies silence, 0.
+
+    Args:
+        filters: output channels.
+        kernel_size: number of taps.
+
+    Input shape:
+        float `[batch, time]`, and optionally the state, `[batch, kernel_size - 1]`.
+
+    Output shape:
+        `[batch, time, filters]`, and the next state where a state was given.
+
+    Raises:
+        InputError: for an argument that is not a positive whole number.
+
+    Example:
+    >>> layer = WaveformCausalConv1D(filters=4)
+    >>> layer(tf.constant([[0.0, 0.5, -0.25]])).shape
+    TensorShape([1, 3, 4])
+    """
+
+    def __init__(self, filters: int, kernel_size: int = 2, **kwargs):
+        super().__init__(filters, kernel_size, **kwargs)
+
+    def build(self, input_shape):
+        self._add_weights(channels=1)
+
+    def initial_state(self, batch_size) -> tf.Tensor:
+        """The state before the first sample: silence.
+
+        Args:
+            batch_size: int or scalar tensor.
+
+        Returns:
+            float `[batch, kernel_size - 1]`.
+        """
+        return tf.zeros([batch_size, self.context], self.compute_dtype)
+
+    def _tap(self, inputs, kernel):
+        return inputs[..., None] * tf.cast(kernel[0], self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape, self.filters)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["dilation_rate"]
+        return config
+
+
+@keras.saving.register_keras_serializable(package="wavenet_tf")
 class GatedResidualBlock(keras.layers.Layer):
     """Dilated convolution, gate, and a 1x1 convolution added to the input (WaveNet, figure 4).
 
@@ -196,13 +254,15 @@ class GatedResidualBlock(keras.layers.Layer):
         dilation_rate: distance between taps, in samples.
         residual: whether there is a residual output. The last block of a model has none: nothing
             would use it.
-        conditioning_channels: of the conditioning `h` that joins the gate as `V * h` (section
-            2.5); None for no conditioning.
+        global_channels: of the conditioning `h` of the whole signal, which joins the gate as
+            `V^T h` (section 2.5); None for none.
+        local_channels: of the conditioning `y` of each sample, which joins the gate as `V * y`
+            (section 2.5); None for none.
 
     Input shape:
-        `[batch, time, residual_channels]`, the conditioning `[batch, time or 1,
-        conditioning_channels]` where there is one, and optionally the state
-        `[batch, (kernel_size - 1) * dilation_rate, residual_channels]`.
+        `[batch, time, residual_channels]`, the global conditioning `[batch, 1, global_channels]`
+        and the local conditioning `[batch, time, local_channels]` where there are such, and
+        optionally the state `[batch, (kernel_size - 1) * dilation_rate, residual_channels]`.
 
     Output shape:
         The residual output `[batch, time, residual_channels]` (the input itself where `residual`
@@ -225,7 +285,8 @@ class GatedResidualBlock(keras.layers.Layer):
         kernel_size: int = 2,
         dilation_rate: int = 1,
         residual: bool = True,
-        conditioning_channels: int | None = None,
+        global_channels: int | None = None,
+        local_channels: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -233,9 +294,8 @@ class GatedResidualBlock(keras.layers.Layer):
         self.kernel_size = positive_integer("kernel_size", kernel_size)
         self.dilation_rate = positive_integer("dilation_rate", dilation_rate)
         self.residual = residual
-        self.conditioning_channels = optional_positive_integer(
-            "conditioning_channels", conditioning_channels
-        )
+        self.global_channels = optional_positive_integer("global_channels", global_channels)
+        self.local_channels = optional_positive_integer("local_channels", local_channels)
         self.dilated_convolution = CausalConv1D(
             2 * self.gate_channels,
             self.kernel_size,
@@ -246,15 +306,10 @@ class GatedResidualBlock(keras.layers.Layer):
 
     def build(self, input_shape):
         self.dilated_convolution.build(input_shape)
-        if self.conditioning_channels:
-            # Without a bias: the dilated convolution has one.
-            self.conditioning_projection = keras.layers.Dense(
-                2 * self.gate_channels,
-                use_bias=False,
-                dtype=self.dtype_policy,
-                name="conditioning_projection",
-            )
-            self.conditioning_projection.build((None, None, self.conditioning_channels))
+        if self.global_channels:
+            self.global_projection = self._projection("global_projection", self.global_channels)
+        if self.local_channels:
+            self.local_projection = self._projection("local_projection", self.local_channels)
         if self.residual:
             self.residual_convolution = CausalConv1D(
                 input_shape[-1], kernel_size=1, dtype=self.dtype_policy, name="residual_convolution"
@@ -272,13 +327,23 @@ class GatedResidualBlock(keras.layers.Layer):
         """
         return self.dilated_convolution.initial_state(batch_size)
 
-    def call(self, inputs, conditioning=None, state=None):
+    def _projection(self, name: str, channels: int) -> keras.layers.Dense:
+        # Without a bias: the dilated convolution has one.
+        projection = keras.layers.Dense(
+            2 * self.gate_channels, use_bias=False, dtype=self.dtype_policy, name=name
+        )
+        projection.build((None, None, channels))
+        return projection
+
+    def call(self, inputs, global_conditioning=None, local_conditioning=None, state=None):
         if state is None:
             activation = self.dilated_convolution(inputs)
         else:
             activation, state = self.dilated_convolution(inputs, state=state)
-        if self.conditioning_channels:
-            activation += self.conditioning_projection(conditioning)
+        if self.global_channels:
+            activation += self.global_projection(global_conditioning)
+        if self.local_channels:
+            activation += self.local_projection(local_conditioning)
         gated = gated_activation(activation)
         outputs = inputs + self.residual_convolution(gated) if self.residual else inputs
         return (outputs, gated) if state is None else (outputs, gated, state)
@@ -293,8 +358,185 @@ class GatedResidualBlock(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "dilation_rate": self.dilation_rate,
             "residual": self.residual,
-            "conditioning_channels": self.conditioning_channels,
+            "global_channels": self.global_channels,
+            "local_channels": self.local_channels,
         }
+
+
+UPSAMPLINGS = ("learned", "repeat")
+
+
+@keras.saving.register_keras_serializable(package="wavenet_tf")
+class ConditioningUpsampler(keras.layers.Layer):
+    """Brings local conditioning from frames to samples: `y = f(h)` (WaveNet, section 2.5).
+
+    Learned, it is one transposed convolution a factor, with leaky ReLU between them; their weights
+    start as repetition. The first one overlaps, so that sample `t` sees frame `floor(t / hop)`, the
+    one before it and, unless `causal`, the one after it; the others do not. Repeated, sample `t`
+    sees frame `floor(t / hop)` only. Beyond the first and the last frame, these hold.
+
+    Frames are normalised first, by the statistics that `adapt` takes.
+
+    Args:
+        channels: of the output.
+        upsample_factors: of the transposed convolutions; their product is the hop length.
+        upsampling: "learned", or "repeat", which is cheaper and slightly worse.
+        causal: whether a sample may see no frame after its own.
+
+    Input shape:
+        `[batch, frames, features]`.
+
+    Output shape:
+        `[batch, frames * hop_length, channels]`.
+
+    Raises:
+        InputError: for a factor that is no positive whole number, or an unknown upsampling.
+
+    Example:
+    >>> upsampler = ConditioningUpsampler(channels=16, upsample_factors=(5, 20))
+    >>> upsampler.hop_length, upsampler.look_ahead
+    (100, 100)
+    >>> upsampler(tf.zeros([1, 7, 80])).shape
+    TensorShape([1, 700, 16])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        upsample_factors: Sequence[int],
+        upsampling: str = "learned",
+        causal: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.channels = positive_integer("channels", channels)
+        self.upsample_factors = [
+            positive_integer("upsample_factors", factor) for factor in upsample_factors
+        ]
+        if upsampling not in UPSAMPLINGS:
+            raise InputError(
+                f"upsampling must be one of {', '.join(UPSAMPLINGS)}; received {upsampling!r}"
+            )
+        self.upsampling = upsampling
+        self.causal = causal
+        # Frames that a sample sees before and after its own.
+        self.frames_before = 1 if upsampling == "learned" else 0
+        self.frames_after = 1 if upsampling == "learned" and not causal else 0
+
+    @property
+    def hop_length(self) -> int:
+        """Samples a frame."""
+        return math.prod(self.upsample_factors)
+
+    @property
+    def look_ahead(self) -> int:
+        """Samples by which the newest frame that a sample sees is ahead of its own."""
+        return self.frames_after * self.hop_length
+
+    def build(self, input_shape):
+        features = input_shape[-1]
+        self.mean = self.add_weight(
+            name="mean", shape=(features,), initializer="zeros", trainable=False, dtype="float32"
+        )
+        self.scale = self.add_weight(
+            name="scale", shape=(features,), initializer="ones", trainable=False, dtype="float32"
+        )
+        taps = self.frames_before + 1 + self.frames_after
+        factors = self.upsample_factors if self.upsampling == "learned" else [1]
+        self.convolutions = [
+            CausalConv1D(
+                factor * self.channels,
+                kernel_size=1 if index else taps,
+                kernel_initializer=_RepeatedPhases(factor),
+                dtype=self.dtype_policy,
+                name=f"upsampling_{index}",
+            )
+            for index, factor in enumerate(factors)
+        ]
+        for index, convolution in enumerate(self.convolutions):
+            convolution.build((None, None, self.channels if index else features))
+
+    def adapt(self, frames) -> None:
+        """Takes the mean and deviation of each feature, to normalise by.
+
+        Args:
+            frames: float `[..., features]`, those of the training set or a fair part of them.
+
+        Raises:
+            InputError: for frames of another width.
+        """
+        frames = np.asarray(frames, np.float64)
+        if frames.shape[-1:] != tuple(self.mean.shape):
+            raise InputError(
+                f"frames must have {self.mean.shape[0]} features; received shape "
+                f"{list(frames.shape)}"
+            )
+        frames = frames.reshape(-1, frames.shape[-1])
+        self.mean.assign(frames.mean(axis=0))
+        # A feature that never changes is left alone.
+        deviation = frames.std(axis=0)
+        self.scale.assign(1.0 / np.where(deviation > 1e-5, deviation, 1.0))
+
+    def call(self, inputs):
+        return self.samples(inputs, 0, tf.shape(inputs)[1] * self.hop_length)
+
+    def samples(self, frames, first, length) -> tf.Tensor:
+        """The conditioning of some samples only.
+
+        Args:
+            frames: `[batch, frames, features]`, of the whole signal.
+            first: the first sample; may be negative.
+            length: number of samples; may go beyond the last frame.
+
+        Returns:
+            `[batch, length, channels]`.
+        """
+        first_frame = first // self.hop_length
+        last_frame = (first + length - 1) // self.hop_length
+        seen = tf.range(first_frame - self.frames_before, last_frame + self.frames_after + 1)
+        seen = tf.gather(frames, tf.clip_by_value(seen, 0, tf.shape(frames)[1] - 1), axis=1)
+        # In float32: features may be far larger than their changes.
+        signal = (tf.cast(seen, tf.float32) - self.mean) * self.scale
+        signal = tf.cast(signal, self.compute_dtype)
+        batch = tf.shape(frames)[0]
+        for index, convolution in enumerate(self.convolutions):
+            # As a convolution to all phases of a frame, laid out in time: the transposed one.
+            phases = convolution(tf.nn.leaky_relu(signal) if index else signal)
+            if index == 0:
+                phases = phases[:, self.frames_before + self.frames_after :]
+            signal = tf.reshape(phases, [batch, -1, self.channels])
+        if self.upsampling == "repeat":
+            signal = tf.repeat(signal, self.hop_length, axis=1)
+        return _slice_time(signal, first - first_frame * self.hop_length, length)
+
+    def compute_output_shape(self, input_shape):
+        batch, frames, _ = input_shape
+        return batch, frames and frames * self.hop_length, self.channels
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "upsample_factors": self.upsample_factors,
+            "upsampling": self.upsampling,
+            "causal": self.causal,
+        }
+
+
+@keras.saving.register_keras_serializable(package="wavenet_tf")
+class _RepeatedPhases(keras.initializers.Initializer):
+    """The same weights for each of `factor` phases, so that upsampling begins as repetition."""
+
+    def __init__(self, factor: int):
+        self.factor = factor
+
+    def __call__(self, shape, dtype=None):
+        *taps_and_channels, filters = shape
+        shape = (*taps_and_channels, filters // self.factor)
+        return tf.tile(keras.initializers.GlorotUniform()(shape, dtype), [1, 1, self.factor])
+
+    def get_config(self):
+        return {"factor": self.factor}
 
 
 def gated_activation(activation) -> tf.Tensor:

@@ -8,12 +8,14 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf import generation, training
-from wavenet_tf.distributions import Categorical
+from wavenet_tf.distributions import Categorical, named_distribution
 from wavenet_tf.errors import InputError
 from wavenet_tf.layers import (
     CausalConv1D,
+    ConditioningUpsampler,
     GatedResidualBlock,
     OneHotCausalConv1D,
+    WaveformCausalConv1D,
     optional_positive_integer,
     positive_integer,
 )
@@ -38,26 +40,40 @@ class WaveNet(keras.Model):
         gate_channels: of the filter and of the gate, each.
         skip_channels: of the sum of the skip connections.
         head_channels: between the two last 1x1 convolutions.
-        quantization_channels: number of mu-law codes.
+        output_distribution: of the next sample: "categorical" over mu-law codes, or
+            "logistic_mixture" or "gaussian_mixture" over 16-bit samples.
+        quantization_channels: number of mu-law codes, of the categorical distribution.
+        num_mixtures: components of a mixture.
         num_speakers: the model is conditioned on one of so many ids, by a learned embedding
             (global conditioning, section 2.5).
         speaker_names: of the ids, in their order, if they have names; kept with the model.
         global_channels: the model is conditioned on a vector of this length, such as binary tags.
+        local_channels: the model is conditioned on a series of vectors of this length, such as the
+            frames of a mel spectrogram (local conditioning, section 2.5).
+        upsample_factors: of the transposed convolutions that bring such frames to the sample rate;
+            their product is the hop length, in samples.
+        upsampling: "learned", or "repeat", which is cheaper and slightly worse; see
+            `ConditioningUpsampler`.
+        causal_upsampling: whether a sample may see no frame after its own.
+        features: names of the features of recordings that `local_conditioning` holds, see
+            `audio.FEATURES`, if it is such features; kept with the model.
         sample_rate: of the audio, in Hz.
 
     Input shape:
-        int32 mu-law codes `[batch, time]`, or a dict with them as `audio`, and `speaker_id`, int32
-        `[batch]`, and `global_conditioning`, float32 `[batch, global_channels]`, where the model
-        is conditioned on them; and optionally the state of the samples before, as `initial_state`
-        makes it.
+        The audio `[batch, time]`: int32 mu-law codes for the categorical distribution, float32 in
+        [-1, 1] for the mixtures. Or a dict with it as `audio`, and, where the model is conditioned
+        on them, `speaker_id`, int32 `[batch]`, `global_conditioning`, float32
+        `[batch, global_channels]`, and `local_conditioning`, float32
+        `[batch, frames, local_channels]` with frames * hop_length = time. Optionally also the state
+        of the samples before, as `initial_state` makes it.
 
     Output shape:
-        float32 logits `[batch, time, quantization_channels]`, and the next state where a state
-        was given.
+        float32 parameters of the distribution `[batch, time, parameters]`, such as logits, and the
+        next state where a state was given.
 
     Raises:
         InputError: for an argument that is not a positive whole number, and when called without
-            an input that the model is conditioned on.
+            an input that the model is conditioned on, or with frames that do not fit the audio.
 
     Example:
     >>> model = WaveNet(num_stacks=1, layers_per_stack=4, residual_channels=8, gate_channels=8,
@@ -83,14 +99,22 @@ class WaveNet(keras.Model):
         gate_channels: int = 64,
         skip_channels: int = 256,
         head_channels: int = 256,
+        output_distribution: str = "categorical",
         quantization_channels: int = 256,
+        num_mixtures: int = 10,
         num_speakers: int | None = None,
         speaker_names: Sequence[str] | None = None,
         global_channels: int | None = None,
+        local_channels: int | None = None,
+        upsample_factors: Sequence[int] | None = None,
+        upsampling: str = "learned",
+        causal_upsampling: bool = False,
+        features: Sequence[str] | None = None,
         sample_rate: int = 16000,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Layers choose their precision themselves: half would spoil a 16-bit waveform.
+        super().__init__(**{"autocast": False, **kwargs})
         self.num_stacks = positive_integer("num_stacks", num_stacks)
         self.layers_per_stack = positive_integer("layers_per_stack", layers_per_stack)
         self.kernel_size = positive_integer("kernel_size", kernel_size)
@@ -106,17 +130,49 @@ class WaveNet(keras.Model):
                 f"received {self.speaker_names}"
             )
         self.global_channels = optional_positive_integer("global_channels", global_channels)
+        self.local_channels = optional_positive_integer("local_channels", local_channels)
+        if (local_channels is None) != (upsample_factors is None):
+            raise InputError(
+                "local_channels and upsample_factors must be given together; received "
+                f"{local_channels} and {upsample_factors}"
+            )
+        self.upsampling = upsampling
+        self.causal_upsampling = causal_upsampling
+        self.features = None if features is None else list(features)
         self.sample_rate = positive_integer("sample_rate", sample_rate)
-        self.distribution = Categorical(quantization_channels)
+        self.output_distribution = output_distribution
+        self.quantization_channels = positive_integer(
+            "quantization_channels", quantization_channels
+        )
+        self.num_mixtures = positive_integer("num_mixtures", num_mixtures)
+        self.distribution = named_distribution(
+            output_distribution, self.quantization_channels, self.num_mixtures
+        )
 
         policy = self.dtype_policy
-        self.input_convolution = OneHotCausalConv1D(
-            self.residual_channels,
-            self.distribution.quantization_channels,
-            self.kernel_size,
-            dtype=policy,
-            name="input_convolution",
-        )
+        self.input_convolution: CausalConv1D
+        if isinstance(self.distribution, Categorical):
+            self.input_convolution = OneHotCausalConv1D(
+                self.residual_channels,
+                self.quantization_channels,
+                self.kernel_size,
+                dtype=policy,
+                name="input_convolution",
+            )
+        else:
+            self.input_convolution = WaveformCausalConv1D(
+                self.residual_channels, self.kernel_size, dtype="float32", name="input_convolution"
+            )
+        self.upsampler = None
+        if upsample_factors is not None:
+            self.upsampler = ConditioningUpsampler(
+                self.residual_channels,
+                upsample_factors,
+                upsampling,
+                causal_upsampling,
+                dtype=policy,
+                name="upsampler",
+            )
         if self.num_speakers:
             self.speaker_embedding = keras.layers.Embedding(
                 self.num_speakers, self.residual_channels, dtype=policy, name="speaker_embedding"
@@ -128,7 +184,8 @@ class WaveNet(keras.Model):
                 self.kernel_size,
                 dilation_rate=2 ** (index % self.layers_per_stack),
                 residual=index < num_blocks - 1,
-                conditioning_channels=self.conditioning_channels,
+                global_channels=self._joint_global_channels,
+                local_channels=self.upsampler and self.upsampler.channels,
                 dtype=policy,
                 name=f"block_{index}",
             )
@@ -154,6 +211,8 @@ class WaveNet(keras.Model):
         self.input_convolution.build((None, None))
         if self.num_speakers:
             self.speaker_embedding.build((None,))
+        if self.upsampler:
+            self.upsampler.build((None, None, self.local_channels))
         for block in self.blocks:
             block.build((None, None, self.residual_channels))
         self.skip_convolution.build((None, None, len(self.blocks) * self.gate_channels))
@@ -201,40 +260,92 @@ class WaveNet(keras.Model):
         return names.index(speaker)
 
     @property
-    def conditioning_channels(self) -> int | None:
-        """Length of what `conditioning` makes; None for an unconditional model."""
-        speaker_channels = self.residual_channels if self.num_speakers else 0
-        return speaker_channels + (self.global_channels or 0) or None
+    def hop_length(self) -> int | None:
+        """Samples a frame of local conditioning; None for a model without."""
+        return self.upsampler and self.upsampler.hop_length
 
     @property
     def conditioning_names(self) -> list[str]:
         """The inputs that the model is conditioned on."""
-        wanted = {"speaker_id": self.num_speakers, "global_conditioning": self.global_channels}
+        wanted = {
+            "speaker_id": self.num_speakers,
+            "global_conditioning": self.global_channels,
+            "local_conditioning": self.local_channels,
+        }
         return [name for name, size in wanted.items() if size]
 
-    def conditioning(self, inputs) -> tf.Tensor | None:
-        """What joins every gate: the speaker's embedding and the vector side by side.
+    @property
+    def _joint_global_channels(self) -> int | None:
+        speaker_channels = self.residual_channels if self.num_speakers else 0
+        return speaker_channels + (self.global_channels or 0) or None
+
+    def global_conditioning(self, inputs) -> tf.Tensor | None:
+        """What joins every gate at all times: the speaker's embedding and the vector side by side.
 
         Args:
             inputs: as the model takes them.
 
         Returns:
-            `[batch, 1, conditioning_channels]`; None for an unconditional model.
+            `[batch, 1, channels]`; None for a model without.
 
         Raises:
             InputError: if an input is missing.
         """
         parts = []
-        for name in self.conditioning_names:
-            if not isinstance(inputs, dict) or name not in inputs:
-                raise InputError(
-                    f"the model is conditioned on {name}: expected a dict with 'audio' and {name!r}"
-                )
-            part = inputs[name]
-            if name == "speaker_id":
-                part = self.speaker_embedding(part)
-            parts.append(tf.cast(part, self.compute_dtype))
+        if self.num_speakers:
+            parts.append(self.speaker_embedding(self._condition(inputs, "speaker_id")))
+        if self.global_channels:
+            parts.append(self._condition(inputs, "global_conditioning"))
+        parts = [tf.cast(part, self.compute_dtype) for part in parts]
         return tf.concat(parts, axis=-1)[:, None] if parts else None
+
+    def local_conditioning(self, inputs, first=None, length=None) -> tf.Tensor | None:
+        """What joins every gate sample by sample: the upsampled frames.
+
+        Args:
+            inputs: as the model takes them.
+            first: the first sample, counted from the first frame; may be negative.
+            length: number of samples. None takes those of the audio, which the frames must fit.
+
+        Returns:
+            `[batch, length, channels]`; None for a model without.
+
+        Raises:
+            InputError: if the input is missing, or does not fit the audio.
+        """
+        if self.upsampler is None:
+            return None
+        frames = self._condition(inputs, "local_conditioning")
+        if length is not None:
+            return self.upsampler.samples(frames, first, length)
+        samples, num_frames = inputs["audio"].shape[1], frames.shape[1]
+        if None not in (samples, num_frames) and num_frames * self.hop_length != samples:
+            raise InputError(
+                f"local_conditioning must have a frame for each {self.hop_length} samples: "
+                f"received {num_frames} frames ({num_frames * self.hop_length} samples) and "
+                f"{samples} samples of audio"
+            )
+        return self.upsampler(frames)
+
+    def _condition(self, inputs, name: str):
+        if not isinstance(inputs, dict) or name not in inputs:
+            raise InputError(
+                f"the model is conditioned on {name}: expected a dict with 'audio' and {name!r}"
+            )
+        return inputs[name]
+
+    def adapt(self, frames) -> None:
+        """Takes the mean and deviation of local conditioning, which then are kept with the model.
+
+        Args:
+            frames: float `[..., local_channels]`, those of the training set or a fair part of them.
+
+        Raises:
+            InputError: for frames of another width, or a model without local conditioning.
+        """
+        if self.upsampler is None:
+            raise InputError("adapt is for models with local_channels; this one has none")
+        self.upsampler.adapt(frames)
 
     def initial_state(self, batch_size) -> dict[str, tf.Tensor]:
         """The state before the first sample, one tensor a causal convolution.
@@ -247,24 +358,30 @@ class WaveNet(keras.Model):
             **{block.name: block.initial_state(batch_size) for block in self.blocks},
         }
 
-    def call(self, inputs, state=None):
-        gated, next_state = self.run_blocks(inputs, state)
+    def call(self, inputs, state=None, local_conditioning=None):
+        gated, next_state = self.run_blocks(inputs, state, local_conditioning)
         parameters = self.head(tf.concat(gated, axis=-1))
         return parameters if state is None else (parameters, next_state)
 
-    def run_blocks(self, inputs, state=None) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+    def run_blocks(
+        self, inputs, state=None, local_conditioning=None
+    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """From the inputs to the blocks' gated activations.
 
         Args:
             inputs: as the model takes them.
             state: of the samples before, as `initial_state` makes it; None for digital silence.
+            local_conditioning: of the method of that name, where it is known already: for a part of
+                a signal, cut from that of the whole.
 
         Returns:
             A tensor `[batch, time, gate_channels]` a block, and the next state, empty where no
             state was given.
         """
-        codes = inputs["audio"] if isinstance(inputs, dict) else inputs
-        conditioning = self.conditioning(inputs)
+        values = inputs["audio"] if isinstance(inputs, dict) else inputs
+        global_conditioning = self.global_conditioning(inputs)
+        if local_conditioning is None:
+            local_conditioning = self.local_conditioning(inputs)
         next_state: dict[str, tf.Tensor] = {}
 
         def run(layer, signal, *conditions):
@@ -273,10 +390,10 @@ class WaveNet(keras.Model):
             *outputs, next_state[layer.name] = layer(signal, *conditions, state=state[layer.name])
             return outputs if len(outputs) > 1 else outputs[0]
 
-        signal = run(self.input_convolution, codes)
+        signal = tf.cast(run(self.input_convolution, values), self.compute_dtype)
         gated = []
         for block in self.blocks:
-            signal, activation = run(block, signal, conditioning)
+            signal, activation = run(block, signal, global_conditioning, local_conditioning)
             gated.append(activation)
         return gated, next_state
 
@@ -342,6 +459,7 @@ class WaveNet(keras.Model):
         prompt=None,
         speaker_id=None,
         global_conditioning=None,
+        local_conditioning=None,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -359,6 +477,8 @@ class WaveNet(keras.Model):
             speaker_id: int, or one for each stream, where the model is conditioned on speakers.
             global_conditioning: float `[batch or 1, global_channels]`, where the model is
                 conditioned on a vector.
+            local_conditioning: float `[batch or 1, frames, local_channels]`, where the model is
+                conditioned on such; frames * hop_length = samples of the prompt + num_samples.
             temperature: below 1 is more careful, above 1 wilder; 0 always takes the most likely
                 value, which tends to fall silent.
             top_k: draw among the `top_k` most likely codes only.
@@ -381,12 +501,18 @@ class WaveNet(keras.Model):
             prompt,
             speaker_id,
             global_conditioning,
+            local_conditioning,
             temperature,
             top_k,
             top_p,
             seed,
             jit_compile=jit_compile,
         )
+        if stream.num_samples not in (None, num_samples):
+            raise InputError(
+                f"num_samples must be {stream.num_samples}, which the frames of local_conditioning "
+                f"are for, {self.hop_length} samples each, after the prompt; received {num_samples}"
+            )
         return generation.collect(stream, num_samples, self.sample_rate, progress)
 
     def stream(
@@ -395,6 +521,7 @@ class WaveNet(keras.Model):
         prompt=None,
         speaker_id=None,
         global_conditioning=None,
+        local_conditioning=None,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -404,13 +531,14 @@ class WaveNet(keras.Model):
         jit_compile: bool | None = None,
         device: str | None = None,
     ) -> generation.AudioStream:
-        """Samples audio without end, a block at a time, in constant memory.
+        """Samples audio without end, or to the end of its frames, in blocks and constant memory.
 
         Args:
             batch_size: independent streams.
             prompt: audio to continue, as `generate` takes it.
             speaker_id: as `generate` takes it.
             global_conditioning: as `generate` takes it.
+            local_conditioning: as `generate` takes it; the stream ends with its frames.
             temperature: as `generate` takes it.
             top_k: as `generate` takes it.
             top_p: as `generate` takes it.
@@ -433,7 +561,11 @@ class WaveNet(keras.Model):
             self,
             batch_size,
             prompt,
-            {"speaker_id": speaker_id, "global_conditioning": global_conditioning},
+            {
+                "speaker_id": speaker_id,
+                "global_conditioning": global_conditioning,
+                "local_conditioning": local_conditioning,
+            },
             temperature,
             top_k,
             top_p,
@@ -454,9 +586,16 @@ class WaveNet(keras.Model):
             "gate_channels": self.gate_channels,
             "skip_channels": self.skip_channels,
             "head_channels": self.head_channels,
-            "quantization_channels": self.distribution.quantization_channels,
+            "output_distribution": self.output_distribution,
+            "quantization_channels": self.quantization_channels,
+            "num_mixtures": self.num_mixtures,
             "num_speakers": self.num_speakers,
             "speaker_names": self.speaker_names,
             "global_channels": self.global_channels,
+            "local_channels": self.local_channels,
+            "upsample_factors": self.upsampler and self.upsampler.upsample_factors,
+            "upsampling": self.upsampling,
+            "causal_upsampling": self.causal_upsampling,
+            "features": self.features,
             "sample_rate": self.sample_rate,
         }

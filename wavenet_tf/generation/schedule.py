@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf.distributions import Categorical
+from wavenet_tf.distributions import Categorical, GaussianMixture, LogisticMixture
 from wavenet_tf.errors import InputError
 from wavenet_tf.generation.samplers import keep_top_k, keep_top_p
 
@@ -21,7 +21,7 @@ TAPS_AHEAD = 16
 class Schedule(NamedTuple):
     """What the compiled sampling loop depends on besides tensors."""
 
-    distribution: Categorical
+    distribution: Categorical | LogisticMixture | GaussianMixture
     kernel_size: int
     dilations: tuple[int, ...]  # a block
     top_k: int | None = None
@@ -31,11 +31,12 @@ class Schedule(NamedTuple):
 class Weights(NamedTuple):
     """The model's weights as the sampling loop wants them; lists have an entry a block."""
 
-    input_kernel: tf.Tensor  # [kernel_size * codes, residual]
+    input_kernel: tf.Tensor  # [kernel_size * codes, residual]; of a waveform, codes is 1
     input_bias: tf.Tensor  # [residual]
     dilated_kernels: list[tf.Tensor]  # [kernel_size * residual, 2 * gate], the oldest tap first
     dilated_biases: list[tf.Tensor]  # [2 * gate]
-    conditioning_kernels: list[tf.Tensor]  # [conditioning, 2 * gate]; none if unconditional
+    global_kernels: list[tf.Tensor]  # [global, 2 * gate]; none without global conditioning
+    local_kernel: tf.Tensor | None  # [local, blocks * 2 * gate]; none without local conditioning
     skip_and_residual_kernels: list[tf.Tensor]  # [gate, skip + residual]; the last: [gate, skip]
     residual_biases: list[tf.Tensor]  # [residual]; the last block has none
     skip_bias: tf.Tensor  # [skip]
@@ -76,11 +77,16 @@ def prepare_weights(model) -> Weights:
             tf.reshape(kernel, [model.kernel_size * residual_channels, -1]) for kernel in kernels
         ],
         dilated_biases=biases,
-        conditioning_kernels=[
-            float32(block.conditioning_projection.kernel) * halve_gate
+        global_kernels=[
+            float32(block.global_projection.kernel) * halve_gate
             for block in model.blocks
-            if block.conditioning_channels
+            if block.global_channels
         ],
+        local_kernel=tf.concat(
+            [float32(block.local_projection.kernel) * halve_gate for block in model.blocks], axis=1
+        )
+        if model.blocks[0].local_channels
+        else None,
         skip_and_residual_kernels=[
             tf.concat([skip, *residual[block : block + 1]], axis=1)
             for block, skip in enumerate(skips)
@@ -105,7 +111,12 @@ def schedule_of(model, top_k: int | None = None, top_p: float | None = None) -> 
     Raises:
         InputError: for a filter out of range.
     """
-    codes = model.distribution.quantization_channels
+    if not isinstance(model.distribution, Categorical) and (top_k, top_p) != (None, None):
+        raise InputError(
+            "top_k and top_p are for the categorical distribution; received "
+            f"top_k={top_k}, top_p={top_p} for {model.output_distribution}"
+        )
+    codes = model.quantization_channels
     if top_k is not None and not 1 <= top_k <= codes:
         raise InputError(f"top_k must be from 1 to {codes}; received {top_k}")
     if top_p is not None and not 0.0 < top_p <= 1.0:
@@ -120,17 +131,23 @@ def prime(model, values, conditions: dict | None = None) -> State:
     Args:
         model: a `WaveNet`.
         values: of the distribution, `[batch, time]`; before them lies digital silence.
-        conditions: the model's other inputs.
+        conditions: the model's other inputs; the frames of local conditioning begin with the
+            first value.
 
     Returns:
         The state after the last of them.
     """
+    conditions = conditions or {}
+    end = tf.shape(values)[1]
     batch = tf.shape(values)[0]
     silence = tf.fill([batch, model.receptive_field], model.distribution.silence)
     # Nothing that lies further back than the receptive field has any influence.
     values = tf.concat([silence, values], axis=1)[:, -model.receptive_field :]
-    inputs = {"audio": values[:, :-1], **(conditions or {})}
-    _, layers = model.run_blocks(inputs, state=model.initial_state(batch))
+    inputs = {"audio": values[:, :-1], **conditions}
+    # What a position sees is the frame of the sample that it predicts.
+    length = model.receptive_field - 1
+    local_conditioning = model.local_conditioning(conditions, end - length, length)
+    _, layers = model.run_blocks(inputs, model.initial_state(batch), local_conditioning)
     # Sampling is in float32, whatever the precision of training.
     layers = {
         name: tf.cast(part, tf.float32) if part.dtype.is_floating else part
@@ -140,7 +157,13 @@ def prime(model, values, conditions: dict | None = None) -> State:
 
 
 def generate_block(
-    schedule: Schedule, weights: Weights, state: State, uniforms, temperature, conditioning=None
+    schedule: Schedule,
+    weights: Weights,
+    state: State,
+    uniforms,
+    temperature,
+    global_conditioning=None,
+    local_conditioning=None,
 ) -> tuple[tf.Tensor, State]:
     """Draws the next samples of every stream.
 
@@ -148,31 +171,36 @@ def generate_block(
         schedule: the configuration.
         weights: of `prepare_weights`.
         state: of `prime`, or of the block before.
-        uniforms: float32 `[batch, time]` in [0, 1); one sample is drawn for each.
+        uniforms: float32 `[batch, time]` in [0, 1), or `[batch, time, 2]` for the mixtures, see
+            `uniforms_shape` of the distribution.
         temperature: float32 scalar.
-        conditioning: of `WaveNet.conditioning`, `[batch, 1, channels]`; None if unconditional.
+        global_conditioning: of the method of `WaveNet`, `[batch, 1, channels]`, if it has such.
+        local_conditioning: of the method of `WaveNet`, `[batch, time, channels]`, if it has such.
 
     Returns:
         The values drawn, `[batch, time]`, and the next state.
     """
     kernel_size, dilations = schedule.kernel_size, schedule.dilations
-    batch, steps = uniforms.shape
+    batch, steps = uniforms.shape[:2]
     channels = weights.input_bias.shape[0]
-    uniforms = tf.transpose(uniforms)
+    codes = isinstance(schedule.distribution, Categorical)
+    uniforms = _swap(uniforms)
     kernels, skip_channels = weights.dilated_kernels, weights.skip_bias.shape[0]
     first_rows = np.arange(kernel_size)[:, None] * schedule.distribution.parameter_channels
 
-    past = [tf.transpose(state.layers[f"block_{i}"], [1, 0, 2]) for i in range(len(dilations))]
+    past = [_swap(state.layers[f"block_{i}"]) for i in range(len(dilations))]
     # The taps of far blocks lie so far back that those of the next TAPS_AHEAD samples are known:
     # one product then reads their weights once for all of these.
     far = [i for i, d in enumerate(dilations) if d >= TAPS_AHEAD and kernel_size > 1]
     # Off the critical path: all that conditioning adds is known before the loop.
     biases = weights.dilated_biases
-    if conditioning is not None:
+    if global_conditioning is not None:
         biases = [
-            bias + tf.matmul(conditioning[:, 0], kernel)
-            for bias, kernel in zip(biases, weights.conditioning_kernels, strict=True)
+            bias + tf.matmul(global_conditioning[:, 0], kernel)
+            for bias, kernel in zip(biases, weights.global_kernels, strict=True)
         ]
+    if local_conditioning is not None:
+        local_conditioning = _swap(local_conditioning)
     current_kernels = {block: kernels[block][-channels:] for block in far}
     # The input convolution's taps: the newest values, [kernel_size, batch].
     newest = tf.concat([state.layers["input_convolution"], state.previous[:, None]], axis=1)
@@ -185,7 +213,25 @@ def generate_block(
         taps = [ring.read((start // TAPS_AHEAD) % slots)[:count] for start in first]
         taps = tf.reshape(tf.concat(taps, axis=-1), [count * batch, -1])
         activations = tf.matmul(taps, kernels[block][:-channels])
-        return tf.reshape(activations, [count, batch, -1]) + biases[block]
+        return tf.reshape(activations, [count, batch, -1])
+
+    def known_activations(begin, count, past):
+        """What is known of the activations of `count` samples before the first of them is drawn.
+
+        Returns:
+            A block's biases `[batch or none, 2 * gate]` or, where more is known, activations
+            `[count, batch, 2 * gate]`.
+        """
+        known = list(biases)
+        if local_conditioning is not None:
+            rows = tf.slice(local_conditioning, [begin, 0, 0], [count, -1, -1])
+            rows = tf.reshape(rows, [count * batch, rows.shape[-1]])
+            rows = tf.reshape(tf.matmul(rows, weights.local_kernel), [count, batch, -1])
+            parts = tf.split(rows, len(dilations), axis=-1)
+            known = [bias + part for bias, part in zip(known, parts, strict=True)]
+        for block in far:
+            known[block] += past_activations(begin, count, block, past[block])
+        return known
 
     def draw_ahead(begin, count, past, newest, values):
         """Draws `count` samples from time `begin` on.
@@ -201,10 +247,10 @@ def generate_block(
         Returns:
             A block's new inputs, following those before where the block is near; newest; values.
         """
-        ahead = {block: past_activations(begin, count, block, past[block]) for block in far}
-        contexts = [0 if i in ahead else part.shape[0] for i, part in enumerate(past)]
+        known = known_activations(begin, count, past)
+        contexts = [0 if i in far else part.shape[0] for i, part in enumerate(past)]
         inputs = [
-            _array(tf.zeros([0, batch, channels]) if i in ahead else part, extra=count)
+            _array(tf.zeros([0, batch, channels]) if i in far else part, extra=count)
             for i, part in enumerate(past)
         ]
 
@@ -215,13 +261,19 @@ def generate_block(
                 array.write(context + index - 1, signal) if context else array
                 for array, context, signal in zip(inputs, contexts, signals, strict=True)
             ]
-            embedded = tf.gather(weights.input_kernel, newest + first_rows)
-            signal = tf.reduce_sum(embedded, axis=0) + weights.input_bias
+            if codes:
+                embedded = tf.gather(weights.input_kernel, newest + first_rows)
+                signal = tf.reduce_sum(embedded, axis=0) + weights.input_bias
+            else:
+                signal = tf.matmul(newest, weights.input_kernel, transpose_a=True)
+                signal += weights.input_bias
             signals, skip_sum = [], weights.skip_bias
             for block, dilation in enumerate(dilations):
-                if block in ahead:
-                    activation = tf.matmul(signal, current_kernels[block])
-                    activation += _row(ahead[block], index)
+                added = known[block]
+                if added.shape.rank == 3:
+                    added = _row(added, index)
+                if block in current_kernels:
+                    activation = tf.matmul(signal, current_kernels[block]) + added
                     inputs[block] = inputs[block].write(index, signal)
                 else:
                     taps = [
@@ -229,7 +281,7 @@ def generate_block(
                         for back in range(kernel_size - 1, 0, -1)
                     ]
                     taps = tf.concat([*taps, signal], axis=-1)
-                    activation = tf.matmul(taps, kernels[block]) + biases[block]
+                    activation = tf.matmul(taps, kernels[block]) + added
                 signals.append(signal)
                 filter_half, gate_half = tf.split(tf.tanh(activation), 2, axis=-1)
                 gated = filter_half * (1.0 + gate_half)
@@ -295,9 +347,14 @@ def generate_block(
             part = tf.concat([ring[oldest:], ring[:oldest], inputs[block]], axis=0)[rest:]
         elif rest:
             part = inputs[block][rest:]
-        layers[f"block_{block}"] = tf.transpose(part, [1, 0, 2])
-    layers["input_convolution"] = tf.transpose(newest[:-1])
-    return tf.transpose(values.stack()), State(layers, newest[-1])
+        layers[f"block_{block}"] = _swap(part)
+    layers["input_convolution"] = _swap(newest[:-1])
+    return _swap(values.stack()), State(layers, newest[-1])
+
+
+def _swap(tensor) -> tf.Tensor:
+    """Time before batch in place of batch before time, or the other way round."""
+    return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])
 
 
 def _array(rows, extra: int = 0) -> tf.TensorArray:

@@ -1,6 +1,7 @@
-"""Audio without end, block after block: compiling, seeding, threads and progress."""
+"""Streams of audio, block after block: compiling, seeding, threads and progress."""
 
 import functools
+import itertools
 import os
 import sys
 import time
@@ -97,10 +98,11 @@ def compiled_block(schedule: Schedule, jit_compile: bool):
 
 
 class AudioStream(Iterator[np.ndarray]):
-    """Audio without end, a block at a time; see `WaveNet.stream`.
+    """Audio, a block at a time; see `WaveNet.stream`.
 
     Attributes:
         plan: how it is sampled.
+        num_samples: until it ends; None for without end.
     """
 
     def __init__(
@@ -128,36 +130,51 @@ class AudioStream(Iterator[np.ndarray]):
             )
         self.plan = plan(batch_size, **choices)
         draw = compiled_block(schedule_of(model, top_k, top_p), self.plan.jit_compile)
-        values = model.distribution.encode(checked_prompt(prompt, batch_size))
+        prompt = checked_prompt(prompt, batch_size)
+        values = model.distribution.encode(prompt)
         with tf.device(self.plan.device):
             conditions = checked_conditions(model, conditions, batch_size)
+            groups = [_of_group(conditions, group) for group in self.plan.groups]
+            global_conditionings = [_float32(model.global_conditioning(group)) for group in groups]
             states = [
-                _prime_streams(model, values, _of_group(conditions, group), group)
-                for group in self.plan.groups
-            ]
-            conditionings = [
-                None if part is None else tf.cast(part, tf.float32)
-                for part in (
-                    model.conditioning(_of_group(conditions, group)) for group in self.plan.groups
-                )
+                _prime_streams(model, values, conditions, streams)
+                for streams, conditions in zip(self.plan.groups, groups, strict=True)
             ]
             weights = prepare_weights(model)
             temperature = tf.constant(temperature, tf.float32)
         generator = np.random.default_rng(seed)
 
-        def draw_group(state, uniforms, conditioning):
+        start, self.num_samples = prompt.shape[1], None
+        if model.hop_length:
+            frames = conditions["local_conditioning"].shape[1]
+            self.num_samples = frames * model.hop_length - start
+            if self.num_samples < 1:
+                raise InputError(
+                    f"local_conditioning must go beyond the prompt of {start} samples; received "
+                    f"{frames} frames of {model.hop_length} samples"
+                )
+
+        def draw_group(group, state, uniforms, global_conditioning, first):
             with tf.device(self.plan.device):
-                return draw(weights, state, uniforms, temperature, conditioning)
+                local = _float32(model.local_conditioning(group, first, block_size))
+                return draw(weights, state, uniforms, temperature, global_conditioning, local)
 
         def blocks(states):
+            made = 0
             with ThreadPoolExecutor(len(states)) as pool:
-                while True:
+                while self.num_samples is None or made < self.num_samples:
                     # Time before batch: the numbers do not depend on the size of a block.
-                    uniforms = generator.random([block_size, batch_size], np.float32).T
-                    uniforms = [uniforms[group] for group in self.plan.groups]
-                    parts = pool.map(draw_group, states, uniforms, conditionings)
+                    shape = block_size, batch_size, *model.distribution.uniforms_shape
+                    uniforms = generator.random(shape, np.float32).swapaxes(0, 1)
+                    uniforms = [uniforms[streams] for streams in self.plan.groups]
+                    first = itertools.repeat(start + made)
+                    parts = pool.map(
+                        draw_group, groups, states, uniforms, global_conditionings, first
+                    )
                     drawn, states = zip(*parts, strict=True)
-                    yield model.distribution.decode(tf.concat(drawn, axis=0)).numpy()
+                    audio = model.distribution.decode(tf.concat(drawn, axis=0)).numpy()
+                    yield audio if self.num_samples is None else audio[:, : self.num_samples - made]
+                    made += block_size
 
         self._blocks = blocks(states)
 
@@ -167,6 +184,11 @@ class AudioStream(Iterator[np.ndarray]):
     def close(self) -> None:
         """Ends the stream and its threads."""
         self._blocks.close()
+
+
+def _float32(tensor):
+    """The tensor in the precision of sampling, or None where there is none."""
+    return None if tensor is None else tf.cast(tensor, tf.float32)
 
 
 def _of_group(tensors: dict, streams: np.ndarray) -> dict:
@@ -217,13 +239,18 @@ def checked_conditions(model, conditions: dict, batch_size: int) -> dict[str, tf
             value = np.asarray(value, np.float32)
             if not np.isfinite(value).all():
                 raise InputError(f"{name} holds numbers that are not finite (NaN or infinity)")
-        shape = () if name == "speaker_id" else (model.global_channels,)
-        if value.shape not in ((1, *shape), (batch_size, *shape)):
+        shape = {
+            "speaker_id": (),
+            "global_conditioning": (model.global_channels,),
+            "local_conditioning": (*value.shape[1:2], model.local_channels),
+        }[name]
+        if value.shape not in ((1, *shape), (batch_size, *shape)) or 0 in value.shape:
+            shape = ("frames", *shape[1:]) if name == "local_conditioning" else shape
             expected = ", ".join(map(str, [f"{batch_size} or 1", *shape]))
             raise InputError(
                 f"{name} must have shape [{expected}]; received shape {list(value.shape)}"
             )
-        checked[name] = tf.constant(np.broadcast_to(value, (batch_size, *shape)))
+        checked[name] = tf.constant(np.broadcast_to(value, (batch_size, *value.shape[1:])))
     return checked
 
 
