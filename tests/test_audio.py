@@ -1,10 +1,15 @@
+import sys
+
+import librosa
 import numpy as np
 import pytest
 import scipy.signal
 import soundfile
+import tensorflow as tf
 from conftest import tone
 
 import wavenet_tf as wt
+from wavenet_tf import audio as features
 from wavenet_tf.errors import InputError
 
 
@@ -102,6 +107,29 @@ def test_written_audio_is_what_was_given(tmp_path):
     assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == ["a.wav"]
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.aiff", "a.aif"])
+def test_every_16_bit_value_is_read_back_exactly(tmp_path, name):
+    every = np.arange(-32768, 32768, dtype=np.float32) / 32768
+    wt.write_audio(tmp_path / name, every, 8000)
+    assert soundfile.info(tmp_path / name).subtype == "PCM_16"
+    np.testing.assert_array_equal(wt.read_audio(tmp_path / name)[0], every)
+
+
+def test_audio_is_written_as_the_nearest_16_bit_value(tmp_path):
+    nearest = np.float32([-32768, -100, -1, 0, 0, 99, 100, 32767])
+    off = np.float32([0.4, -0.4, 0.4, -0.4, 0.4, 0.4, -0.4, 0.4])
+    wt.write_audio(tmp_path / "a.wav", (nearest + off) / 32768, 8000)
+    np.testing.assert_array_equal(wt.read_audio(tmp_path / "a.wav")[0], nearest / 32768)
+
+
+@pytest.mark.parametrize("name", ["a.ogg", "a.mp3"])
+def test_lossy_formats_keep_the_scale(tmp_path, name):
+    signal = tone(0.5, 16000)
+    wt.write_audio(tmp_path / name, signal, 16000)
+    audio, _ = wt.read_audio(tmp_path / name)
+    np.testing.assert_allclose(audio[2000:6000], signal[2000:6000], atol=0.02)
+
+
 def test_bad_files_are_named(tmp_path):
     (tmp_path / "text.wav").write_text("not audio")
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 8000)
@@ -117,3 +145,218 @@ def test_bad_files_are_named(tmp_path):
         assert name in str(error.value)
     with pytest.raises(InputError, match=r"suffix must be one of .wav"):
         wt.write_audio(tmp_path / "a.xyz", np.zeros(3), 8000)
+
+
+def signals(samples, sample_rate):
+    """Noise, a sine, silence and a chirp, the chirp after a stretch of silence."""
+    time = np.arange(samples) / sample_rate
+    chirp = 0.7 * scipy.signal.chirp(time, 50, time[-1], sample_rate / 2) * (time > time[-1] / 3)
+    noise = np.random.default_rng(0).uniform(-1, 1, samples)
+    return np.stack([noise, 0.5 * np.sin(2 * np.pi * 440 * time), np.zeros(samples), chirp]).astype(
+        np.float32
+    )
+
+
+def mel_oracle(audio, sample_rate, hop, window, bands=80, min_hz=125.0, max_hz=7600.0):
+    spectrogram = librosa.feature.melspectrogram(
+        y=audio,
+        sr=sample_rate,
+        n_fft=2 ** int(np.ceil(np.log2(window))),
+        hop_length=hop,
+        win_length=window,
+        window="hann",
+        center=True,
+        pad_mode="constant",
+        power=1.0,
+        n_mels=bands,
+        fmin=min_hz,
+        fmax=min(max_hz, sample_rate / 2),
+        htk=False,
+        norm="slaney",
+    )
+    frames = -(-audio.shape[-1] // hop)
+    return np.log(np.maximum(spectrogram, 0.01)).swapaxes(-1, -2)[..., :frames, :]
+
+
+@pytest.mark.parametrize(
+    ("sample_rate", "hop", "window"),
+    [(8000, 100, 400), (16000, 200, 800), (22050, 276, 1102)],
+)
+def test_log_mel_is_librosas_at_tacotrons_settings(sample_rate, hop, window):
+    audio = signals(sample_rate // 2 + 7, sample_rate)
+    mel = features.log_mel(audio, sample_rate).numpy()
+    assert mel.dtype == np.float32
+    np.testing.assert_allclose(mel, mel_oracle(audio, sample_rate, hop, window), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("sample_rate", "hop", "window"),
+    [(8000, 64, 512), (16000, 80, 401), (16000, 256, 1024), (22050, 300, 1103), (16000, 900, 800)],
+)
+def test_log_mel_is_librosas_at_other_settings(sample_rate, hop, window):
+    audio = signals(4 * 900, sample_rate)
+    mel = features.log_mel(audio, sample_rate, hop, window, num_bands=40, min_hz=0, max_hz=3500)
+    expected = mel_oracle(audio, sample_rate, hop, window, 40, 0, 3500)
+    np.testing.assert_allclose(mel, expected, atol=1e-4)
+
+
+def test_a_mel_band_without_a_frequency_is_the_floor():
+    mel = features.log_mel(signals(2000, 8000), 8000, window_length=64, floor=0.001).numpy()
+    assert np.isfinite(mel).all()
+    assert (mel == np.float32(np.log(0.001))).all(axis=(0, 1)).any()
+
+
+@pytest.mark.parametrize(
+    ("sample_rate", "hop", "window"),
+    [(8000, None, None), (16000, 200, 801), (22050, 300, 1024), (16000, 900, 800)],
+)
+def test_energy_is_librosas(sample_rate, hop, window):
+    audio = signals(4 * 900, sample_rate)
+    energy = features.energy(audio, sample_rate, hop, window).numpy()
+    hop, window = hop or 100, window or 400
+    rms = librosa.feature.rms(
+        y=audio, frame_length=window, hop_length=hop, center=True, pad_mode="constant"
+    )
+    expected = np.log(np.maximum(rms, 1e-4)).swapaxes(-1, -2)[:, : energy.shape[1]]
+    assert energy.dtype == np.float32
+    np.testing.assert_allclose(energy, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("function", [features.log_mel, features.energy])
+def test_features_have_a_frame_for_every_hop_that_begins_in_the_audio(function):
+    for samples, frames in {0: 0, 1: 1, 99: 1, 100: 1, 101: 2, 800: 8, 801: 9}.items():
+        assert function(np.ones(samples), 8000).shape[0] == frames
+
+
+@pytest.mark.parametrize("function", [features.log_mel, features.energy])
+def test_features_work_in_graphs(function):
+    audio = signals(1000, 8000)
+    expected = function(audio, 8000).numpy()
+    shapes = []
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None])])
+    def graph(batch):
+        shapes.append(function(batch, 8000).shape)
+        return function(batch, 8000)
+
+    np.testing.assert_allclose(graph(audio), expected, atol=1e-5)
+    np.testing.assert_allclose(graph(audio[:1, :500]), function(audio[:1, :500], 8000), atol=1e-5)
+    assert shapes[0].as_list() == [None, None, expected.shape[-1]]
+
+    dataset = tf.data.Dataset.from_generator(
+        lambda: iter(audio), output_signature=tf.TensorSpec([None])
+    ).map(lambda clip: function(clip, 8000))
+    assert dataset.element_spec.shape.as_list() == [None, expected.shape[-1]]
+    np.testing.assert_allclose(list(dataset.as_numpy_iterator()), expected, atol=1e-5)
+
+    known = tf.data.Dataset.from_tensor_slices(audio).map(lambda clip: function(clip, 8000))
+    assert known.element_spec.shape.as_list() == list(expected.shape[1:])
+
+
+@pytest.mark.parametrize("function", [features.log_mel, features.energy])
+def test_features_take_any_batch_dimensions(function):
+    audio = signals(1000, 8000)
+    batched = function(audio.reshape(2, 2, 1000), 8000)
+    singles = [function(clip.astype(np.float64), 8000) for clip in audio]
+    np.testing.assert_allclose(tf.reshape(batched, [4, 10, -1]), singles, atol=1e-5)
+
+
+@pytest.mark.parametrize(("sample_rate", "hop"), [(8000, None), (16000, 256), (8000, 8)])
+def test_pitch_of_tones_with_silence_between(sample_rate, hop):
+    low, high = tone(0.3, sample_rate, 110.0), tone(0.3, sample_rate, 330.0)
+    silence = np.zeros(round(0.3 * sample_rate), np.float32)
+    audio = np.concatenate([silence, low, silence, high])
+    pitch = features.pitch(audio, sample_rate, hop)
+    hop = hop or 100
+    assert pitch.dtype == np.float32
+    assert pitch.shape == (features.log_mel(audio, sample_rate, hop).shape[0], 2)
+    seconds = np.arange(len(pitch)) * hop / sample_rate
+    log_f0, voicing = pitch.T
+    for begin, hz in ((0.3, 110.0), (0.9, 330.0)):
+        inside = (seconds > begin + 0.05) & (seconds < begin + 0.25)
+        np.testing.assert_allclose(np.exp(log_f0[inside]), hz, rtol=0.01)
+        assert (voicing[inside] == 1).all()
+    first, last = np.flatnonzero(voicing)[[0, -1]]
+    assert (log_f0[:first] == log_f0[first]).all()
+    assert (log_f0[last:] == log_f0[last]).all()
+    for begin in (0.0, 0.6):
+        silent = (seconds > begin + 0.05) & (seconds < begin + 0.25)
+        assert (voicing[silent] == 0).all()
+    # A straight line from one tone's logarithm to the other's.
+    between = log_f0[(seconds > 0.65) & (seconds < 0.85)]
+    np.testing.assert_allclose(np.diff(between, 2), 0.0, atol=1e-5)
+    assert between[0] < between[-1]
+    assert np.log(100) < between[0] < between[-1] < np.log(340)
+
+
+def test_pitch_follows_a_glide_at_a_hop_of_a_millisecond():
+    hz = np.linspace(120, 240, 4000)
+    audio = 0.5 * np.sin(2 * np.pi * np.cumsum(hz) / 8000)
+    log_f0, voicing = features.pitch(audio, 8000, hop_length=8)[50:-50].T
+    assert voicing.mean() > 0.98
+    np.testing.assert_allclose(np.exp(log_f0), hz[::8][50:-50], rtol=0.03)
+
+
+def test_pitch_without_voice_is_the_middle_of_the_range():
+    pitch = features.pitch(np.zeros(2000), 8000, min_hz=100, max_hz=400)
+    np.testing.assert_allclose(pitch, [[np.log(200), 0]] * 20, rtol=1e-6)
+
+
+def test_pitch_at_hops_of_any_length():
+    for samples, hop, frames in ((1, 100, 1), (100, 100, 1), (4000, 1600, 3), (4000, 3999, 2)):
+        pitch = features.pitch(tone()[:samples], 8000, hop)
+        assert pitch.shape == (frames, 2)
+        assert np.isfinite(pitch).all()
+
+
+def test_features_lie_side_by_side():
+    audio = tone()[:1050]
+    together = features.extract_features(audio, 8000, 64, ("f0", "mel", "energy"))
+    assert together.dtype == np.float32
+    assert together.shape == (17, features.feature_channels(("f0", "mel", "energy")))
+    np.testing.assert_array_equal(together[:, :2], features.pitch(audio, 8000, 64))
+    np.testing.assert_array_equal(together[:, 2:82], features.log_mel(audio, 8000, 64))
+    np.testing.assert_array_equal(together[:, 82:], features.energy(audio, 8000, 64))
+
+
+@pytest.mark.parametrize("names", [("mel", "loudness"), (), "mel"])
+def test_unknown_features_are_named(names):
+    with pytest.raises(InputError, match="names must be some of mel, energy, f0") as error:
+        features.extract_features(np.zeros(100), 8000, None, names)
+    assert repr(names) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        (features.log_mel, {"hop_length": 0}, "hop_length must be a whole number.*received 0"),
+        (features.log_mel, {"hop_length": 1.5}, "hop_length must be a whole number.*received 1.5"),
+        (features.log_mel, {"window_length": -1}, "window_length must be.*received -1"),
+        (features.log_mel, {"num_bands": 0}, "num_bands must be.*received 0"),
+        (features.log_mel, {"sample_rate": 0}, "sample_rate must be.*received 0"),
+        (features.log_mel, {"min_hz": 4000}, "min_hz must be.*below 4000.*received 4000"),
+        (features.log_mel, {"min_hz": 300, "max_hz": 200}, "min_hz must be.*below 200"),
+        (features.log_mel, {"min_hz": -1}, "min_hz must be at least 0.*received -1"),
+        (features.log_mel, {"floor": 0}, "floor must be above 0; received 0"),
+        (features.log_mel, {"audio": 0.5}, r"audio must have shape \[..., samples\]"),
+        (features.energy, {"hop_length": 0}, "hop_length must be.*received 0"),
+        (features.energy, {"window_length": 0}, "window_length must be.*received 0"),
+        (features.energy, {"floor": -1}, "floor must be above 0; received -1"),
+        (features.pitch, {"hop_length": 0}, "hop_length must be.*received 0"),
+        (features.pitch, {"min_hz": 0}, "min_hz must be above 0.*received 0"),
+        (features.pitch, {"min_hz": 600}, "min_hz must be.*received 600 and 500"),
+        (features.pitch, {"max_hz": 4001}, "max_hz at most 4000.*received 60.0 and 4001"),
+        (features.pitch, {"audio": np.zeros([2, 9])}, r"audio must be.*received shape \[2, 9\]"),
+        (features.pitch, {"audio": np.zeros(0)}, r"audio must be.*received shape \[0\]"),
+        (features.pitch, {"audio": np.full(9, np.nan)}, "audio must be finite"),
+    ],
+)
+def test_arguments_out_of_range_are_named(function, arguments, message):
+    with pytest.raises(InputError, match=message):
+        function(**{"audio": np.zeros(1000), "sample_rate": 8000, **arguments})
+
+
+def test_pitch_without_librosa_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "librosa", None)
+    with pytest.raises(InputError, match="pip install librosa"):
+        features.pitch(np.zeros(1000), 8000)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
@@ -5,14 +7,14 @@ import tensorflow as tf
 from conftest import small_model, tone
 
 import wavenet_tf as wt
-from wavenet_tf import data
+from wavenet_tf import audio, data
 from wavenet_tf.errors import InputError
 
 RATE = 8000
 
 
 def write_ramps(folder, lengths):
-    """Clips whose samples tell their place: sample t of clip c is 1 + t + 1000 c, of 32767."""
+    """Clips whose samples tell their place: sample t of clip c is 1 + t + 1000 c, of 32768."""
     folder.mkdir(exist_ok=True)
     for clip, length in enumerate(lengths):
         samples = (1 + np.arange(length) + 1000 * clip).astype(np.int16)
@@ -27,7 +29,7 @@ class Identity:
 
     @staticmethod
     def encode(waveform):
-        return tf.cast(tf.round(waveform * 32767), tf.int32)
+        return tf.cast(tf.round(waveform * 32768), tf.int32)
 
 
 @pytest.fixture
@@ -138,7 +140,7 @@ def test_reads_folders_in_folders_at_one_rate(tmp_path):
     assert recordings.names == ["a/b/y.FLAC", "a/x.wav"]
     assert np.diff(recordings.starts).tolist() == [2000, 4000]
     assert recordings.skipped == {}
-    middle = recordings.clip(1)[1000:3000] / 32767
+    middle = recordings.clip(1)[1000:3000] / 32768
     np.testing.assert_allclose(middle, tone(0.5, 8000)[1000:3000], atol=2e-3)
 
 
@@ -224,7 +226,7 @@ def test_known_speakers_keep_their_ids(tmp_path):
 @pytest.mark.parametrize(
     ("rule", "known", "message"),
     [
-        ("(", None, r"speakers must be 'folder' or a regular expression; received '\('"),
+        ("(", None, r"speakers must be 'folder', 'table.csv:column' or a regular .* received '\('"),
         ("t(.*)", None, "ana/one.wav has no speaker"),
         ("folder", ["ana"], "ben/three.wav is of speaker 'ben'; known are ana"),
     ],
@@ -256,3 +258,88 @@ def test_speakers_and_model_have_to_agree(tmp_path):
         data.evaluation_batches(recordings.with_speakers("folder"), small_model(), 2, 0.02)
     with pytest.raises(InputError, match="no global_conditioning"):
         data.evaluation_batches(recordings, small_model(global_channels=2), 2, 0.02)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_crops_of_a_conditioned_model_hold_the_frames_of_their_targets(tmp_path, causal):
+    """A frame tells clip and number; the sample beside it tells clip and place."""
+    hop = 10
+    model = small_model(local_channels=1, upsample_factors=(2, 5), causal_upsampling=causal)
+    model.distribution = Identity()
+    recordings = write_ramps(tmp_path / "r", [303, 500])
+    frames = [np.arange(31.0), 100.0 + np.arange(50.0)]
+    frames = [clip[:, None].astype(np.float32) for clip in frames]
+    recordings = dataclasses.replace(recordings, features=frames)
+    training = data.training_batches(recordings, model, 2, 75 / RATE).take(40)
+    starts, scored_ever = set(), []
+    for kind, batches in (
+        ("training", training),
+        ("evaluation", data.evaluation_batches(recordings, model, 2, 75 / RATE)),
+    ):
+        for inputs, targets, weights in batches:
+            assert targets.shape[1] == inputs["local_conditioning"].shape[1] * hop
+            np.testing.assert_array_equal(inputs["audio"][:, 1:], targets[:, :-1])
+            for values, features, weight in zip(
+                targets.numpy(), inputs["local_conditioning"].numpy(), weights.numpy(), strict=True
+            ):
+                places = np.flatnonzero(weight)
+                clip, place = np.divmod(values[places] - 1, 1000)
+                expected = 100 * clip + place // hop  # the frame of the sample that is predicted
+                np.testing.assert_array_equal(np.repeat(features, hop)[places], expected)
+                # All that the scored samples see is there: receptive field, frames around.
+                assert places[0] >= model.receptive_field - 1 + hop
+                assert len(weight) - 1 - places[-1] >= model.upsampler.look_ahead
+                assert len(places) <= 80
+                starts.add(place[0])
+                if kind == "evaluation":
+                    scored_ever.extend(1000 * clip + place)
+    assert scored_ever == [*range(303), *range(1000, 1500)]
+    assert len(starts) > 20
+    assert all(start % hop == 0 for start in starts)
+
+
+def test_recordings_carry_features_of_each_clip(tmp_path):
+    write_ramps(tmp_path, [300, 520])
+    recordings = data.read_recordings(tmp_path, RATE).with_features(["mel", "energy"], 100)
+    assert [clip.shape for clip in recordings.features] == [(3, 81), (6, 81)]
+    expected = audio.extract_features(recordings.waveform(1), RATE, 100, ["mel", "energy"])
+    np.testing.assert_array_equal(recordings.select([1, 0]).features[0], expected)
+    assert recordings.waveform(1)[3] == (1 + 3 + 1000) / 32768
+
+
+def test_features_and_model_have_to_agree(tmp_path):
+    recordings = write_ramps(tmp_path, [300, 520])
+    model = small_model(local_channels=3, upsample_factors=(100,))
+    with pytest.raises(InputError, match=r"on 3 local channels; the recordings .* of none"):
+        data.evaluation_batches(recordings, model, 2, 0.02)
+    recordings = recordings.with_features(["energy"], 100)
+    with pytest.raises(InputError, match=r"on 3 local channels; the recordings .* of 1"):
+        data.evaluation_batches(recordings, model, 2, 0.02)
+    with pytest.raises(InputError, match=r"on no local channels; the recordings .* of 1"):
+        data.evaluation_batches(recordings, small_model(), 2, 0.02)
+
+
+def test_audio_datasets_extract_and_normalise_features(recordings_dir):
+    model = small_model(local_channels=80, upsample_factors=(10, 10), features=["mel"])
+    model.upsampler.scale.assign(np.ones(80))
+    model.compile("adam")
+    train, validation = wt.audio_datasets(recordings_dir, model, batch_size=2, crop_seconds=0.1)
+    assert np.ptp(model.upsampler.mean) > 0.5
+    history = model.fit(train, steps_per_epoch=2, validation_data=validation, verbose=0).history
+    assert np.isfinite(history["val_bits_per_sample"]).all()
+
+
+def test_speakers_by_the_column_of_a_table(tmp_path):
+    recordings = write_speakers(tmp_path)
+    table = "path,who,age\nben/three.wav,Ben,7\nana/one.wav,Ana,8\nana/two.wav,Ana,\n"
+    (tmp_path / "table.csv").write_text(table, encoding="utf-8-sig")
+    labelled = recordings.with_speakers("table.csv:who")
+    assert labelled.speaker_names == ["Ana", "Ben"]
+    assert labelled.speaker_ids.tolist() == [0, 0, 1]
+    for rule, message in (
+        ("table.csv:age", "ana/two.wav has no speaker: 'table.csv:age' finds none for it"),
+        ("table.csv:name", "table.csv has no column 'name': it has path, who, age"),
+        ("none.csv:who", "cannot read .*none.csv as a table of speakers"),
+    ):
+        with pytest.raises(InputError, match=message):
+            recordings.with_speakers(rule)

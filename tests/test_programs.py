@@ -127,6 +127,64 @@ def test_speakers_are_trained_saved_and_asked_for_by_name(tmp_path):
         assert (result.returncode, result.stderr) == (1, f"generate.py: {message}\n")
 
 
+def test_a_vocoder_is_trained_scored_and_makes_a_recording_again(tmp_path):
+    """16-bit outputs, mel and pitch features, speakers from a table."""
+    names = [f"{index}.wav" for index in range(4)]
+    for index, name in enumerate(names):
+        wt.write_audio(tmp_path / "recordings" / name, tone(0.31, 16000, 300 + 40 * index), 16000)
+    table = "path,who\n" + "".join(f"{name},{'ab'[i % 2]}\n" for i, name in enumerate(names))
+    (tmp_path / "recordings" / "table.csv").write_text(table)
+    model = f"--model_dir={tmp_path / 'model'}"
+    result = run_program(
+        "train.py",
+        f"--data_dir={tmp_path / 'recordings'}",
+        model,
+        "--preset=tiny",
+        "--steps=4",
+        "--steps_per_validation=2",
+        "--crop_seconds=0.1",
+        "--features=mel,f0",
+        "--output_distribution=logistic_mixture",
+        "--speakers=table.csv:who",
+        *TINY_MODEL,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "16.00 is uniform guessing" in result.stdout
+    assert "tools/vocode.py" in result.stdout
+    result = run_program(
+        "evaluate.py",
+        model,
+        f"--data_dir={tmp_path / 'recordings'}",
+        "--identify_speakers",
+        "--resynthesise=2",
+        "--update=2",
+        f"--json={tmp_path / 'scores.json'}",
+    )
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / "scores.json").read_text())
+    assert f"{report['log_spectral_distance']:.2f} dB log-spectral distance over 2" in result.stdout
+    assert "% of recordings are most likely under their own speaker" in result.stdout
+    vocode = ["vocode.py", model, f"--input={tmp_path / 'recordings' / '1.wav'}"]
+    result = run_program(
+        *vocode,
+        f"--output={tmp_path / 'out.wav'}",
+        "--speaker=b",
+        f"--picture={tmp_path / 'both.png'}",
+    )
+    assert result.returncode == 0, result.stderr
+    audio, rate = soundfile.read(tmp_path / "out.wav")
+    assert (len(audio), rate) == (2480, 8000)
+    assert (tmp_path / "both.png").exists()
+    for program, arguments, message in (
+        ("vocode.py", vocode[2:], "--speaker must be one of a, b"),
+        ("vocode.py", [*vocode[2:], "--update=3"], "no checkpoint of update 3; kept are 2, 4"),
+        ("generate.py", [], "use tools/vocode.py"),
+    ):
+        result = run_program(program, model, f"--output={tmp_path / 'x.wav'}", *arguments)
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
+        assert message in result.stderr
+
+
 def test_benchmark_renews_its_table(tmp_path):
     (tmp_path / "page.md").write_text("above <!-- benchmark -->old<!-- end of benchmark --> below")
     result = run_program(
@@ -170,6 +228,8 @@ def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
         ("train.py", [new_model, recordings, "--set=kernel_sise=3"], "no argument 'kernel_sise'"),
         ("train.py", [new_model, recordings, "--batch_size=0"], "batch_size must be above 0"),
         ("train.py", [model, "--preset=small"], "run of another model"),
+        ("train.py", [new_model, recordings, "--features=mfcc"], "names must be some of mel, en"),
+        ("vocode.py", [model, output, f"--input={tmp_path / 'ok.wav'}"], "not trained with --feat"),
         ("generate.py", [f"--model_dir={tmp_path / 'empty'}", output], "holds no model"),
         ("generate.py", [model, f"--output={tmp_path / 'out.xyz'}"], "suffix must be one of"),
         ("generate.py", [model, output, "--seconds=0"], "seconds must"),

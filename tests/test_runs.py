@@ -124,7 +124,7 @@ def test_scores_are_the_likelihood_of_each_clip_after_silence(recordings_dir):
     scores = evaluation.score(model, recordings, batch_size=3, crop_seconds=0.06)
     assert scores.samples.tolist() == [4000] * 8
     for index in (0, 7):
-        codes = model.distribution.encode(recordings.clip(index) / np.float32(32767))
+        codes = model.distribution.encode(recordings.clip(index) / np.float32(32768))
         silence = np.full(model.receptive_field, 128, np.int32)
         logits = model(np.concatenate([silence, codes])[None, :-1])[0].numpy().astype(np.float64)
         logits = logits[model.receptive_field - 1 :]

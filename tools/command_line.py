@@ -67,6 +67,21 @@ def refuse_words(argv: Sequence[str]) -> None:
         raise InputError(f"unexpected argument {argv[1]!r}; options are written --name=value")
 
 
+def asked_speaker(model, speaker: str | None) -> int | None:
+    """The id of the speaker that a flag --speaker asks for.
+
+    Args:
+        model: a `WaveNet`.
+        speaker: the flag's value.
+
+    Raises:
+        InputError: for an unknown speaker, or none where the model knows some by name.
+    """
+    if speaker is None and model.speaker_names:
+        raise InputError(f"--speaker must be one of {', '.join(model.speaker_names)}")
+    return None if speaker is None else model.speaker_id(speaker)
+
+
 def parse_numbers(flag: str, assignments: Sequence[str]) -> dict[str, int]:
     """Reads the values of a flag given as `name=number`, any number of times.
 

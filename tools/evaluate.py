@@ -7,7 +7,9 @@ import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import json
 import sys
+from typing import Any
 
+import numpy as np
 from absl import flags
 
 from wavenet_tf import evaluation, files, runs
@@ -24,6 +26,13 @@ _VALIDATION_FRACTION = flags.DEFINE_float(
     "validation_fraction", 0.1, "Of the files, that training kept aside."
 )
 _PER_FILE = flags.DEFINE_bool("per_file", False, "Also a line for each recording, best first.")
+_UPDATE = flags.DEFINE_integer("update", None, "Take the checkpoint of this update.")
+_SPEAKERS = flags.DEFINE_bool(
+    "identify_speakers", False, "Also how often the right speaker is the most likely one."
+)
+_RESYNTHESISE = flags.DEFINE_integer(
+    "resynthesise", 0, "Also make so many recordings again from their features, and compare.", 0
+)
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Crops scored at once.")
 
@@ -31,7 +40,7 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Crops scored at once.")
 def main(argv):
     """Scores the recordings named by the flags."""
     command_line.refuse_words(argv)
-    model = runs.load_model(_MODEL_DIR.value)
+    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
     settings = runs.Settings.of_run(_MODEL_DIR.value, data_dir=_DATA_DIR.value)
     recordings = runs.read_recordings(settings, model, _DATA_DIR.value)
     print(recordings.summary)
@@ -44,10 +53,28 @@ def main(argv):
             print(f"{bits:8.4f}  {name}")
     print(
         f"{scores.bits_per_sample:.4f} bits per sample over {len(by_name)} recordings "
-        f"({recordings.seconds:,.1f} s); 8 is uniform guessing, lower is better"
+        f"({recordings.seconds:,.1f} s); {model.distribution.uniform_bits:g} is uniform guessing, "
+        "lower is better"
     )
+    report: dict[str, Any] = {"bits_per_sample": scores.bits_per_sample, "files": by_name}
+    if _SPEAKERS.value:
+        nats = evaluation.score_speakers(model, recordings, _BATCH_SIZE.value)
+        right = float(np.mean(nats.argmin(axis=1) == recordings.speaker_ids))
+        report["speakers_identified"] = right
+        print(f"{100 * right:.1f}% of recordings are most likely under their own speaker")
+    if _RESYNTHESISE.value:
+        chosen = recordings.select(range(min(_RESYNTHESISE.value, len(by_name))))
+        again = evaluation.resynthesise(model, chosen, seed=0, progress=True)
+        distances = [
+            evaluation.log_spectral_distance(chosen.waveform(index), clip, model.sample_rate)
+            for index, clip in enumerate(again)
+        ]
+        report["log_spectral_distance"] = float(np.mean(distances))
+        print(
+            f"{np.mean(distances):.2f} dB log-spectral distance over {len(again)} recordings made "
+            "again from their features"
+        )
     if _JSON.value:
-        report = {"bits_per_sample": scores.bits_per_sample, "files": by_name}
         files.write_text(_JSON.value, json.dumps(report, indent=2) + "\n")
 
 

@@ -34,14 +34,16 @@ def main(argv):
     output = Path(_OUTPUT.value)
     audio.check_output(output)
     model = runs.load_model(_MODEL_DIR.value)
+    if model.local_channels:
+        raise InputError(
+            "the model makes audio from features of recordings: use tools/vocode.py for it"
+        )
     if not _SECONDS.value * model.sample_rate >= 1:
         raise InputError(f"seconds must give at least one sample; received {_SECONDS.value}")
     prompt = None
     if _PROMPT.value is not None:
         prompt = audio.read_audio(_PROMPT.value, model.sample_rate)[0][None]
-    speaker_id = None if _SPEAKER.value is None else model.speaker_id(_SPEAKER.value)
-    if speaker_id is None and model.speaker_names:
-        raise InputError(f"--speaker must be one of {', '.join(model.speaker_names)}")
+    speaker_id = command_line.asked_speaker(model, _SPEAKER.value)
     generated = model.generate(
         round(_SECONDS.value * model.sample_rate),
         batch_size=_BATCH_SIZE.value,

@@ -7,9 +7,11 @@ Stop it whenever you like: the same command goes on from the last checkpoint.
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
+from typing import Any
+
 from absl import flags
 
-from wavenet_tf import presets, runs, training
+from wavenet_tf import audio, distributions, presets, runs, training
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of WAV, AIFF, FLAC, OGG or MP3 recordings. Not needed to go on."
@@ -25,8 +27,21 @@ _SET = flags.DEFINE_multi_string(
 _SPEAKERS = flags.DEFINE_string(
     "speakers",
     None,
-    "Condition on the speaker: 'folder' for the name of a recording's folder, or a regular "
-    "expression whose first group finds the speaker in its path.",
+    "Condition on the speaker: 'folder' for the name of a recording's folder, 'table.csv:column' "
+    "for that column of a table in the folder of recordings, which has a column 'path' too, or a "
+    "regular expression whose first group finds the speaker in a recording's path.",
+)
+_FEATURES = flags.DEFINE_string(
+    "features",
+    None,
+    f"Condition on features of the recordings, as a vocoder: {', '.join(audio.FEATURES)}, or "
+    "several, joined by commas.",
+)
+_OUTPUT_DISTRIBUTION = flags.DEFINE_enum(
+    "output_distribution",
+    None,
+    distributions.DISTRIBUTIONS,
+    "Of a sample: over 256 mu-law codes, or a mixture over 16 bits (categorical).",
 )
 _STEPS = flags.DEFINE_integer("steps", None, "Updates in all (20000).")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Crops an update (4).")
@@ -38,6 +53,7 @@ _SCHEDULE = flags.DEFINE_enum(
 _STEPS_PER_VALIDATION = flags.DEFINE_integer(
     "steps_per_validation", None, "Updates between validations and checkpoints (500)."
 )
+_CHECKPOINTS_KEPT = flags.DEFINE_integer("checkpoints_kept", None, "The newest ones (3).")
 _VALIDATION_FRACTION = flags.DEFINE_float(
     "validation_fraction", None, "Of the files, kept aside to validate on (0.1)."
 )
@@ -47,14 +63,17 @@ _SEED = flags.DEFINE_integer("seed", None, "Of the weights and the order of the 
 def main(argv):
     """Trains the model described by the flags."""
     command_line.refuse_words(argv)
-    overrides = command_line.parse_numbers("set", _SET.value)
+    overrides: dict[str, Any] = dict(command_line.parse_numbers("set", _SET.value))
     if _SAMPLE_RATE.value is not None:
         overrides["sample_rate"] = _SAMPLE_RATE.value
+    if _OUTPUT_DISTRIBUTION.value is not None:
+        overrides["output_distribution"] = _OUTPUT_DISTRIBUTION.value
     settings = runs.Settings.of_run(
         _MODEL_DIR.value,
         data_dir=_DATA_DIR.value,
         preset=_PRESET.value,
         overrides=overrides or None,
+        features=_FEATURES.value,
         speakers=_SPEAKERS.value,
         steps=_STEPS.value,
         batch_size=_BATCH_SIZE.value,
@@ -62,13 +81,15 @@ def main(argv):
         learning_rate=_LEARNING_RATE.value,
         schedule=_SCHEDULE.value,
         steps_per_validation=_STEPS_PER_VALIDATION.value,
+        checkpoints_kept=_CHECKPOINTS_KEPT.value,
         validation_fraction=_VALIDATION_FRACTION.value,
         seed=_SEED.value,
     )
-    runs.train(settings, _MODEL_DIR.value)
+    model = runs.train(settings, _MODEL_DIR.value)
+    program, given = ("vocode", " --input in.wav") if model.features else ("generate", "")
     print(
-        f"the model is in {_MODEL_DIR.value}; hear it: python tools/generate.py --model_dir "
-        f"{_MODEL_DIR.value} --output out.wav"
+        f"the model is in {_MODEL_DIR.value}; hear it: python tools/{program}.py --model_dir "
+        f"{_MODEL_DIR.value}{given} --output out.wav"
     )
 
 

@@ -10,13 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf import audio
-from wavenet_tf.errors import InputError
-from wavenet_tf.layers import positive_integer
+from wavenet_tf.audio import STEPS_OF_16_BITS
+from wavenet_tf.errors import InputError, positive_integer
 
 # Division by a temperature of 0 is out; at this one only exact ties escape the largest.
 SMALLEST_TEMPERATURE = 1e-7
-# 16 bits a sample: values are whole multiples of 2**-15, from -1 to just below 1.
-STEPS_OF_16_BITS = 2**15
 # Added to the network's outputs, so that an untrained network's guess is as narrow as speech.
 TYPICAL_LOG_SCALE = -4.0
 

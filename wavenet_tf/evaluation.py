@@ -7,7 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import data
+from wavenet_tf import audio, data
+from wavenet_tf.errors import InputError
+
+# Of `log_spectral_distance`: levels below this, in dB of full scale, count as this.
+FLOOR_DB = -80.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +71,106 @@ def score(
         samples.append(batch_samples)
         if bar:
             bar.add(1)
-    clips = data.clips_of_crops(recordings, model.sample_rate, crop_seconds)
+    clips = data.clips_of_crops(recordings, model, crop_seconds)
     return Scores(
         recordings.names,
         np.bincount(clips, weights=np.concatenate(nats)),
         np.bincount(clips, weights=np.concatenate(samples)),
     )
+
+
+def score_speakers(
+    model, recordings: data.Recordings, batch_size: int = 4, progress: bool = False
+) -> np.ndarray:
+    """Scores every clip under each speaker that the model knows.
+
+    Args:
+        model: a `WaveNet` with speakers.
+        recordings: with speakers, at the model's sample rate.
+        batch_size: crops scored at once.
+        progress: show a progress bar for each speaker.
+
+    Returns:
+        Each clip's negative log-likelihood in nats, `[clips, speakers]`: the least is the speaker
+        who is heard.
+
+    Raises:
+        InputError: for a model without speakers.
+    """
+    if not model.num_speakers:
+        raise InputError("the model knows no speakers")
+    nats = []
+    for speaker in range(model.num_speakers):
+        ids = np.full(len(recordings.names), speaker, np.int32)
+        as_speaker = dataclasses.replace(recordings, speaker_ids=ids)
+        nats.append(score(model, as_speaker, batch_size, progress=progress).nats)
+    return np.stack(nats, axis=1)
+
+
+def resynthesise(
+    model,
+    recordings: data.Recordings,
+    temperature: float = 1.0,
+    seed: int | None = None,
+    progress: bool = False,
+) -> list[np.ndarray]:
+    """Makes the clips again from their features, all at once.
+
+    Args:
+        model: a `WaveNet` with local conditioning.
+        recordings: with features, at the model's sample rate; with speakers, if the model has them.
+        temperature: as `WaveNet.generate` takes it.
+        seed: as `WaveNet.generate` takes it.
+        progress: show a progress bar.
+
+    Returns:
+        A clip each, float32 `[samples]` in [-1, 1], as long as the recording.
+
+    Raises:
+        InputError: for a model or recordings without features.
+    """
+    if not model.local_channels or not recordings.features:
+        raise InputError("the model makes nothing from features: train it with some")
+    longest = max(map(len, recordings.features))
+    # The last frame holds, as it does at every end.
+    frames = [np.pad(f, [(0, longest - len(f)), (0, 0)], "edge") for f in recordings.features]
+    generated = model.generate(
+        longest * model.hop_length,
+        batch_size=len(frames),
+        speaker_id=recordings.speaker_ids if model.num_speakers else None,
+        local_conditioning=np.stack(frames),
+        temperature=temperature,
+        seed=seed,
+        progress=progress,
+    )
+    lengths = np.diff(recordings.starts)
+    return [clip[:length] for clip, length in zip(generated, lengths, strict=True)]
+
+
+def log_spectral_distance(reference, waveform, sample_rate: int) -> float:
+    """How far two recordings are apart: the root mean square over frequencies of the difference of
+    their levels, averaged over frames; windows of 50 ms, hops of 12.5 ms.
+
+    Args:
+        reference: float `[samples]` in [-1, 1].
+        waveform: as long.
+        sample_rate: in Hz.
+
+    Returns:
+        dB; 0 for the same magnitudes everywhere.
+
+    Raises:
+        InputError: if they are not equally long.
+
+    Example:
+    >>> noise = np.random.default_rng(0).uniform(-1.0, 1.0, 8000)
+    >>> round(log_spectral_distance(noise, 0.1 * noise, sample_rate=8000), 2)
+    20.0
+    """
+    if len(reference) != len(waveform):
+        raise InputError(
+            f"recordings must be equally long; received {len(reference)} and {len(waveform)}"
+        )
+    levels = [audio.spectral_levels(part, sample_rate) for part in (reference, waveform)]
+    levels = [np.maximum(part, FLOOR_DB) for part in levels]
+    return float(np.mean(np.sqrt(np.mean((levels[0] - levels[1]) ** 2, axis=-1))))

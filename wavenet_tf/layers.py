@@ -13,19 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf.errors import InputError
-
-
-def positive_integer(name: str, value) -> int:
-    """Returns `value` where it is a whole number of at least 1, and raises where it is not."""
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise InputError(f"{name} must be a whole number of at least 1; received {value!r}")
-    return int(value)
-
-
-def optional_positive_integer(name: str, value) -> int | None:
-    """The value as `positive_integer` gives it, or None where it is None."""
-    return None if value is None else positive_integer(name, value)
+from wavenet_tf.errors import InputError, optional_positive_integer, positive_integer
 
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")

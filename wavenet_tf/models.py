@@ -9,15 +9,13 @@ import tensorflow as tf
 
 from wavenet_tf import generation, training
 from wavenet_tf.distributions import Categorical, named_distribution
-from wavenet_tf.errors import InputError
+from wavenet_tf.errors import InputError, optional_positive_integer, positive_integer
 from wavenet_tf.layers import (
     CausalConv1D,
     ConditioningUpsampler,
     GatedResidualBlock,
     OneHotCausalConv1D,
     WaveformCausalConv1D,
-    optional_positive_integer,
-    positive_integer,
 )
 from wavenet_tf.presets import PRESETS
 

@@ -12,12 +12,15 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 
-from wavenet_tf import data, files, training
+from wavenet_tf import audio, data, files, training
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet
+from wavenet_tf.presets import PRESETS
 
 FINAL_MODEL = "model.keras"
 SETTINGS = "settings.json"
@@ -31,6 +34,8 @@ class Settings:
         data_dir: the folder of recordings.
         preset: the model's configuration, see `presets.py`.
         overrides: arguments of `WaveNet` that take the place of the preset's.
+        features: names of features of the recordings to condition the model on, see
+            `audio.FEATURES`, joined by commas; None trains without.
         speakers: how a recording's path tells its speaker, see `Recordings.with_speakers`; None
             trains without.
         steps: updates in all.
@@ -47,7 +52,8 @@ class Settings:
 
     data_dir: str
     preset: str = "small"
-    overrides: dict[str, int] = dataclasses.field(default_factory=dict)
+    overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
+    features: str | None = None
     speakers: str | None = None
     steps: int = 20000
     batch_size: int = 4
@@ -61,6 +67,12 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
+        if self.preset not in PRESETS:
+            raise InputError(
+                f"unknown preset {self.preset!r}: expected one of {', '.join(PRESETS)}"
+            )
+        if self.features:
+            audio.feature_channels(self.features.split(","))
         whole = ["steps", "batch_size", "validation_crops", "steps_per_validation"]
         for name in [*whole, "checkpoints_kept", "crop_seconds", "learning_rate"]:
             if not getattr(self, name) > 0:
@@ -82,7 +94,7 @@ class Settings:
         if (Path(model_dir) / SETTINGS).exists():
             stored = json.loads((Path(model_dir) / SETTINGS).read_text(encoding="utf-8"))
         given = {name: value for name, value in given.items() if value is not None}
-        for name in ("preset", "overrides", "speakers"):
+        for name in ("preset", "overrides", "features", "speakers"):
             if stored and given.get(name, stored.get(name)) != stored.get(name):
                 raise InputError(
                     f"{model_dir} holds the run of another model: its {name} is "
@@ -114,25 +126,17 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
         model = _load(existing[-1])
         recordings = read_recordings(settings, model, settings.data_dir)
     else:
-        keras.utils.set_random_seed(settings.seed)
-        model = WaveNet.from_preset(settings.preset, **settings.overrides)
-        recordings = read_recordings(settings, model, settings.data_dir)
-        if recordings.speaker_names:
-            names = recordings.speaker_names
-            keras.utils.set_random_seed(settings.seed)
-            model = WaveNet.from_preset(
-                settings.preset,
-                **settings.overrides,
-                num_speakers=len(names),
-                speaker_names=names,
-            )
+        model, recordings = _new_model(settings)
+    train_part, validation_part = recordings.split(settings.validation_fraction)
+    if not existing:
+        if train_part.features:
+            model.adapt(np.concatenate(train_part.features))
         model.compile("adam")
     model.optimizer.learning_rate = training.learning_rate_schedule(
         settings.schedule, settings.learning_rate, settings.steps
     )
     done = int(model.optimizer.iterations)
 
-    train_part, validation_part = recordings.split(settings.validation_fraction)
     batches = data.training_batches(
         train_part,
         model,
@@ -155,7 +159,10 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
         f"{model.count_params():,} parameters, receptive field {model.receptive_field} samples "
         f"({1000 * model.receptive_field / model.sample_rate:.0f} ms)"
     )
-    print("bits per sample: 8.00 is uniform guessing, lower is better")
+    print(
+        f"bits per sample: {model.distribution.uniform_bits:.2f} is uniform guessing, lower is "
+        "better"
+    )
     if done:
         print(f"going on after update {done}")
     files.write_text(
@@ -186,27 +193,61 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
 def read_recordings(
     settings: Settings, model: WaveNet, directory: str | os.PathLike
 ) -> data.Recordings:
-    """Reads a folder for the model of a run, with the speakers that the run tells apart.
+    """Reads a folder for the model of a run, with the speakers and features that it is given.
 
     Args:
         settings: of the run.
-        model: whose sample rate and, if it has them, speakers count.
+        model: whose sample rate and, if it has them, speakers and features count.
         directory: of recordings.
 
     Raises:
         InputError: as `data.read_recordings` and `Recordings.with_speakers` raise it.
     """
     recordings = data.read_recordings(directory, model.sample_rate)
-    if settings.speakers is None:
-        return recordings
-    return recordings.with_speakers(settings.speakers, model.speaker_names)
+    if settings.speakers is not None:
+        recordings = recordings.with_speakers(settings.speakers, model.speaker_names)
+    if model.features:
+        recordings = recordings.with_features(model.features, model.hop_length)
+    return recordings
 
 
-def load_model(model_dir: str | os.PathLike) -> WaveNet:
+def _new_model(settings: Settings) -> tuple[WaveNet, data.Recordings]:
+    """An untrained model with what the recordings need: their speakers and features."""
+    # A bad argument is told before the recordings are read, which may take long.
+    sample_rate = WaveNet.from_preset(settings.preset, **settings.overrides).sample_rate
+    arguments = dict(settings.overrides)
+    recordings = data.read_recordings(settings.data_dir, sample_rate)
+    if settings.speakers is not None:
+        recordings = recordings.with_speakers(settings.speakers)
+        names = recordings.speaker_names
+        arguments |= {"num_speakers": len(names), "speaker_names": names}
+    if settings.features is not None:
+        features = settings.features.split(",")
+        factors = upsample_factors(round(audio.HOP_SECONDS * sample_rate))
+        arguments |= {
+            "local_channels": audio.feature_channels(features),
+            "upsample_factors": factors,
+            "features": features,
+        }
+    keras.utils.set_random_seed(settings.seed)
+    model = WaveNet.from_preset(settings.preset, **arguments)
+    if model.features:
+        recordings = recordings.with_features(model.features, model.hop_length)
+    return model, recordings
+
+
+def upsample_factors(hop_length: int) -> tuple[int, int]:
+    """Two factors of a hop length, as near to each other as can be, the smaller one first."""
+    smaller = max(n for n in range(1, int(hop_length**0.5) + 1) if hop_length % n == 0)
+    return smaller, hop_length // smaller
+
+
+def load_model(model_dir: str | os.PathLike, update: int | None = None) -> WaveNet:
     """The newest model of a model directory: the final one, or else the last checkpoint.
 
     Args:
         model_dir: of a training run.
+        update: takes the checkpoint of this update instead.
 
     Raises:
         InputError: if there is none, or it cannot be read.
@@ -214,6 +255,12 @@ def load_model(model_dir: str | os.PathLike) -> WaveNet:
     model_dir = Path(model_dir)
     if not model_dir.is_dir():
         raise InputError(f"no model directory at {model_dir}")
+    if update is not None:
+        path = _checkpoint_path(model_dir, update)
+        if not path.exists():
+            kept = ", ".join(str(int(p.stem.split("_")[1])) for p in checkpoints(model_dir))
+            raise InputError(f"no checkpoint of update {update}; kept are {kept or 'none'}")
+        return _load(path)
     final = [path for path in [model_dir / FINAL_MODEL] if path.exists()]
     models = sorted([*checkpoints(model_dir), *final], key=lambda path: path.stat().st_mtime)
     if not models:
@@ -226,6 +273,10 @@ def load_model(model_dir: str | os.PathLike) -> WaveNet:
 def checkpoints(model_dir: Path) -> list[Path]:
     """The checkpoints, oldest first."""
     return sorted(model_dir.glob("checkpoints/update_*.keras"))
+
+
+def _checkpoint_path(model_dir: Path, update: int) -> Path:
+    return model_dir / "checkpoints" / f"update_{update:08d}.keras"
 
 
 def _load(path: Path) -> WaveNet:
@@ -253,6 +304,6 @@ class _WriteCheckpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         update = int(self.model.optimizer.iterations)
-        _save(self.model, self.model_dir / "checkpoints" / f"update_{update:08d}.keras")
+        _save(self.model, _checkpoint_path(self.model_dir, update))
         for path in checkpoints(self.model_dir)[: -self.kept]:
             path.unlink()

@@ -9,6 +9,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from wavenet_tf.audio import STEPS_OF_16_BITS
 from wavenet_tf.data.recordings import Recordings, read_recordings
 from wavenet_tf.errors import InputError
 
@@ -26,7 +27,9 @@ def audio_datasets(
 
     Args:
         directory: holds WAV, AIFF, FLAC, OGG or MP3 files, in it or below it.
-        model: the `WaveNet` to train; it says the sample rate, the context and the coding.
+        model: the `WaveNet` to train; it says the sample rate, the context, the coding and the
+            `features` it is conditioned on, whose mean and deviation it takes from the training
+            part.
         batch_size: crops a batch.
         crop_seconds: scored part of a crop, in seconds.
         validation_fraction: of the files, kept aside by a hash of their names.
@@ -47,6 +50,11 @@ def audio_datasets(
         recordings = recordings.with_speakers(speakers, model.speaker_names)
     print(recordings.summary)
     training, validation = recordings.split(validation_fraction)
+    if model.features:
+        training, validation = (
+            part.with_features(model.features, model.hop_length) for part in (training, validation)
+        )
+        model.adapt(np.concatenate(training.features))
     return (
         training_batches(training, model, batch_size, crop_seconds, seed),
         evaluation_batches(validation, model, batch_size, crop_seconds),
@@ -76,23 +84,27 @@ def training_batches(
         first_batch: to begin with.
 
     Returns:
-        Batches `(codes, codes one sample later, weights)`, each
-        `[batch_size, receptive_field - 1 + crop]`; for a model with speakers the inputs are a dict
-        of the codes as `audio`, and `speaker_id`, `[batch_size]`.
+        Batches `(values, values one sample later, weights)`, each
+        `[batch_size, context + crop]`, with at least `receptive_field - 1` samples of context. For
+        a model with conditions the inputs are a dict of the values as `audio`, `speaker_id`,
+        `[batch_size]`, and `local_conditioning`, `[batch_size, frames, local_channels]`, whose
+        frames are those of the targets; crops then begin and end with a frame.
     """
-    crop_samples = _crop_samples(crop_seconds, model.sample_rate)
+    crop_samples = _crop_samples(crop_seconds, model)
     cropper = _Cropper(recordings, model, crop_samples)
-    last_starts = tf.constant(np.maximum(np.diff(recordings.starts) - crop_samples, 0))
+    hop = model.hop_length or 1
+    places = np.maximum(np.diff(recordings.starts) - crop_samples, 0) // hop + 1
+    places = tf.constant(places)
 
     def random_crop(number):
-        epoch, place = number // cropper.crops, number % cropper.crops
+        epoch, turn = number // cropper.crops, number % cropper.crops
         order_seed = tf.cast(tf.stack([seed, epoch]), tf.int32)
-        place = tf.random.experimental.index_shuffle(place, order_seed, cropper.crops - 1)
-        clip, index = cropper.locate(place)
-        start = tf.random.stateless_uniform(
-            [], tf.stack([seed, number]), maxval=last_starts[clip] + 1, dtype=tf.int64
+        turn = tf.random.experimental.index_shuffle(turn, order_seed, cropper.crops - 1)
+        clip, index = cropper.locate(turn)
+        place = tf.random.stateless_uniform(
+            [], tf.stack([seed, number]), maxval=places[clip], dtype=tf.int64
         )
-        return cropper.crop(clip, tf.where(index == 0, tf.constant(0, tf.int64), start))
+        return cropper.crop(clip, tf.where(index == 0, tf.constant(0, tf.int64), place * hop))
 
     numbers = tf.data.Dataset.range(first_batch * batch_size, np.iinfo(np.int64).max)
     crops = numbers.map(random_crop, num_parallel_calls=tf.data.AUTOTUNE)
@@ -113,7 +125,7 @@ def evaluation_batches(
     Returns:
         Batches like those of `training_batches`.
     """
-    crop_samples = _crop_samples(crop_seconds, model.sample_rate)
+    crop_samples = _crop_samples(crop_seconds, model)
     cropper = _Cropper(recordings, model, crop_samples)
 
     def next_crop(number):
@@ -124,17 +136,18 @@ def evaluation_batches(
     return crops.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
-def clips_of_crops(recordings: Recordings, sample_rate: int, crop_seconds: float) -> np.ndarray:
+def clips_of_crops(recordings: Recordings, model, crop_seconds: float) -> np.ndarray:
     """Which clip each crop of `evaluation_batches` is of: int `[crops]`, rising."""
-    crops = _crops_per_clip(recordings, _crop_samples(crop_seconds, sample_rate))
+    crops = _crops_per_clip(recordings, _crop_samples(crop_seconds, model))
     return np.repeat(np.arange(len(crops)), crops)
 
 
-def _crop_samples(crop_seconds: float, sample_rate: int) -> int:
-    samples = round(crop_seconds * sample_rate)
+def _crop_samples(crop_seconds: float, model) -> int:
+    samples = round(crop_seconds * model.sample_rate)
     if samples < 1:
         raise InputError(f"crop_seconds must give at least one sample; received {crop_seconds}")
-    return samples
+    hop = model.hop_length or 1
+    return -(-samples // hop) * hop
 
 
 def _crops_per_clip(recordings: Recordings, crop_samples: int) -> np.ndarray:
@@ -154,9 +167,23 @@ class _Cropper:
                 f"the model is conditioned on {model.num_speakers or 'no'} speakers; the "
                 f"recordings are labelled with {len(recordings.speaker_names) or 'none'}"
             )
+        found = recordings.features[0].shape[1] if recordings.features else None
+        if model.local_channels != found:
+            raise InputError(
+                f"the model is conditioned on {model.local_channels or 'no'} local channels; the "
+                f"recordings have features of {found or 'none'}"
+            )
         self.speaker_ids = tf.constant(recordings.speaker_ids) if model.num_speakers else None
         self.crop_samples = crop_samples
-        self.context = model.receptive_field
+        # Samples before and after the scored ones.
+        self.before, self.after, self.hop = model.receptive_field - 1, 0, model.hop_length
+        if self.hop:
+            frames_before = -(-self.before // self.hop) + model.upsampler.frames_before
+            self.before = frames_before * self.hop
+            self.after = model.upsampler.look_ahead
+            self.frames = tf.constant(np.concatenate(recordings.features))
+            ends = np.cumsum([0, *map(len, recordings.features)])
+            self.frame_starts = tf.constant(ends)
         self.distribution = model.distribution
         self.samples = tf.constant(recordings.samples)
         self.starts = tf.constant(recordings.starts)
@@ -173,15 +200,24 @@ class _Cropper:
     def crop(self, clip, start):
         """Inputs, targets and weights of the crop that scores the clip from `start` on."""
         begin, length = self.starts[clip], self.starts[clip + 1] - self.starts[clip]
-        first = start - self.context
-        places = first + tf.range(self.context + self.crop_samples, dtype=tf.int64)
+        targets = self.before + self.crop_samples + self.after
+        places = start - self.before + tf.range(-1, targets, dtype=tf.int64)
         inside = (places >= 0) & (places < length)
         clipped = begin + tf.clip_by_value(places, 0, length - 1)
-        waveform = tf.cast(tf.gather(self.samples, clipped), tf.float32) / 32767.0
+        waveform = tf.cast(tf.gather(self.samples, clipped), tf.float32) / STEPS_OF_16_BITS
         # Around the clip lies digital silence, which is where generation starts from.
         values = self.distribution.encode(tf.where(inside, waveform, 0.0))
-        scored = inside & (places >= start)
-        inputs = values[:-1]
+        scored = inside & (places >= start) & (places < start + self.crop_samples)
+        inputs = {"audio": values[:-1]}
         if self.speaker_ids is not None:
-            inputs = {"audio": inputs, "speaker_id": self.speaker_ids[clip]}
+            inputs["speaker_id"] = self.speaker_ids[clip]
+        if self.hop:
+            first, after_last = self.frame_starts[clip], self.frame_starts[clip + 1]
+            frames = tf.range(targets // self.hop, dtype=tf.int64)
+            frames += first + (start - self.before) // self.hop
+            # Around the clip, its first and last frame hold, as they do in generation.
+            frames = tf.clip_by_value(frames, first, after_last - 1)
+            inputs["local_conditioning"] = tf.gather(self.frames, frames)
+        if len(inputs) == 1:
+            inputs = inputs["audio"]
         return inputs, values[1:], tf.cast(scored[1:], tf.float32)

@@ -1,10 +1,11 @@
 """A folder of recordings, read into memory."""
 
+import csv
 import dataclasses
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Recordings:
         skipped: names of the files that could not be used, and why.
         speaker_names: sorted; empty where clips have no speakers.
         speaker_ids: of each clip, its speaker's place in `speaker_names`; int32.
+        features: a clip's frames, float32 `[frames, channels]`; empty where clips have none.
     """
 
     directory: Path
@@ -41,6 +43,7 @@ class Recordings:
     skipped: dict[str, str]
     speaker_names: list[str] = dataclasses.field(default_factory=list)
     speaker_ids: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int32))
+    features: list[np.ndarray] = dataclasses.field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -66,35 +69,30 @@ class Recordings:
             selected,
             speaker_names=self.speaker_names,
             speaker_ids=self.speaker_ids[indices] if self.speaker_names else self.speaker_ids,
+            features=[self.features[index] for index in indices] if self.features else [],
         )
 
     def with_speakers(self, rule: str, known: Sequence[str] | None = None) -> "Recordings":
         """The recordings with a speaker for each clip.
 
         Args:
-            rule: "folder" for the name of the folder that a clip is in, or a regular expression
-                that is searched for in the clip's name (its path below the folder of recordings):
-                its first group is the speaker, or all of it where it has no group.
+            rule: "folder" for the name of the folder that a clip is in; or "table.csv:column" for
+                that column of a CSV file in the folder of recordings, whose column "path" has the
+                clips' names (their paths below that folder); or a regular expression that is
+                searched for in the clip's name: its first group is the speaker, or all of it where
+                it has no group.
             known: the speakers there may be, in the order of their ids; None for those found.
 
         Raises:
-            InputError: for a regular expression that is none, a clip without a speaker, or a
-                speaker who is not known.
+            InputError: for a rule that is none of these, a clip without a speaker, or a speaker
+                who is not known.
         """
-        if rule == "folder":
-            rule = "([^/]+)/[^/]*$"
-        try:
-            expression = re.compile(rule)
-        except re.error as error:
-            raise InputError(
-                f"speakers must be 'folder' or a regular expression; received {rule!r}: {error}"
-            ) from error
+        speaker_of = _speakers_by_rule(rule, self.directory)
         found = []
         for name in self.names:
-            match = expression.search(name)
-            speaker = match and (match.group(1) if expression.groups else match.group())
+            speaker = speaker_of(name)
             if not speaker:
-                raise InputError(f"{name} has no speaker: {rule!r} finds none in its name")
+                raise InputError(f"{name} has no speaker: {rule!r} finds none for it")
             found.append(speaker)
         names = sorted(set(found)) if known is None else list(known)
         for name, speaker in zip(self.names, found, strict=True):
@@ -107,9 +105,29 @@ class Recordings:
             speaker_ids=np.array([ids[speaker] for speaker in found], np.int32),
         )
 
+    def with_features(self, names: Sequence[str], hop_length: int | None) -> "Recordings":
+        """The recordings with the features of each clip, see `audio.extract_features`.
+
+        Args:
+            names: of `audio.FEATURES`.
+            hop_length: in samples; None takes 12.5 ms.
+
+        Raises:
+            InputError: for an unknown name.
+        """
+        features = [
+            audio.extract_features(self.waveform(index), self.sample_rate, hop_length, names)
+            for index in range(len(self.names))
+        ]
+        return dataclasses.replace(self, features=features)
+
     def clip(self, index: int) -> np.ndarray:
         """One clip, int16 `[samples]`."""
         return self.samples[self.starts[index] : self.starts[index + 1]]
+
+    def waveform(self, index: int) -> np.ndarray:
+        """One clip, float32 `[samples]` in [-1, 1)."""
+        return self.clip(index) / np.float32(audio.STEPS_OF_16_BITS)
 
     def split(self, validation_fraction: float) -> tuple["Recordings", "Recordings"]:
         """Splits the clips into training and validation, by a hash of each one's name.
@@ -190,7 +208,43 @@ def _read_clip(path: Path, sample_rate: int) -> np.ndarray | str:
         return str(error.__cause__ or error)
     if len(clip) < SHORTEST_SECONDS * sample_rate:
         return f"too short ({len(clip)} samples)"
-    return np.round(np.clip(clip, -1.0, 1.0) * 32767.0).astype(np.int16)
+    return audio.to_16_bits(clip)
+
+
+def _speakers_by_rule(rule: str, directory: Path) -> Callable[[str], str | None]:
+    """What finds the speaker of a clip's name, see `Recordings.with_speakers`."""
+    table, separator, column = rule.rpartition(":")
+    if separator and table.endswith(".csv"):
+        return _read_column(directory / table, column).get
+    if rule == "folder":
+        rule = "([^/]+)/[^/]*$"
+    try:
+        expression = re.compile(rule)
+    except re.error as error:
+        raise InputError(
+            "speakers must be 'folder', 'table.csv:column' or a regular expression; received "
+            f"{rule!r}: {error}"
+        ) from error
+
+    def search(name: str) -> str | None:
+        match = expression.search(name)
+        return match and (match.group(1) if expression.groups else match.group())
+
+    return search
+
+
+def _read_column(table: Path, column: str) -> dict[str, str]:
+    """A column of a CSV file, by the column "path"."""
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {table} as a table of speakers: {error}") from error
+    known = list(rows[0]) if rows else []
+    for name in ("path", column):
+        if name not in known:
+            raise InputError(f"{table} has no column {name!r}: it has {', '.join(known) or 'none'}")
+    return {row["path"]: row[column] for row in rows}
 
 
 def _join(directory, names, clips, sample_rate, skipped) -> Recordings:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf.errors import InputError
+from wavenet_tf.errors import InputError, positive_integer
 from wavenet_tf.generation.schedule import (
     Schedule,
     State,
@@ -22,7 +22,6 @@ from wavenet_tf.generation.schedule import (
     prime,
     schedule_of,
 )
-from wavenet_tf.layers import positive_integer
 
 # Samples made by one call of the compiled loop: long enough that the call itself costs nothing,
 # short enough that progress is live.

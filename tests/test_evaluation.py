@@ -1,0 +1,84 @@
+"""What is measured of a trained model besides its loss."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.signal
+from conftest import SMALL, small_model, tone
+
+import wavenet_tf as wt
+from wavenet_tf import data, evaluation
+from wavenet_tf.errors import InputError
+
+
+def test_the_right_speaker_is_the_most_likely(tmp_path):
+    """High tones are ana's, low ones are ben's: a trained model tells them apart."""
+    for index in range(12):
+        name = f"{'ana' if index % 2 else 'ben'}/{index}.wav"
+        wt.write_audio(tmp_path / name, tone(0.2, frequency=300 + 1200 * (index % 2)), 8000)
+    keras.utils.set_random_seed(0)
+    model = wt.WaveNet(**SMALL, num_speakers=2)
+    recordings = data.read_recordings(tmp_path, 8000).with_speakers("folder")
+    training, held_out = recordings.split(0.3)
+    model.compile(keras.optimizers.Adam(0.01))
+    batches = data.training_batches(training, model, 4, 0.05)
+    model.fit(batches, steps_per_epoch=60, verbose=0)
+    nats = evaluation.score_speakers(model, held_out)
+    assert nats.shape == (len(held_out.names), 2)
+    np.testing.assert_array_equal(nats.argmin(axis=1), held_out.speaker_ids)
+    own = nats[np.arange(len(nats)), held_out.speaker_ids]
+    np.testing.assert_allclose(own, evaluation.score(model, held_out).nats, rtol=1e-5)
+    with pytest.raises(InputError, match="knows no speakers"):
+        evaluation.score_speakers(small_model(), recordings)
+
+
+def test_scores_with_frames_do_not_depend_on_the_crops(tmp_path):
+    for index, seconds in enumerate((0.051, 0.1, 0.033)):
+        wt.write_audio(tmp_path / f"{index}.wav", tone(seconds, frequency=300 + 99 * index), 8000)
+    model = small_model(local_channels=80, upsample_factors=(5, 4))
+    recordings = data.read_recordings(tmp_path, 8000).with_features(["mel"], 20)
+    model.adapt(np.concatenate(recordings.features))
+    whole = evaluation.score(model, recordings, crop_seconds=1.0)
+    assert whole.samples.tolist() == [408, 800, 264]
+    crops = evaluation.score(model, recordings, crop_seconds=0.01)
+    np.testing.assert_allclose(crops.nats, whole.nats, rtol=1e-4)
+
+
+def test_resynthesis_makes_every_clip_again(tmp_path):
+    for index, seconds in enumerate((0.051, 0.1)):
+        wt.write_audio(tmp_path / f"{index}.wav", tone(seconds), 8000)
+    recordings = data.read_recordings(tmp_path, 8000)
+    model = small_model(local_channels=81, upsample_factors=(5, 4), features=["mel", "energy"])
+    with pytest.raises(InputError, match="train it with some"):
+        evaluation.resynthesise(model, recordings)
+    recordings = recordings.with_features(model.features, model.hop_length)
+    model.adapt(np.concatenate(recordings.features))
+    clips = evaluation.resynthesise(model, recordings, seed=0)
+    assert [clip.shape for clip in clips] == [(408,), (800,)]
+    longest = model.generate(
+        800, batch_size=2, local_conditioning=np.stack([recordings.features[1]] * 2), seed=0
+    )
+    np.testing.assert_array_equal(clips[1], longest[1])
+
+
+def test_log_spectral_distance_is_that_of_the_short_time_spectra():
+    generator = np.random.default_rng(0)
+    reference, other = generator.normal(scale=0.1, size=(2, 8000))
+    levels = []
+    for part in (reference, other):
+        # SciPy's frames begin at sample 0 of a padded signal; ours are centred on each hop.
+        padded = np.pad(part, (256, 256))
+        window = np.pad(scipy.signal.get_window("hann", 400), 56)
+        _, _, spectrum = scipy.signal.stft(
+            padded, 8000, window, nperseg=512, noverlap=412, boundary=None, padded=False
+        )
+        amplitude = np.abs(spectrum.T[:80]) * window.sum() / 100.0
+        levels.append(np.maximum(20 * np.log10(amplitude), evaluation.FLOOR_DB))
+    expected = np.mean(np.sqrt(np.mean((levels[0] - levels[1]) ** 2, axis=1)))
+    actual = evaluation.log_spectral_distance(reference, other, 8000)
+    np.testing.assert_allclose(actual, expected, rtol=1e-3)
+    assert evaluation.log_spectral_distance(reference, reference, 8000) == 0.0
+    silence = np.zeros(800)
+    assert evaluation.log_spectral_distance(silence, 1e-6 * np.ones(800), 8000) == 0.0
+    with pytest.raises(InputError, match="equally long; received 8000 and 7999"):
+        evaluation.log_spectral_distance(reference, other[1:], 8000)
