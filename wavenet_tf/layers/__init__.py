@@ -1,0 +1,14 @@
+"""Causal layers in one form for whole signals, chunks and single samples.
+
+A layer called without `state` works on a whole signal, with digital silence or zeros before it.
+Called with the state of the samples before, it continues from there and returns the next state
+too: any split of a signal into chunks, down to one sample, gives the outputs of the whole.
+States are plain tensors, so that they compose with `tf.while_loop`, XLA and exports.
+"""
+
+from wavenet_tf.layers.blocks import GatedResidualBlock as GatedResidualBlock
+from wavenet_tf.layers.blocks import gated_activation as gated_activation
+from wavenet_tf.layers.convolutions import CausalConv1D as CausalConv1D
+from wavenet_tf.layers.convolutions import OneHotCausalConv1D as OneHotCausalConv1D
+from wavenet_tf.layers.convolutions import WaveformCausalConv1D as WaveformCausalConv1D
+from wavenet_tf.layers.upsampling import ConditioningUpsampler as ConditioningUpsampler
