@@ -343,3 +343,19 @@ def test_speakers_by_the_column_of_a_table(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             recordings.with_speakers(rule)
+
+
+def test_crops_of_a_model_with_context_stacks_hold_what_these_hear(tmp_path):
+    model = small_model(context_stacks=[{"pooling": 16, "layers_per_stack": 3}])
+    model.distribution = Identity()
+    recordings = write_ramps(tmp_path / "r", [700])
+    context = model.receptive_field - model.main_receptive_field
+    assert context > 100
+    for inputs, targets, weights in data.training_batches(recordings, model, 2, 0.01).take(20):
+        heard = np.concatenate([inputs["context_audio"], inputs["audio"]], axis=1)
+        assert inputs["context_audio"].shape[1] == context
+        assert weights.shape == inputs["audio"].shape
+        np.testing.assert_array_equal(inputs["audio"][:, 1:], targets[:, :-1])
+        for row, target in zip(heard, targets.numpy(), strict=True):
+            expected = target[-1] - np.arange(len(row), 0, -1)
+            np.testing.assert_array_equal(row, np.maximum(expected, 0))

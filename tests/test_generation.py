@@ -29,13 +29,14 @@ def teacher_forced_values(model, audio, uniforms, prompt=None, temperature=1.0, 
     given = tf.zeros([batch, 0], values.dtype)
     if prompt is not None:
         given = model.distribution.encode(np.repeat(prompt, batch // len(prompt), axis=0))
-    inputs = {"audio": tf.concat([silence, given, values], axis=1), **conditions}
+    # Context stacks count their frames from where priming begins.
+    before = tf.concat([silence, given], axis=1)[:, -model.receptive_field :]
+    inputs = {"audio": tf.concat([before, values], axis=1), **conditions}
     # A position sees the frame of the sample that it predicts; frames begin with the prompt.
-    local_conditioning = model.local_conditioning(
-        inputs, 1 - model.receptive_field, inputs["audio"].shape[1]
-    )
+    first = given.shape[1] + 1 - model.receptive_field
+    local_conditioning = model.local_conditioning(inputs, first, inputs["audio"].shape[1])
     parameters = model(inputs, local_conditioning=local_conditioning)
-    parameters = parameters[:, model.receptive_field + given.shape[1] - 1 : -1]
+    parameters = parameters[:, model.receptive_field - 1 : -1]
     drawn = model.distribution.sample(
         tf.reshape(parameters, [-1, parameters.shape[-1]]),
         tf.reshape(uniforms, [-1, *uniforms.shape[2:]]),
@@ -44,10 +45,11 @@ def teacher_forced_values(model, audio, uniforms, prompt=None, temperature=1.0, 
     return values.numpy(), np.reshape(drawn, values.shape)
 
 
-def assert_same_draws(values, expected):
+def assert_same_draws(values, expected, below, above):
     """Codes are equal; 16-bit values too, but for a step where rounding decides otherwise."""
     if values.dtype == np.int32:
-        np.testing.assert_array_equal(values, expected)
+        assert np.mean(below == above) > 0.99
+        assert ((below <= values) & (values <= above)).all()
         return
     assert np.mean(values == expected) > 0.95
     # The draws are some 0.02 apart: so near is no accident.
@@ -82,6 +84,15 @@ MODELS = {
     "causal": {**LOCAL, "causal_upsampling": True},
     "repeat": {**LOCAL, "upsampling": "repeat"},
     "both": {"num_speakers": 4, **LOCAL},
+    "context": {"context_stacks": [{"pooling": 24, "layers_per_stack": 3, "channels": 5}]},
+    "all": {
+        "num_speakers": 4,
+        "context_stacks": [
+            {"pooling": 5, "layers_per_stack": 2, "channels": 4, "kernel_size": 3},
+            {"pooling": 40, "num_stacks": 2, "layers_per_stack": 2},
+        ],
+        **LOCAL,
+    },
 }
 
 
@@ -105,7 +116,7 @@ def random_conditions(model, batch, samples):
 @pytest.mark.parametrize(
     ("kind", "output"),
     [(kind, "categorical") for kind in list(MODELS)[1:]]
-    + [(kind, output) for kind in ("unconditional", "both") for output in OUTPUTS[1:]],
+    + [("unconditional", "gaussian_mixture"), ("all", "logistic_mixture")],
 )
 def test_every_model_generates_what_teacher_forcing_gives(kind, output, prompted, jit_compile):
     """Streams of their own conditions, on two threads, after silence or a shared prompt."""
@@ -135,7 +146,12 @@ def test_every_model_generates_what_teacher_forcing_gives(kind, output, prompted
     audio = np.concatenate(blocks, axis=1)
     uniforms = uniforms_of(SEED, 3 * block_size, batch, model)[:, : audio.shape[1]]
     values, expected = teacher_forced_values(model, audio, uniforms, prompt, conditions=conditions)
-    assert_same_draws(values, expected)
+    # Where a uniform falls on a boundary between codes, rounding decides.
+    nearby = [
+        teacher_forced_values(model, audio, near, prompt, conditions=conditions)[1]
+        for near in (uniforms - 2e-7, uniforms + 2e-7)
+    ]
+    assert_same_draws(values, expected, *nearby)
     assert len({tuple(row) for row in values}) == batch
     for name, condition in conditions.items():  # each has its part
         swapped = {**conditions, name: np.roll(condition, 1, axis=0)}
@@ -204,9 +220,10 @@ def test_conditions_of_an_unconditional_model_are_refused():
         small_model().generate(5, speaker_id=0)
 
 
+@pytest.mark.parametrize("kind", ["unconditional", "context"])
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
-def test_blocks_of_any_size_carry_the_state(jit_compile):
-    model = deep_model()
+def test_blocks_of_any_size_carry_the_state(jit_compile, kind):
+    model = deep_model(**MODELS[kind])
     uniforms = uniforms_of(SEED, 100, 2)
     state = generation.prime(model, tf.zeros([2, 0], tf.int32))
     weights = generation.prepare_weights(model)
@@ -221,14 +238,20 @@ def test_blocks_of_any_size_carry_the_state(jit_compile):
 
 
 def test_a_state_of_generation_is_the_state_of_the_layers():
-    model = deep_model(kernel_size=3)
+    contexts = [{"pooling": 7, "layers_per_stack": 2}, {"pooling": 16, "channels": 4}]
+    model = deep_model(kernel_size=3, context_stacks=contexts)
     values = np.random.default_rng(0).integers(0, 256, (2, 60)).astype(np.int32)
     state = generation.prime(model, values)
     draw = generation.compiled_block(generation.schedule_of(model), jit_compile=True)
     drawn, after = draw(
         generation.prepare_weights(model), state, uniforms_of(0, 30, 2), tf.constant(1.0)
     )
-    expected = generation.prime(model, np.concatenate([values, drawn], axis=1))
+    # As long before: the frames of context stacks begin in the same places.
+    heard = np.concatenate([values, drawn], axis=1)
+    inputs = np.concatenate([np.full([2, model.receptive_field], 128), heard], axis=1)[:, 60:]
+    inputs = tf.constant(inputs, tf.int32)
+    _, layers = model.run_blocks(inputs[:, :-1], model.initial_state(2))
+    expected = type(after)(layers, inputs[:, -1])
     tf.nest.assert_same_structure(after, expected)
     for actual, wanted in zip(tf.nest.flatten(after), tf.nest.flatten(expected), strict=True):
         np.testing.assert_allclose(actual, wanted, atol=1e-5)

@@ -8,6 +8,7 @@ from conftest import randomise, small_model
 
 import wavenet_tf as wt
 from wavenet_tf.errors import InputError
+from wavenet_tf.layers import CONTEXT_DELAY
 
 TIME = 40
 CHUNKS = [1, 1, 7, 13, 1, 17]  # past one wrap of every state below
@@ -265,3 +266,57 @@ def test_a_constant_feature_is_not_blown_up():
     np.testing.assert_allclose(upsampler.scale, [1 / np.arange(9).std(), 1.0], rtol=1e-6)
     with pytest.raises(InputError, match="upsample_factors must be a whole number"):
         wt.ConditioningUpsampler(4, (2, 0))
+
+
+def context_oracle(stack, signal):
+    """The context stack in numpy, frame by frame, for each sample: float64."""
+    pooling, time = stack.pooling, len(signal)
+    frames = signal[: time // pooling * pooling].reshape(-1, pooling)
+    kernel, bias = (w.numpy().astype(np.float64) for w in stack.frame_projection.weights)
+    hidden, gated = np.maximum(frames @ kernel + bias, 0.0), []
+    for block in stack.blocks:
+        convolution = block.dilated_convolution
+        activation = causal_convolution_oracle(
+            hidden[None], convolution.kernel.numpy(), convolution.bias.numpy(), block.dilation_rate
+        )[0]
+        filters, gates = np.split(activation, 2, axis=-1)
+        gated.append(np.tanh(filters) / (1.0 + np.exp(-gates)))
+        if block.residual:
+            kernel, bias = (w.numpy() for w in block.residual_convolution.weights)
+            hidden = hidden + gated[-1] @ kernel[0] + bias
+    kernel, bias = (w.numpy() for w in stack.skip_convolution.weights)
+    outputs = np.maximum(np.concatenate(gated, axis=-1) @ kernel[0] + bias, 0.0)
+    seen = [(t - CONTEXT_DELAY) // pooling - 1 for t in range(time)]
+    return np.stack([outputs[j] if j >= 0 else np.zeros(stack.channels) for j in seen])
+
+
+@pytest.mark.parametrize("pooling", [1, 5, 16, 24])
+def test_context_stack_is_its_definition_whole_and_in_chunks(pooling):
+    stack = wt.ContextStack(pooling, num_stacks=2, layers_per_stack=2, kernel_size=3, channels=4)
+    time = 6 * pooling + 60
+    signal = np.random.default_rng(0).normal(size=(2, time)).astype(np.float32)
+    stack(signal)
+    randomise(stack)
+    whole = stack(signal)
+    for row in range(2):
+        np.testing.assert_allclose(whole[row], context_oracle(stack, signal[row]), atol=1e-4)
+    state, parts = stack.initial_state(2), []
+    for chunk in np.split(signal, [1, 2, 18, 19, 50, 51, time - 3], axis=1):
+        outputs, state = stack(chunk, state=state)
+        parts.append(outputs)
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-5)
+
+
+def test_context_of_a_stack_is_exact_and_nothing_depends_on_the_future():
+    stack = wt.ContextStack(pooling=20, layers_per_stack=2, channels=8)
+    signal = np.random.default_rng(0).normal(size=(1, 300)).astype(np.float32)
+    stack(signal)
+    randomise(stack)
+    before, oldest = stack(signal).numpy()[0], 0
+    for position in range(300):
+        changed = signal.copy()
+        changed[0, position] += 10.0
+        difference = np.abs(stack(changed).numpy()[0] - before).max(axis=-1)
+        assert difference[: position + CONTEXT_DELAY].max(initial=0.0) == 0.0
+        oldest = max([oldest, *(np.flatnonzero(difference) - position)])
+    assert oldest == stack.context

@@ -147,6 +147,7 @@ def test_every_input_and_output_trains_saves_and_loads(output, tmp_path):
         local_channels=4,
         upsample_factors=(5, 2),
         features=["mel"],
+        context_stacks=[{"pooling": 10, "layers_per_stack": 2, "channels": 4}],
     )
     generator = np.random.default_rng(0)
     frames = generator.normal(3.0, 10.0, (8, 6, 4)).astype(np.float32)
@@ -169,6 +170,23 @@ def test_every_input_and_output_trains_saves_and_loads(output, tmp_path):
     np.testing.assert_allclose(loaded.upsampler.mean, frames.mean(axis=(0, 1)), rtol=1e-4)
     result = loaded.evaluate(inputs, targets, verbose=0, return_dict=True)
     assert result["bits_per_sample"] == model.evaluate(inputs, targets, verbose=0)[1]
+
+
+def test_context_audio_is_what_was_heard_before():
+    contexts = [{"pooling": 6, "layers_per_stack": 3}, {"pooling": 10, "layers_per_stack": 2}]
+    model = small_model(context_stacks=contexts)
+    assert model.receptive_field == model.main_receptive_field + max(
+        stack.context for stack in model.context_stacks
+    )
+    codes = random_codes(1, model.receptive_field + 50)
+    whole = model(codes)
+    split = 51 + model.receptive_field - model.main_receptive_field
+    parts = model({"context_audio": codes[:, :split], "audio": codes[:, split:]})
+    known = model.main_receptive_field - 1  # before, the main stack lacks its past
+    np.testing.assert_allclose(parts[:, known:], whole[:, split + known :], atol=1e-4)
+    changed = codes.copy()
+    changed[0, 52] = 255 - changed[0, 52]
+    assert (model(changed).numpy() != whole.numpy())[0, -30:].any()
 
 
 def test_normalised_frames_are_the_same_to_the_model():

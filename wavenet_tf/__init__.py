@@ -10,6 +10,7 @@ from wavenet_tf.distributions import GaussianMixture as GaussianMixture
 from wavenet_tf.distributions import LogisticMixture as LogisticMixture
 from wavenet_tf.layers import CausalConv1D as CausalConv1D
 from wavenet_tf.layers import ConditioningUpsampler as ConditioningUpsampler
+from wavenet_tf.layers import ContextStack as ContextStack
 from wavenet_tf.layers import GatedResidualBlock as GatedResidualBlock
 from wavenet_tf.layers import OneHotCausalConv1D as OneHotCausalConv1D
 from wavenet_tf.layers import WaveformCausalConv1D as WaveformCausalConv1D

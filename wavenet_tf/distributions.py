@@ -83,6 +83,11 @@ class Categorical(_Distribution):
         """Mu-law codes to audio, float32 in [-1, 1]."""
         return audio.mu_law_decode(values, self.quantization_channels)
 
+    def compand(self, values) -> tf.Tensor:
+        """Values as a network that takes no codes likes them: float32 in [-1, 1], 0 is silence."""
+        half = self.quantization_channels / 2.0
+        return (tf.cast(values, tf.float32) - self.silence) / half
+
     def log_likelihood(self, parameters, values) -> tf.Tensor:
         """The logarithm of the probability of `values`.
 
@@ -155,6 +160,10 @@ class _Mixture(_Distribution):
     def decode(self, values) -> tf.Tensor:
         """16-bit values to audio, float32 in [-1, 1]: they are that already."""
         return tf.cast(values, tf.float32)
+
+    def compand(self, values) -> tf.Tensor:
+        """Values as a network likes them, not as quiet as speech: float32 in [-1, 1]."""
+        return audio.mu_law_compand(values)
 
     def log_likelihood(self, parameters, values) -> tf.Tensor:
         """The logarithm of the probability of 16-bit values.

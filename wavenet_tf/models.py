@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,11 +14,15 @@ from wavenet_tf.errors import InputError, optional_positive_integer, positive_in
 from wavenet_tf.layers import (
     CausalConv1D,
     ConditioningUpsampler,
+    ContextStack,
     GatedResidualBlock,
     OneHotCausalConv1D,
     WaveformCausalConv1D,
+    slice_time,
 )
 from wavenet_tf.presets import PRESETS
+
+_CONTEXT_ARGUMENTS = ("pooling", "num_stacks", "layers_per_stack", "kernel_size", "channels")
 
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
@@ -55,6 +60,8 @@ class WaveNet(keras.Model):
         causal_upsampling: whether a sample may see no frame after its own.
         features: names of the features of recordings that `local_conditioning` holds, see
             `audio.FEATURES`, if it is such features; kept with the model.
+        context_stacks: arguments of a `ContextStack` each: smaller networks that hear far more of
+            the signal and condition this one (section 2.6).
         sample_rate: of the audio, in Hz.
 
     Input shape:
@@ -62,8 +69,9 @@ class WaveNet(keras.Model):
         [-1, 1] for the mixtures. Or a dict with it as `audio`, and, where the model is conditioned
         on them, `speaker_id`, int32 `[batch]`, `global_conditioning`, float32
         `[batch, global_channels]`, and `local_conditioning`, float32
-        `[batch, frames, local_channels]` with frames * hop_length = time. Optionally also the state
-        of the samples before, as `initial_state` makes it.
+        `[batch, frames, local_channels]` with frames * hop_length = time; optionally
+        `context_audio`, `[batch, context]`, the samples before `audio`, which only context stacks
+        hear. Optionally also the state of the samples before, as `initial_state` makes it.
 
     Output shape:
         float32 parameters of the distribution `[batch, time, parameters]`, such as logits, and the
@@ -108,6 +116,7 @@ class WaveNet(keras.Model):
         upsampling: str = "learned",
         causal_upsampling: bool = False,
         features: Sequence[str] | None = None,
+        context_stacks: Sequence[dict] | None = None,
         sample_rate: int = 16000,
         **kwargs,
     ):
@@ -171,6 +180,10 @@ class WaveNet(keras.Model):
                 dtype=policy,
                 name="upsampler",
             )
+        self.context_stacks = [
+            ContextStack(**{"dtype": policy, **arguments, "name": f"context_{index}"})
+            for index, arguments in enumerate(context_stacks or [])
+        ]
         if self.num_speakers:
             self.speaker_embedding = keras.layers.Embedding(
                 self.num_speakers, self.residual_channels, dtype=policy, name="speaker_embedding"
@@ -183,7 +196,7 @@ class WaveNet(keras.Model):
                 dilation_rate=2 ** (index % self.layers_per_stack),
                 residual=index < num_blocks - 1,
                 global_channels=self._joint_global_channels,
-                local_channels=self.upsampler and self.upsampler.channels,
+                local_channels=self._joint_local_channels,
                 dtype=policy,
                 name=f"block_{index}",
             )
@@ -211,6 +224,8 @@ class WaveNet(keras.Model):
             self.speaker_embedding.build((None,))
         if self.upsampler:
             self.upsampler.build((None, None, self.local_channels))
+        for stack in self.context_stacks:
+            stack.build((None, None))
         for block in self.blocks:
             block.build((None, None, self.residual_channels))
         self.skip_convolution.build((None, None, len(self.blocks) * self.gate_channels))
@@ -242,6 +257,12 @@ class WaveNet(keras.Model):
     @property
     def receptive_field(self) -> int:
         """Samples that an output depends on, the current one included."""
+        contexts = [stack.context for stack in self.context_stacks]
+        return self.main_receptive_field + max(contexts, default=0)
+
+    @property
+    def main_receptive_field(self) -> int:
+        """Samples that an output depends on, but through context stacks."""
         convolutions = [self.input_convolution, *(b.dilated_convolution for b in self.blocks)]
         return 1 + sum(convolution.context for convolution in convolutions)
 
@@ -276,6 +297,11 @@ class WaveNet(keras.Model):
     def _joint_global_channels(self) -> int | None:
         speaker_channels = self.residual_channels if self.num_speakers else 0
         return speaker_channels + (self.global_channels or 0) or None
+
+    @property
+    def _joint_local_channels(self) -> int | None:
+        upsampled_channels = self.upsampler.channels if self.upsampler else 0
+        return upsampled_channels + sum(stack.channels for stack in self.context_stacks) or None
 
     def global_conditioning(self, inputs) -> tf.Tensor | None:
         """What joins every gate at all times: the speaker's embedding and the vector side by side.
@@ -345,14 +371,15 @@ class WaveNet(keras.Model):
             raise InputError("adapt is for models with local_channels; this one has none")
         self.upsampler.adapt(frames)
 
-    def initial_state(self, batch_size) -> dict[str, tf.Tensor]:
-        """The state before the first sample, one tensor a causal convolution.
+    def initial_state(self, batch_size) -> dict[str, Any]:
+        """The state before the first sample: a tensor a causal convolution, a dict a context stack.
 
         Args:
             batch_size: int or scalar tensor.
         """
         return {
             self.input_convolution.name: self.input_convolution.initial_state(batch_size),
+            **{stack.name: stack.initial_state(batch_size) for stack in self.context_stacks},
             **{block.name: block.initial_state(batch_size) for block in self.blocks},
         }
 
@@ -363,7 +390,7 @@ class WaveNet(keras.Model):
 
     def run_blocks(
         self, inputs, state=None, local_conditioning=None
-    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+    ) -> tuple[list[tf.Tensor], dict[str, Any]]:
         """From the inputs to the blocks' gated activations.
 
         Args:
@@ -380,7 +407,7 @@ class WaveNet(keras.Model):
         global_conditioning = self.global_conditioning(inputs)
         if local_conditioning is None:
             local_conditioning = self.local_conditioning(inputs)
-        next_state: dict[str, tf.Tensor] = {}
+        next_state: dict[str, Any] = {}
 
         def run(layer, signal, *conditions):
             if state is None:
@@ -388,6 +415,16 @@ class WaveNet(keras.Model):
             *outputs, next_state[layer.name] = layer(signal, *conditions, state=state[layer.name])
             return outputs if len(outputs) > 1 else outputs[0]
 
+        parts = [] if local_conditioning is None else [local_conditioning]
+        if self.context_stacks:
+            heard, time = values, tf.shape(values)[1]
+            if isinstance(inputs, dict) and "context_audio" in inputs:
+                heard = tf.concat([inputs["context_audio"], values], axis=1)
+            companded = self.distribution.compand(heard)
+            for stack in self.context_stacks:
+                held = run(stack, tf.cast(companded, self.compute_dtype))
+                parts.append(slice_time(held, tf.shape(heard)[1] - time, time))
+        local_conditioning = tf.concat(parts, axis=-1) if parts else None
         signal = tf.cast(run(self.input_convolution, values), self.compute_dtype)
         gated = []
         for block in self.blocks:
@@ -595,5 +632,10 @@ class WaveNet(keras.Model):
             "upsampling": self.upsampling,
             "causal_upsampling": self.causal_upsampling,
             "features": self.features,
+            "context_stacks": [
+                {name: getattr(stack, name) for name in _CONTEXT_ARGUMENTS}
+                for stack in self.context_stacks
+            ]
+            or None,
             "sample_rate": self.sample_rate,
         }

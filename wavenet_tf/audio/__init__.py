@@ -17,5 +17,6 @@ from wavenet_tf.audio.formats import check_output as check_output
 from wavenet_tf.audio.formats import read_audio as read_audio
 from wavenet_tf.audio.formats import to_16_bits as to_16_bits
 from wavenet_tf.audio.formats import write_audio as write_audio
+from wavenet_tf.audio.mu_law import mu_law_compand as mu_law_compand
 from wavenet_tf.audio.mu_law import mu_law_decode as mu_law_decode
 from wavenet_tf.audio.mu_law import mu_law_encode as mu_law_encode

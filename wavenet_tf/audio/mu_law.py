@@ -23,9 +23,22 @@ def mu_law_encode(audio, quantization_channels: int = 256) -> tf.Tensor:
     [0, 128, 157, 255]
     """
     mu = quantization_channels - 1.0
-    audio = tf.clip_by_value(tf.cast(audio, tf.float32), -1.0, 1.0)
-    companded = tf.sign(audio) * tf.math.log1p(mu * tf.abs(audio)) / np.log1p(mu)
+    companded = mu_law_compand(audio, mu)
     return tf.cast(tf.floor((companded + 1.0) / 2.0 * mu + 0.5), tf.int32)
+
+
+def mu_law_compand(audio, mu: float = 255.0) -> tf.Tensor:
+    """Makes quiet samples louder: `sign(x) * ln(1 + mu * |x|) / ln(1 + mu)` (WaveNet, section 2.2).
+
+    Args:
+        audio: float tensor of any shape; values beyond [-1, 1] are clipped.
+        mu: how much.
+
+    Returns:
+        float32 tensor of the same shape, in [-1, 1].
+    """
+    audio = tf.clip_by_value(tf.cast(audio, tf.float32), -1.0, 1.0)
+    return tf.sign(audio) * tf.math.log1p(mu * tf.abs(audio)) / np.log1p(mu)
 
 
 def mu_law_decode(codes, quantization_channels: int = 256) -> tf.Tensor:

@@ -175,8 +175,10 @@ class _Cropper:
             )
         self.speaker_ids = tf.constant(recordings.speaker_ids) if model.num_speakers else None
         self.crop_samples = crop_samples
+        # What only context stacks hear.
+        self.context = model.receptive_field - model.main_receptive_field
         # Samples before and after the scored ones.
-        self.before, self.after, self.hop = model.receptive_field - 1, 0, model.hop_length
+        self.before, self.after, self.hop = model.main_receptive_field - 1, 0, model.hop_length
         if self.hop:
             frames_before = -(-self.before // self.hop) + model.upsampler.frames_before
             self.before = frames_before * self.hop
@@ -201,14 +203,19 @@ class _Cropper:
         """Inputs, targets and weights of the crop that scores the clip from `start` on."""
         begin, length = self.starts[clip], self.starts[clip + 1] - self.starts[clip]
         targets = self.before + self.crop_samples + self.after
-        places = start - self.before + tf.range(-1, targets, dtype=tf.int64)
+        first = -1 - self.context
+        places = start - self.before + tf.range(first, targets, dtype=tf.int64)
         inside = (places >= 0) & (places < length)
         clipped = begin + tf.clip_by_value(places, 0, length - 1)
         waveform = tf.cast(tf.gather(self.samples, clipped), tf.float32) / STEPS_OF_16_BITS
         # Around the clip lies digital silence, which is where generation starts from.
         values = self.distribution.encode(tf.where(inside, waveform, 0.0))
         scored = inside & (places >= start) & (places < start + self.crop_samples)
+        context, values = values[: self.context], values[self.context :]
+        scored = scored[self.context :]
         inputs = {"audio": values[:-1]}
+        if self.context:
+            inputs["context_audio"] = context
         if self.speaker_ids is not None:
             inputs["speaker_id"] = self.speaker_ids[clip]
         if self.hop:

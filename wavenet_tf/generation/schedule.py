@@ -5,7 +5,7 @@ give. Each sample costs O(layers), whatever the receptive field (Le Paine et al.
 1611.09482).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,9 +13,19 @@ import tensorflow as tf
 from wavenet_tf.distributions import Categorical, GaussianMixture, LogisticMixture
 from wavenet_tf.errors import InputError
 from wavenet_tf.generation.samplers import keep_top_k, keep_top_p
+from wavenet_tf.layers import CONTEXT_DELAY, held_frames
 
-# Samples for which the taps that lie at least as far back are computed at once.
-TAPS_AHEAD = 16
+# Samples for which the taps that lie at least as far back are computed at once; what context stacks
+# say of them is known too.
+TAPS_AHEAD = CONTEXT_DELAY
+
+
+class ContextSchedule(NamedTuple):
+    """What the advance of a context stack depends on besides tensors."""
+
+    pooling: int
+    kernel_size: int
+    dilations: tuple[int, ...]  # a block
 
 
 class Schedule(NamedTuple):
@@ -24,8 +34,27 @@ class Schedule(NamedTuple):
     distribution: Categorical | LogisticMixture | GaussianMixture
     kernel_size: int
     dilations: tuple[int, ...]  # a block
+    contexts: tuple[ContextSchedule, ...] = ()
     top_k: int | None = None
     top_p: float | None = None
+
+
+class BlockWeights(NamedTuple):
+    """A gated residual block's weights, the gate's halved; see `prepare_weights`."""
+
+    dilated_kernel: tf.Tensor  # [kernel_size * residual, 2 * gate], the oldest tap first
+    dilated_bias: tf.Tensor  # [2 * gate]
+    skip_and_residual_kernel: tf.Tensor  # [gate, skip + residual]; the last block's: [gate, skip]
+    residual_bias: tf.Tensor | None  # [residual]; the last block has none
+
+
+class ContextWeights(NamedTuple):
+    """A context stack's weights."""
+
+    frame_kernel: tf.Tensor  # [pooling, channels]
+    frame_bias: tf.Tensor  # [channels]
+    blocks: list[BlockWeights]
+    skip_bias: tf.Tensor  # [channels]
 
 
 class Weights(NamedTuple):
@@ -33,12 +62,10 @@ class Weights(NamedTuple):
 
     input_kernel: tf.Tensor  # [kernel_size * codes, residual]; of a waveform, codes is 1
     input_bias: tf.Tensor  # [residual]
-    dilated_kernels: list[tf.Tensor]  # [kernel_size * residual, 2 * gate], the oldest tap first
-    dilated_biases: list[tf.Tensor]  # [2 * gate]
+    blocks: list[BlockWeights]
     global_kernels: list[tf.Tensor]  # [global, 2 * gate]; none without global conditioning
     local_kernel: tf.Tensor | None  # [local, blocks * 2 * gate]; none without local conditioning
-    skip_and_residual_kernels: list[tf.Tensor]  # [gate, skip + residual]; the last: [gate, skip]
-    residual_biases: list[tf.Tensor]  # [residual]; the last block has none
+    contexts: list[ContextWeights]
     skip_bias: tf.Tensor  # [skip]
     head: list[tuple[tf.Tensor, tf.Tensor]]  # kernel and bias: head and output convolution
 
@@ -46,7 +73,7 @@ class Weights(NamedTuple):
 class State(NamedTuple):
     """Everything that the next sample depends on."""
 
-    layers: dict[str, tf.Tensor]  # the state of `WaveNet.call`
+    layers: dict[str, Any]  # the state of `WaveNet.call`
     previous: tf.Tensor  # [batch], the newest sample's value, not yet seen by the layers
 
 
@@ -59,45 +86,63 @@ def prepare_weights(model) -> Weights:
     Args:
         model: a `WaveNet`.
     """
-
-    def float32(weight):
-        return tf.cast(tf.convert_to_tensor(weight), tf.float32)
-
-    halve_gate = np.repeat(np.array([1.0, 0.5], np.float32), model.gate_channels)
-    kernels = [float32(block.dilated_convolution.kernel) * halve_gate for block in model.blocks]
-    biases = [float32(block.dilated_convolution.bias) * halve_gate for block in model.blocks]
-    skips = tf.split(float32(model.skip_convolution.kernel)[0] / 2, len(kernels))
-    residual_convolutions = [b.residual_convolution for b in model.blocks if b.residual]
-    residual = [float32(layer.kernel)[0] / 2 for layer in residual_convolutions]
+    halve_gate = _halve_gate(model.gate_channels)
     residual_channels = model.residual_channels
     return Weights(
-        input_kernel=tf.reshape(float32(model.input_convolution.kernel), [-1, residual_channels]),
-        input_bias=float32(model.input_convolution.bias),
-        dilated_kernels=[
-            tf.reshape(kernel, [model.kernel_size * residual_channels, -1]) for kernel in kernels
-        ],
-        dilated_biases=biases,
+        input_kernel=tf.reshape(_float32(model.input_convolution.kernel), [-1, residual_channels]),
+        input_bias=_float32(model.input_convolution.bias),
+        blocks=_block_weights(model.blocks, model.skip_convolution),
         global_kernels=[
-            float32(block.global_projection.kernel) * halve_gate
+            _float32(block.global_projection.kernel) * halve_gate
             for block in model.blocks
             if block.global_channels
         ],
         local_kernel=tf.concat(
-            [float32(block.local_projection.kernel) * halve_gate for block in model.blocks], axis=1
+            [_float32(block.local_projection.kernel) * halve_gate for block in model.blocks], axis=1
         )
         if model.blocks[0].local_channels
         else None,
-        skip_and_residual_kernels=[
-            tf.concat([skip, *residual[block : block + 1]], axis=1)
-            for block, skip in enumerate(skips)
+        contexts=[
+            ContextWeights(
+                frame_kernel=_float32(stack.frame_projection.kernel),
+                frame_bias=_float32(stack.frame_projection.bias),
+                blocks=_block_weights(stack.blocks, stack.skip_convolution),
+                skip_bias=_float32(stack.skip_convolution.bias),
+            )
+            for stack in model.context_stacks
         ],
-        residual_biases=[float32(layer.bias) for layer in residual_convolutions],
-        skip_bias=float32(model.skip_convolution.bias),
+        skip_bias=_float32(model.skip_convolution.bias),
         head=[
-            (float32(layer.kernel)[0], float32(layer.bias))
+            (_float32(layer.kernel)[0], _float32(layer.bias))
             for layer in (model.head_convolution, model.output_convolution)
         ],
     )
+
+
+def _block_weights(blocks, skip_convolution) -> list[BlockWeights]:
+    halve_gate = _halve_gate(blocks[0].gate_channels)
+    skips = tf.split(_float32(skip_convolution.kernel)[0] / 2, len(blocks))
+    weights = []
+    for block, skip in zip(blocks, skips, strict=True):
+        kernel = _float32(block.dilated_convolution.kernel) * halve_gate
+        residual = [_float32(block.residual_convolution.kernel)[0] / 2] if block.residual else []
+        weights.append(
+            BlockWeights(
+                dilated_kernel=tf.reshape(kernel, [-1, kernel.shape[-1]]),
+                dilated_bias=_float32(block.dilated_convolution.bias) * halve_gate,
+                skip_and_residual_kernel=tf.concat([skip, *residual], axis=1),
+                residual_bias=_float32(block.residual_convolution.bias) if block.residual else None,
+            )
+        )
+    return weights
+
+
+def _halve_gate(gate_channels: int) -> np.ndarray:
+    return np.repeat(np.array([1.0, 0.5], np.float32), gate_channels)
+
+
+def _float32(weight) -> tf.Tensor:
+    return tf.cast(tf.convert_to_tensor(weight), tf.float32)
 
 
 def schedule_of(model, top_k: int | None = None, top_p: float | None = None) -> Schedule:
@@ -122,7 +167,13 @@ def schedule_of(model, top_k: int | None = None, top_p: float | None = None) -> 
     if top_p is not None and not 0.0 < top_p <= 1.0:
         raise InputError(f"top_p must be above 0 and at most 1; received {top_p}")
     dilations = tuple(block.dilation_rate for block in model.blocks)
-    return Schedule(model.distribution, model.kernel_size, dilations, top_k, top_p)
+    contexts = tuple(
+        ContextSchedule(
+            stack.pooling, stack.kernel_size, tuple(block.dilation_rate for block in stack.blocks)
+        )
+        for stack in model.context_stacks
+    )
+    return Schedule(model.distribution, model.kernel_size, dilations, contexts, top_k, top_p)
 
 
 def prime(model, values, conditions: dict | None = None) -> State:
@@ -143,16 +194,17 @@ def prime(model, values, conditions: dict | None = None) -> State:
     silence = tf.fill([batch, model.receptive_field], model.distribution.silence)
     # Nothing that lies further back than the receptive field has any influence.
     values = tf.concat([silence, values], axis=1)[:, -model.receptive_field :]
-    inputs = {"audio": values[:, :-1], **conditions}
     # What a position sees is the frame of the sample that it predicts.
-    length = model.receptive_field - 1
+    length = model.main_receptive_field - 1
+    inputs = {"audio": values[:, -1 - length : -1], **conditions}
+    if model.context_stacks:
+        inputs["context_audio"] = values[:, : -1 - length]
     local_conditioning = model.local_conditioning(conditions, end - length, length)
     _, layers = model.run_blocks(inputs, model.initial_state(batch), local_conditioning)
     # Sampling is in float32, whatever the precision of training.
-    layers = {
-        name: tf.cast(part, tf.float32) if part.dtype.is_floating else part
-        for name, part in layers.items()
-    }
+    layers = tf.nest.map_structure(
+        lambda part: tf.cast(part, tf.float32) if part.dtype.is_floating else part, layers
+    )
     return State(layers, values[:, -1])
 
 
@@ -185,7 +237,8 @@ def generate_block(
     channels = weights.input_bias.shape[0]
     codes = isinstance(schedule.distribution, Categorical)
     uniforms = _swap(uniforms)
-    kernels, skip_channels = weights.dilated_kernels, weights.skip_bias.shape[0]
+    kernels = [block.dilated_kernel for block in weights.blocks]
+    skip_channels = weights.skip_bias.shape[0]
     first_rows = np.arange(kernel_size)[:, None] * schedule.distribution.parameter_channels
 
     past = [_swap(state.layers[f"block_{i}"]) for i in range(len(dilations))]
@@ -193,7 +246,7 @@ def generate_block(
     # one product then reads their weights once for all of these.
     far = [i for i, d in enumerate(dilations) if d >= TAPS_AHEAD and kernel_size > 1]
     # Off the critical path: all that conditioning adds is known before the loop.
-    biases = weights.dilated_biases
+    biases = [block.dilated_bias for block in weights.blocks]
     if global_conditioning is not None:
         biases = [
             bias + tf.matmul(global_conditioning[:, 0], kernel)
@@ -215,7 +268,7 @@ def generate_block(
         activations = tf.matmul(taps, kernels[block][:-channels])
         return tf.reshape(activations, [count, batch, -1])
 
-    def known_activations(begin, count, past):
+    def known_activations(begin, count, past, contexts):
         """What is known of the activations of `count` samples before the first of them is drawn.
 
         Returns:
@@ -223,8 +276,12 @@ def generate_block(
             `[count, batch, 2 * gate]`.
         """
         known = list(biases)
-        if local_conditioning is not None:
-            rows = tf.slice(local_conditioning, [begin, 0, 0], [count, -1, -1])
+        rows = [] if local_conditioning is None else [_rows(local_conditioning, begin, count)]
+        for shape, context in zip(schedule.contexts, contexts, strict=True):
+            held = held_frames(shape.pooling, context["phase"][0], count)
+            rows.append(tf.gather(_swap(context["outputs"]), held))
+        if rows:
+            rows = tf.concat(rows, axis=-1)
             rows = tf.reshape(rows, [count * batch, rows.shape[-1]])
             rows = tf.reshape(tf.matmul(rows, weights.local_kernel), [count, batch, -1])
             parts = tf.split(rows, len(dilations), axis=-1)
@@ -233,7 +290,7 @@ def generate_block(
             known[block] += past_activations(begin, count, block, past[block])
         return known
 
-    def draw_ahead(begin, count, past, newest, values):
+    def draw_ahead(begin, count, past, contexts, newest, values):
         """Draws `count` samples from time `begin` on.
 
         Args:
@@ -241,25 +298,30 @@ def generate_block(
             count: at most TAPS_AHEAD.
             past: a block's inputs before: near blocks `[context, batch, channels]`, far blocks
                 a ring of slots `[TAPS_AHEAD, batch, channels]`.
+            contexts: a context stack's state.
             newest: the input convolution's taps, `[kernel_size, batch]`.
             values: array of those drawn so far.
 
         Returns:
-            A block's new inputs, following those before where the block is near; newest; values.
+            A block's new inputs, following those before where the block is near; contexts; newest;
+            values.
         """
-        known = known_activations(begin, count, past)
-        contexts = [0 if i in far else part.shape[0] for i, part in enumerate(past)]
+        known = known_activations(begin, count, past, contexts)
+        heard = _array(tf.zeros([0, batch], newest.dtype), extra=count)
+        lengths = [0 if i in far else part.shape[0] for i, part in enumerate(past)]
         inputs = [
             _array(tf.zeros([0, batch, channels]) if i in far else part, extra=count)
             for i, part in enumerate(past)
         ]
 
-        def step(index, inputs, signals, newest, values):
+        def step(index, inputs, signals, newest, heard, values):
+            if contexts:
+                heard = heard.write(index, newest[-1])
             # The inputs of the step before are written now: written where they are made, XLA
             # would copy the arrays that the same step reads.
             inputs = [
-                array.write(context + index - 1, signal) if context else array
-                for array, context, signal in zip(inputs, contexts, signals, strict=True)
+                array.write(length + index - 1, signal) if length else array
+                for array, length, signal in zip(inputs, lengths, signals, strict=True)
             ]
             if codes:
                 embedded = tf.gather(weights.input_kernel, newest + first_rows)
@@ -277,7 +339,7 @@ def generate_block(
                     inputs[block] = inputs[block].write(index, signal)
                 else:
                     taps = [
-                        inputs[block].read(contexts[block] + index - back * dilation)
+                        inputs[block].read(lengths[block] + index - back * dilation)
                         for back in range(kernel_size - 1, 0, -1)
                     ]
                     taps = tf.concat([*taps, signal], axis=-1)
@@ -285,10 +347,10 @@ def generate_block(
                 signals.append(signal)
                 filter_half, gate_half = tf.split(tf.tanh(activation), 2, axis=-1)
                 gated = filter_half * (1.0 + gate_half)
-                both = tf.matmul(gated, weights.skip_and_residual_kernels[block])
+                both = tf.matmul(gated, weights.blocks[block].skip_and_residual_kernel)
                 skip_sum += both[:, :skip_channels]
-                if block < len(weights.residual_biases):
-                    signal += both[:, skip_channels:] + weights.residual_biases[block]
+                if weights.blocks[block].residual_bias is not None:
+                    signal += both[:, skip_channels:] + weights.blocks[block].residual_bias
             (head, head_bias), (output, output_bias) = weights.head
             hidden = tf.nn.relu(tf.matmul(tf.nn.relu(skip_sum), head) + head_bias)
             parameters = tf.matmul(hidden, output) + output_bias
@@ -299,47 +361,58 @@ def generate_block(
             time = begin + index
             value = schedule.distribution.sample(parameters, _row(uniforms, time), temperature)
             newest = tf.concat([newest[1:], value[None]], axis=0)
-            return index + 1, inputs, signals, newest, values.write(time, value)
+            return index + 1, inputs, signals, newest, heard, values.write(time, value)
 
         nothing = tf.zeros([batch, channels])
         signals = [
-            part[-1] if context else nothing for part, context in zip(past, contexts, strict=True)
+            part[-1] if length else nothing for part, length in zip(past, lengths, strict=True)
         ]
-        _, inputs, signals, newest, values = tf.while_loop(
+        _, inputs, signals, newest, heard, values = tf.while_loop(
             lambda index, *_: index < count,
             step,
-            [0, inputs, signals, newest, values],
+            [0, inputs, signals, newest, heard, values],
             maximum_iterations=count,
         )
+        if contexts:
+            companded = _swap(schedule.distribution.compand(heard.stack()))
+            contexts = [
+                _advance_context(shape, stack, context, companded)
+                for shape, stack, context in zip(
+                    schedule.contexts, weights.contexts, contexts, strict=True
+                )
+            ]
         inputs = [
-            array.write(context + count - 1, signal) if context else array
-            for array, context, signal in zip(inputs, contexts, signals, strict=True)
+            array.write(length + count - 1, signal) if length else array
+            for array, length, signal in zip(inputs, lengths, signals, strict=True)
         ]
-        return [array.stack() for array in inputs], newest, values
+        return [array.stack() for array in inputs], contexts, newest, values
 
-    def draw_and_store(begin, past, newest, values):
-        inputs, newest, values = draw_ahead(begin, TAPS_AHEAD, past, newest, values)
+    def draw_and_store(begin, past, contexts, newest, values):
+        inputs, contexts, newest, values = draw_ahead(
+            begin, TAPS_AHEAD, past, contexts, newest, values
+        )
         stored = [part[TAPS_AHEAD:] for part in inputs]
         for block in far:
             slots = (kernel_size - 1) * dilations[block] // TAPS_AHEAD
             stored[block] = past[block].write((begin // TAPS_AHEAD) % slots, inputs[block])
-        return begin + TAPS_AHEAD, stored, newest, values
+        return begin + TAPS_AHEAD, stored, contexts, newest, values
 
     for block in far:
         past[block] = _array(tf.reshape(past[block], [-1, TAPS_AHEAD, batch, channels]))
     whole, rest = divmod(steps, TAPS_AHEAD)
     begin = whole * TAPS_AHEAD
     values = _array(tf.zeros([0, batch], newest.dtype), extra=steps)
-    _, past, newest, values = tf.while_loop(
+    contexts = [state.layers[f"context_{i}"] for i in range(len(schedule.contexts))]
+    _, past, contexts, newest, values = tf.while_loop(
         lambda time, *_: time < begin,
         draw_and_store,
-        [0, past, newest, values],
+        [0, past, contexts, newest, values],
         maximum_iterations=whole,
     )
     inputs = [tf.zeros([0, batch, channels])] * len(past)
     if rest:
-        inputs, newest, values = draw_ahead(begin, rest, past, newest, values)
-    layers = {}
+        inputs, contexts, newest, values = draw_ahead(begin, rest, past, contexts, newest, values)
+    layers = {f"context_{index}": context for index, context in enumerate(contexts)}
     for block, part in enumerate(past):
         if block in far:
             ring = tf.reshape(part.stack(), [-1, batch, channels])
@@ -350,6 +423,53 @@ def generate_block(
         layers[f"block_{block}"] = _swap(part)
     layers["input_convolution"] = _swap(newest[:-1])
     return _swap(values.stack()), State(layers, newest[-1])
+
+
+def _advance_context(
+    shape: ContextSchedule, weights: ContextWeights, state: dict, companded
+) -> dict[str, tf.Tensor]:
+    """The state of a context stack after more samples, `[batch, count]`.
+
+    Most often these complete no frame; the stack then has nothing to do.
+    """
+    phase, count = state["phase"][0], companded.shape[1]
+    signal = tf.concat([state["recent"], companded], axis=1)
+    first = shape.pooling + CONTEXT_DELAY - 1 - phase
+    frames = (phase + count) // shape.pooling
+    channels = weights.skip_bias.shape[0]
+
+    def advance(frame, past, outputs):
+        samples = tf.slice(signal, [0, first + frame * shape.pooling], [-1, shape.pooling])
+        hidden = tf.nn.relu(tf.matmul(samples, weights.frame_kernel) + weights.frame_bias)
+        skip_sum, after = weights.skip_bias, []
+        for block, before, dilation in zip(weights.blocks, past, shape.dilations, strict=True):
+            taps = [before[:, tap * dilation] for tap in range(shape.kernel_size - 1)]
+            activation = tf.matmul(tf.concat([*taps, hidden], axis=-1), block.dilated_kernel)
+            after.append(tf.concat([before, hidden[:, None]], axis=1)[:, 1:])
+            filter_half, gate_half = tf.split(tf.tanh(activation + block.dilated_bias), 2, axis=-1)
+            both = tf.matmul(filter_half * (1.0 + gate_half), block.skip_and_residual_kernel)
+            skip_sum += both[:, :channels]
+            if block.residual_bias is not None:
+                hidden += both[:, channels:] + block.residual_bias
+        outputs = tf.concat([outputs, tf.nn.relu(skip_sum)[:, None]], axis=1)[:, 1:]
+        return frame + 1, after, outputs
+
+    past = [state[f"block_{index}"] for index in range(len(weights.blocks))]
+    _, past, outputs = tf.while_loop(
+        lambda frame, *_: frame < frames, advance, [0, past, state["outputs"]]
+    )
+    return {
+        "recent": signal[:, count:],
+        "phase": (state["phase"] + count) % shape.pooling,
+        "outputs": outputs,
+        **{f"block_{index}": part for index, part in enumerate(past)},
+    }
+
+
+def _rows(tensor, begin, count: int) -> tf.Tensor:
+    """`tensor[begin : begin + count]`; see `_row`."""
+    others = tensor.shape.rank - 1
+    return tf.slice(tensor, [begin, *[0] * others], [count, *[-1] * others])
 
 
 def _swap(tensor) -> tf.Tensor:
@@ -368,5 +488,4 @@ def _array(rows, extra: int = 0) -> tf.TensorArray:
 
 def _row(tensor, index) -> tf.Tensor:
     """`tensor[index]`. XLA compiles an index that is no constant to a copy of the whole."""
-    begin = [index, *[0] * (tensor.shape.rank - 1)]
-    return tf.slice(tensor, begin, [1, *tensor.shape[1:]])[0]
+    return _rows(tensor, index, 1)[0]

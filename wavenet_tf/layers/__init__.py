@@ -8,7 +8,11 @@ States are plain tensors, so that they compose with `tf.while_loop`, XLA and exp
 
 from wavenet_tf.layers.blocks import GatedResidualBlock as GatedResidualBlock
 from wavenet_tf.layers.blocks import gated_activation as gated_activation
+from wavenet_tf.layers.context import CONTEXT_DELAY as CONTEXT_DELAY
+from wavenet_tf.layers.context import ContextStack as ContextStack
+from wavenet_tf.layers.context import held_frames as held_frames
 from wavenet_tf.layers.convolutions import CausalConv1D as CausalConv1D
 from wavenet_tf.layers.convolutions import OneHotCausalConv1D as OneHotCausalConv1D
 from wavenet_tf.layers.convolutions import WaveformCausalConv1D as WaveformCausalConv1D
+from wavenet_tf.layers.convolutions import slice_time as slice_time
 from wavenet_tf.layers.upsampling import ConditioningUpsampler as ConditioningUpsampler
