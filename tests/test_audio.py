@@ -157,7 +157,7 @@ def signals(samples, sample_rate):
     )
 
 
-def mel_oracle(audio, sample_rate, hop, window, bands=80, min_hz=125.0, max_hz=7600.0):
+def mel_oracle(audio, sample_rate, hop, window, bands=80, min_hz=125.0, max_hz=7600.0, floor=0.01):
     spectrogram = librosa.feature.melspectrogram(
         y=audio,
         sr=sample_rate,
@@ -175,7 +175,7 @@ def mel_oracle(audio, sample_rate, hop, window, bands=80, min_hz=125.0, max_hz=7
         norm="slaney",
     )
     frames = -(-audio.shape[-1] // hop)
-    return np.log(np.maximum(spectrogram, 0.01)).swapaxes(-1, -2)[..., :frames, :]
+    return np.log(np.maximum(spectrogram, floor)).swapaxes(-1, -2)[..., :frames, :]
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,20 @@ def mel_oracle(audio, sample_rate, hop, window, bands=80, min_hz=125.0, max_hz=7
 )
 def test_log_mel_is_librosas_at_tacotrons_settings(sample_rate, hop, window):
     audio = signals(sample_rate // 2 + 7, sample_rate)
-    mel = features.log_mel(audio, sample_rate).numpy()
+    mel = features.log_mel(audio, sample_rate, floor=0.01).numpy()
     assert mel.dtype == np.float32
     np.testing.assert_allclose(mel, mel_oracle(audio, sample_rate, hop, window), atol=1e-4)
+
+
+@pytest.mark.parametrize("level", [1.0, 1e-2, 1e-4])
+def test_log_mel_of_quiet_recordings_is_librosas(level):
+    """Down to the floor, which silence lies at; a pure tone's far bands are only rounding."""
+    audio = level * signals(8007, 16000)[[0, 2]]
+    mel = features.log_mel(audio, 16000).numpy()
+    expected = mel_oracle(audio, 16000, 200, 800, floor=1e-5)
+    np.testing.assert_allclose(mel, expected, atol=1e-4)
+    np.testing.assert_allclose(mel[1], np.log(1e-5), rtol=1e-6)
+    assert (mel[0] > np.log(1e-5)).mean() > 0.9
 
 
 @pytest.mark.parametrize(
@@ -195,7 +206,7 @@ def test_log_mel_is_librosas_at_tacotrons_settings(sample_rate, hop, window):
 )
 def test_log_mel_is_librosas_at_other_settings(sample_rate, hop, window):
     audio = signals(4 * 900, sample_rate)
-    mel = features.log_mel(audio, sample_rate, hop, window, num_bands=40, min_hz=0, max_hz=3500)
+    mel = features.log_mel(audio, sample_rate, hop, window, 40, 0, 3500, floor=0.01)
     expected = mel_oracle(audio, sample_rate, hop, window, 40, 0, 3500)
     np.testing.assert_allclose(mel, expected, atol=1e-4)
 

@@ -300,6 +300,13 @@ def test_presets_make_models(name):
     assert model(random_codes(1, 5)).shape == (1, 5, 256)
 
 
+def test_music_hears_four_seconds():
+    model = wt.WaveNet.from_preset("music")
+    assert model.receptive_field >= 4 * model.sample_rate
+    small = wt.WaveNet.from_preset("small")
+    assert model.main_receptive_field == small.receptive_field
+
+
 def test_medium_is_the_yardstick():
     model = wt.WaveNet.from_preset("medium")
     assert model.receptive_field == 3 * 1023 + 2
@@ -315,6 +322,10 @@ def test_bad_arguments_are_named_with_their_value():
         wt.WaveNet(gate_channels=0)
     with pytest.raises(InputError, match="local_channels and upsample_factors must be given tog"):
         wt.WaveNet(local_channels=3)
+    with pytest.raises(InputError, match=r"context_stacks take pooling and, .* {'channels': 3}"):
+        wt.WaveNet(context_stacks=[{"channels": 3}])
+    with pytest.raises(InputError, match=r"context_stacks take pooling and, .* 'depth'"):
+        wt.WaveNet(context_stacks=[{"pooling": 64, "depth": 3}])
     with pytest.raises(InputError, match="upsampling must be one of learned, repeat; received"):
         wt.WaveNet(local_channels=3, upsample_factors=(4,), upsampling="linear")
     with pytest.raises(InputError, match=r"unknown optimizer 'adamm'"):

@@ -146,6 +146,7 @@ def test_a_vocoder_is_trained_scored_and_makes_a_recording_again(tmp_path):
         "--features=mel,f0",
         "--output_distribution=logistic_mixture",
         "--speakers=table.csv:who",
+        "--context_stack=pooling=100,layers_per_stack=2,channels=8",
         *TINY_MODEL,
     )
     assert result.returncode == 0, result.stderr

@@ -24,6 +24,12 @@ _SAMPLE_RATE = flags.DEFINE_integer("sample_rate", None, "In Hz (the preset's)."
 _SET = flags.DEFINE_multi_string(
     "set", [], "Argument of the model in place of the preset's, such as --set kernel_size=3."
 )
+_CONTEXT_STACK = flags.DEFINE_multi_string(
+    "context_stack",
+    [],
+    "Add a smaller network that hears far more of the past, such as --context_stack "
+    "pooling=128,layers_per_stack=9,channels=32; may be given several times.",
+)
 _SPEAKERS = flags.DEFINE_string(
     "speakers",
     None,
@@ -68,6 +74,11 @@ def main(argv):
         overrides["sample_rate"] = _SAMPLE_RATE.value
     if _OUTPUT_DISTRIBUTION.value is not None:
         overrides["output_distribution"] = _OUTPUT_DISTRIBUTION.value
+    if _CONTEXT_STACK.value:
+        overrides["context_stacks"] = [
+            command_line.parse_numbers("context_stack", stack.split(","))
+            for stack in _CONTEXT_STACK.value
+        ]
     settings = runs.Settings.of_run(
         _MODEL_DIR.value,
         data_dir=_DATA_DIR.value,

@@ -181,7 +181,7 @@ class WaveNet(keras.Model):
                 name="upsampler",
             )
         self.context_stacks = [
-            ContextStack(**{"dtype": policy, **arguments, "name": f"context_{index}"})
+            ContextStack(**_context_arguments(arguments), dtype=policy, name=f"context_{index}")
             for index, arguments in enumerate(context_stacks or [])
         ]
         if self.num_speakers:
@@ -639,3 +639,14 @@ class WaveNet(keras.Model):
             or None,
             "sample_rate": self.sample_rate,
         }
+
+
+def _context_arguments(arguments: dict) -> dict:
+    """The arguments of a context stack, where they are such."""
+    unknown = sorted(set(arguments) - set(_CONTEXT_ARGUMENTS))
+    if unknown or "pooling" not in arguments:
+        raise InputError(
+            f"context_stacks take pooling and, if need be, {', '.join(_CONTEXT_ARGUMENTS[1:])}; "
+            f"received {arguments}"
+        )
+    return arguments
