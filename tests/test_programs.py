@@ -194,6 +194,7 @@ def test_benchmark_renews_its_table(tmp_path):
         "--batch_sizes=1,8",
         "--threads=2",
         "--repeats=1",
+        "--conditioning",
         f"--readme={tmp_path / 'page.md'}",
         f"--json={tmp_path / 'figures.json'}",
     )
@@ -205,7 +206,11 @@ def test_benchmark_renews_its_table(tmp_path):
         assert min(row.values()) > 0
         ratio = row["step_microseconds"] / row["blas_microseconds"]
         np.testing.assert_allclose(row["ratio"], ratio)
+    conditioned = json.loads((tmp_path / "figures.json").read_text())["conditioning"]
+    assert [row["batch_size"] for row in conditioned] == [1, 8]
+    assert all(min(row["step_microseconds"].values()) > 0 for row in conditioned)
     page = (tmp_path / "page.md").read_text()
+    assert "| context stack | " in page
     assert page.startswith("above") and page.endswith("below")
     assert "old" not in page
     assert f"| `tiny` | 8 | 2 | {rows[1]['samples_per_second']:,.0f} |" in page

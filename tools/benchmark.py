@@ -34,6 +34,9 @@ _PRESET = flags.DEFINE_multi_enum(
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", "1,16,64", "Streams sampled at once.")
 _THREADS = flags.DEFINE_integer("threads", None, "Threads to use; all cores if not given.", 1)
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Runs of which the median is taken.", 1)
+_CONDITIONING = flags.DEFINE_bool(
+    "conditioning", False, "Also what conditioning and a context stack add to a step."
+)
 _PICTURE = flags.DEFINE_string("picture", None, "PNG file to draw the cost of growth into.")
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
 _README = flags.DEFINE_string("readme", None, "Markdown file whose performance table to renew.")
@@ -41,6 +44,18 @@ _README = flags.DEFINE_string("readme", None, "Markdown file whose performance t
 # Larger models make shorter blocks, or a benchmark would take hours.
 WEIGHTS_OF_A_BLOCK = 2**31
 TABLE_BEGIN, TABLE_END = "<!-- benchmark -->", "<!-- end of benchmark -->"
+
+# Arguments of the model for each row of the table of conditioning; features are 80 mel bands.
+LOCAL: dict = {"local_channels": 80, "upsample_factors": (10, 20)}
+CONDITIONED: dict[str, dict] = {
+    "unconditional": {},
+    "speaker": {"num_speakers": 100},
+    "mel, learned upsampling": LOCAL,
+    "mel, repeated": {**LOCAL, "upsampling": "repeat"},
+    "speaker and mel": {"num_speakers": 100, **LOCAL},
+    "context stack": {"context_stacks": presets.PRESETS["music"]["context_stacks"]},
+    "16-bit logistic mixture": {"output_distribution": "logistic_mixture"},
+}
 
 
 def weights_of_a_step(model: wt.WaveNet) -> int:
@@ -90,6 +105,38 @@ def measure(preset: str, batch_size: int, threads: int | None, repeats: int) -> 
         "compile_seconds": first_block - step * block_size,
         "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def measure_conditioning(
+    preset: str, batch_size: int, threads: int | None, repeats: int
+) -> dict[str, float]:
+    """Times a step of a model under each kind of conditioning, alternately.
+
+    Args:
+        preset: of the model.
+        batch_size: streams.
+        threads: that sampling may use; None for every core.
+        repeats: of which the medians are taken.
+
+    Returns:
+        Microseconds a step, by the names in `CONDITIONED`.
+    """
+    streams = {}
+    samples = (repeats + 2) * generation.BLOCK_SIZE
+    for name, arguments in CONDITIONED.items():
+        model = wt.WaveNet.from_preset(preset, **arguments)
+        conditions: dict = {}
+        if model.num_speakers:
+            conditions["speaker_id"] = 0
+        if model.hop_length:
+            frames = -(-samples // model.hop_length)
+            noise = np.random.default_rng(0).normal(size=(batch_size, frames, 80))
+            conditions["local_conditioning"] = noise.astype(np.float32)
+        streams[name] = model.stream(batch_size, seed=0, threads=threads, **conditions)
+        next(streams[name])
+    times = [[_seconds(next, stream) for stream in streams.values()] for _ in range(repeats)]
+    medians = np.median(times, axis=0) / generation.BLOCK_SIZE * 1e6
+    return dict(zip(streams, medians.tolist(), strict=True))
 
 
 def measure_growth(repeats: int) -> dict:
@@ -150,6 +197,27 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def conditioning_table(rows: dict[tuple[str, int], dict[str, float]]) -> str:
+    """Microseconds a step, and how many times the unconditional step, as a Markdown table.
+
+    Args:
+        rows: of `measure_conditioning`, by preset and streams.
+    """
+    columns = [f"`{preset}`, {_count(streams, 'stream')}" for preset, streams in rows]
+    lines = ["| a step | " + " | ".join(columns) + " |", "| --- " * (len(rows) + 1) + "|"]
+    for name in CONDITIONED:
+        cells = [
+            f"{steps[name]:,.0f} us ({steps[name] / steps['unconditional']:.2f})"
+            for steps in rows.values()
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def machine() -> str:
     """Processor, cores and versions, in a line."""
     name = platform.processor() or platform.machine()
@@ -177,6 +245,19 @@ def main(argv):
             rows.append(_apart(measure, preset, batch_size, _THREADS.value, _REPEATS.value))
     report = {"machine": machine(), "rows": rows}
     text = table(rows)
+    if _CONDITIONING.value:
+        conditioned = {}
+        for preset in _PRESET.value:
+            for batch_size in batch_sizes:
+                print(f"measuring {preset}, {batch_size} streams, conditioned", file=sys.stderr)
+                conditioned[preset, batch_size] = _apart(
+                    measure_conditioning, preset, batch_size, _THREADS.value, _REPEATS.value
+                )
+        report["conditioning"] = [
+            {"preset": preset, "batch_size": batch_size, "step_microseconds": steps}
+            for (preset, batch_size), steps in conditioned.items()
+        ]
+        text += "\n\n" + conditioning_table(conditioned)
     print(text)
     if _PICTURE.value:
         print("measuring growth ...", file=sys.stderr)
