@@ -30,7 +30,8 @@ format: $(INSTALLED)  ## rewrites the code in the project's style
 
 benchmark: $(INSTALLED)  ## measures sampling and renews table and picture in the README
 	$(BIN)/python tools/benchmark.py --preset small --preset medium --preset paper \
-	    --conditioning --readme README.md --picture docs/benchmark.png
+	    --conditioning small --conditioning medium --readme README.md \
+	    --picture docs/benchmark.png
 
 clean:  ## removes the environments and the demo
 	rm -rf .venv .venv-* demo

@@ -194,7 +194,7 @@ def test_benchmark_renews_its_table(tmp_path):
         "--batch_sizes=1,8",
         "--threads=2",
         "--repeats=1",
-        "--conditioning",
+        "--conditioning=tiny",
         f"--readme={tmp_path / 'page.md'}",
         f"--json={tmp_path / 'figures.json'}",
     )

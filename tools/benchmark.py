@@ -34,8 +34,11 @@ _PRESET = flags.DEFINE_multi_enum(
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", "1,16,64", "Streams sampled at once.")
 _THREADS = flags.DEFINE_integer("threads", None, "Threads to use; all cores if not given.", 1)
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Runs of which the median is taken.", 1)
-_CONDITIONING = flags.DEFINE_bool(
-    "conditioning", False, "Also what conditioning and a context stack add to a step."
+_CONDITIONING = flags.DEFINE_multi_enum(
+    "conditioning",
+    [],
+    list(presets.PRESETS),
+    "Also what conditioning and a context stack add to a step of this size.",
 )
 _PICTURE = flags.DEFINE_string("picture", None, "PNG file to draw the cost of growth into.")
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
@@ -247,7 +250,7 @@ def main(argv):
     text = table(rows)
     if _CONDITIONING.value:
         conditioned = {}
-        for preset in _PRESET.value:
+        for preset in _CONDITIONING.value:
             for batch_size in batch_sizes:
                 print(f"measuring {preset}, {batch_size} streams, conditioned", file=sys.stderr)
                 conditioned[preset, batch_size] = _apart(
