@@ -64,7 +64,7 @@ class Weights(NamedTuple):
     input_bias: tf.Tensor  # [residual]
     blocks: list[BlockWeights]
     global_kernels: list[tf.Tensor]  # [global, 2 * gate]; none without global conditioning
-    local_kernel: tf.Tensor | None  # [local, blocks * 2 * gate]; none without local conditioning
+    local_kernels: list[tf.Tensor]  # [local, 2 * gate]; none without local conditioning
     contexts: list[ContextWeights]
     skip_bias: tf.Tensor  # [skip]
     head: list[tuple[tf.Tensor, tf.Tensor]]  # kernel and bias: head and output convolution
@@ -97,11 +97,11 @@ def prepare_weights(model) -> Weights:
             for block in model.blocks
             if block.global_channels
         ],
-        local_kernel=tf.concat(
-            [_float32(block.local_projection.kernel) * halve_gate for block in model.blocks], axis=1
-        )
-        if model.blocks[0].local_channels
-        else None,
+        local_kernels=[
+            _float32(block.local_projection.kernel) * halve_gate
+            for block in model.blocks
+            if block.local_channels
+        ],
         contexts=[
             ContextWeights(
                 frame_kernel=_float32(stack.frame_projection.kernel),
@@ -255,18 +255,21 @@ def generate_block(
     if local_conditioning is not None:
         local_conditioning = _swap(local_conditioning)
     current_kernels = {block: kernels[block][-channels:] for block in far}
+    # Of what is known ahead: a far block's past taps, then its local conditioning.
+    known_kernels = []
+    for block, kernel in enumerate(kernels):
+        past_kernel = kernel[: -channels if block in far else 0]
+        local_kernel = weights.local_kernels[block : block + 1]
+        known_kernels.append(tf.concat([past_kernel, *local_kernel], axis=0))
     # The input convolution's taps: the newest values, [kernel_size, batch].
     newest = tf.concat([state.layers["input_convolution"], state.previous[:, None]], axis=1)
     newest = tf.transpose(newest)
 
-    def past_activations(begin, count, block, ring):
-        """What a far block's past taps add to its activations: `[count, batch, 2 * gate]`."""
+    def past_taps(begin, count, block, ring):
+        """A far block's inputs that `count` samples see: each `[count, batch, channels]`."""
         slots = (kernel_size - 1) * dilations[block] // TAPS_AHEAD
         first = [begin + tap * dilations[block] for tap in range(kernel_size - 1)]
-        taps = [ring.read((start // TAPS_AHEAD) % slots)[:count] for start in first]
-        taps = tf.reshape(tf.concat(taps, axis=-1), [count * batch, -1])
-        activations = tf.matmul(taps, kernels[block][:-channels])
-        return tf.reshape(activations, [count, batch, -1])
+        return [ring.read((start // TAPS_AHEAD) % slots)[:count] for start in first]
 
     def known_activations(begin, count, past, contexts):
         """What is known of the activations of `count` samples before the first of them is drawn.
@@ -275,19 +278,17 @@ def generate_block(
             A block's biases `[batch or none, 2 * gate]` or, where more is known, activations
             `[count, batch, 2 * gate]`.
         """
-        known = list(biases)
         rows = [] if local_conditioning is None else [_rows(local_conditioning, begin, count)]
         for shape, context in zip(schedule.contexts, contexts, strict=True):
             held = held_frames(shape.pooling, context["phase"][0], count)
             rows.append(tf.gather(_swap(context["outputs"]), held))
-        if rows:
-            rows = tf.concat(rows, axis=-1)
-            rows = tf.reshape(rows, [count * batch, rows.shape[-1]])
-            rows = tf.reshape(tf.matmul(rows, weights.local_kernel), [count, batch, -1])
-            parts = tf.split(rows, len(dilations), axis=-1)
-            known = [bias + part for bias, part in zip(known, parts, strict=True)]
-        for block in far:
-            known[block] += past_activations(begin, count, block, past[block])
+        known = list(biases)
+        for block, kernel in enumerate(known_kernels):
+            taps = past_taps(begin, count, block, past[block]) if block in far else []
+            if taps or rows:
+                inputs = tf.concat([*taps, *rows], axis=-1)
+                inputs = tf.reshape(inputs, [count * batch, kernel.shape[0]])
+                known[block] += tf.reshape(tf.matmul(inputs, kernel), [count, batch, -1])
         return known
 
     def draw_ahead(begin, count, past, contexts, newest, values):

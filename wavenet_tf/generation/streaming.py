@@ -153,9 +153,13 @@ class AudioStream(Iterator[np.ndarray]):
                     f"{frames} frames of {model.hop_length} samples"
                 )
 
+        @tf.function
+        def upsample(group, first):
+            return _float32(model.local_conditioning(group, first, block_size))
+
         def draw_group(group, state, uniforms, global_conditioning, first):
             with tf.device(self.plan.device):
-                local = _float32(model.local_conditioning(group, first, block_size))
+                local = upsample(group, tf.constant(first))
                 return draw(weights, state, uniforms, temperature, global_conditioning, local)
 
         def blocks(states):
