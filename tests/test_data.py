@@ -271,7 +271,7 @@ def test_crops_of_a_conditioned_model_hold_the_frames_of_their_targets(tmp_path,
     frames = [clip[:, None].astype(np.float32) for clip in frames]
     recordings = dataclasses.replace(recordings, features=frames)
     training = data.training_batches(recordings, model, 2, 75 / RATE).take(40)
-    starts, scored_ever = set(), []
+    starts, ends, scored_ever = set(), set(), []
     for kind, batches in (
         ("training", training),
         ("evaluation", data.evaluation_batches(recordings, model, 2, 75 / RATE)),
@@ -291,8 +291,11 @@ def test_crops_of_a_conditioned_model_hold_the_frames_of_their_targets(tmp_path,
                 assert len(weight) - 1 - places[-1] >= model.upsampler.look_ahead
                 assert len(places) <= 80
                 starts.add(place[0])
+                ends.add((clip[0], place[-1]))
                 if kind == "evaluation":
                     scored_ever.extend(1000 * clip + place)
+        if kind == "training":  # to the last sample, which is in no whole frame
+            assert {(0, 302), (1, 499)} <= ends
     assert scored_ever == [*range(303), *range(1000, 1500)]
     assert len(starts) > 20
     assert all(start % hop == 0 for start in starts)
@@ -321,10 +324,17 @@ def test_features_and_model_have_to_agree(tmp_path):
 
 def test_audio_datasets_extract_and_normalise_features(recordings_dir):
     model = small_model(local_channels=80, upsample_factors=(10, 10), features=["mel"])
+    model.upsampler.mean.assign(np.zeros(80))
     model.upsampler.scale.assign(np.ones(80))
     model.compile("adam")
     train, validation = wt.audio_datasets(recordings_dir, model, batch_size=2, crop_seconds=0.1)
-    assert np.ptp(model.upsampler.mean) > 0.5
+    training, _ = data.read_recordings(recordings_dir, RATE).split(0.1)
+    frames = np.concatenate(training.with_features(["mel"], 100).features)
+    np.testing.assert_allclose(model.upsampler.mean, frames.mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(1 / model.upsampler.scale, frames.std(axis=0), rtol=1e-3)
+    # Another folder leaves the statistics of a model that has some.
+    wt.audio_datasets(recordings_dir, model, validation_fraction=0.8)
+    np.testing.assert_allclose(model.upsampler.mean, frames.mean(axis=0), rtol=1e-4)
     history = model.fit(train, steps_per_epoch=2, validation_data=validation, verbose=0).history
     assert np.isfinite(history["val_bits_per_sample"]).all()
 

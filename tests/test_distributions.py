@@ -241,6 +241,17 @@ def test_16_bit_values_round_trip():
         assert kind().encode([2.0, -2.0]).numpy().tolist() == [GRID[-1], -1.0]
 
 
+def test_companded_values_are_those_of_mu_law():
+    """For networks that take no codes: about the same for both, 0 for silence."""
+    audio = np.float32([-1.0, -0.1, -0.001, 0.0, 0.001, 0.1, 1.0])
+    expected = np.sign(audio) * np.log1p(255 * np.abs(audio)) / np.log(256)
+    np.testing.assert_allclose(wt.LogisticMixture().compand(audio), expected, rtol=1e-5)
+    codes = wt.Categorical().encode(audio)
+    np.testing.assert_allclose(wt.Categorical().compand(codes), expected, atol=0.01)
+    for distribution in (wt.Categorical(), wt.GaussianMixture()):
+        assert float(distribution.compand(distribution.silence)) == 0.0
+
+
 def test_names_of_distributions():
     for name in distributions.DISTRIBUTIONS:
         made = distributions.named_distribution(name, 64, 3)

@@ -35,7 +35,8 @@ def test_the_right_speaker_is_the_most_likely(tmp_path):
 def test_scores_with_frames_do_not_depend_on_the_crops(tmp_path):
     for index, seconds in enumerate((0.051, 0.1, 0.033)):
         wt.write_audio(tmp_path / f"{index}.wav", tone(seconds, frequency=300 + 99 * index), 8000)
-    model = small_model(local_channels=80, upsample_factors=(5, 4))
+    contexts = [{"pooling": 16, "layers_per_stack": 2}]
+    model = small_model(local_channels=80, upsample_factors=(5, 4), context_stacks=contexts)
     recordings = data.read_recordings(tmp_path, 8000).with_features(["mel"], 20)
     model.adapt(np.concatenate(recordings.features))
     whole = evaluation.score(model, recordings, crop_seconds=1.0)
@@ -59,6 +60,10 @@ def test_resynthesis_makes_every_clip_again(tmp_path):
         800, batch_size=2, local_conditioning=np.stack([recordings.features[1]] * 2), seed=0
     )
     np.testing.assert_array_equal(clips[1], longest[1])
+    # The shorter clip's last frame holds for all of the longest.
+    held = recordings.features[0][[*range(21), *[20] * 19]]
+    shorter = model.generate(800, 2, local_conditioning=np.stack([held, held]), seed=0)
+    np.testing.assert_array_equal(clips[0], shorter[0, :408])
 
 
 def test_log_spectral_distance_is_that_of_the_short_time_spectra():

@@ -144,13 +144,13 @@ def test_every_input_and_output_trains_saves_and_loads(output, tmp_path):
         num_mixtures=2,
         num_speakers=2,
         global_channels=3,
-        local_channels=4,
+        local_channels=3,
         upsample_factors=(5, 2),
-        features=["mel"],
+        features=["energy", "f0"],
         context_stacks=[{"pooling": 10, "layers_per_stack": 2, "channels": 4}],
     )
     generator = np.random.default_rng(0)
-    frames = generator.normal(3.0, 10.0, (8, 6, 4)).astype(np.float32)
+    frames = generator.normal(3.0, 10.0, (8, 6, 3)).astype(np.float32)
     model.adapt(frames)
     audio = np.stack([tone(60 / 8000)] * 8) + generator.normal(scale=0.01, size=(8, 60))
     inputs = {
@@ -180,9 +180,10 @@ def test_context_audio_is_what_was_heard_before():
     )
     codes = random_codes(1, model.receptive_field + 50)
     whole = model(codes)
-    split = 51 + model.receptive_field - model.main_receptive_field
+    split = model.receptive_field - model.main_receptive_field
     parts = model({"context_audio": codes[:, :split], "audio": codes[:, split:]})
     known = model.main_receptive_field - 1  # before, the main stack lacks its past
+    assert parts[:, known:].shape[1] == 51
     np.testing.assert_allclose(parts[:, known:], whole[:, split + known :], atol=1e-4)
     changed = codes.copy()
     changed[0, 52] = 255 - changed[0, 52]
@@ -205,6 +206,23 @@ def test_normalised_frames_are_the_same_to_the_model():
         model.adapt(np.zeros([50, 3]))
     with pytest.raises(InputError, match="local_channels"):
         small_model().adapt(frames)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_normalises_frames_in_full(precision):
+    """Frames far larger than their changes: in half, nothing would be left of these."""
+    full, half = (
+        small_model(local_channels=2, upsample_factors=(5,), dtype=dtype)
+        for dtype in ("float32", precision)
+    )
+    frames = 1000.0 + np.random.default_rng(0).normal(size=(1, 40, 2)).astype(np.float32)
+    full.adapt(frames)
+    half.set_weights(full.get_weights())
+    expected = full.upsampler(frames).numpy()
+    for actual in (half.upsampler(frames), half.upsampler.samples(frames, 0, 200)):
+        assert actual.dtype == half.compute_dtype
+        error = np.sqrt(np.mean((tf.cast(actual, tf.float32) - expected) ** 2))
+        assert error < 0.02 * expected.std()
 
 
 def test_half_precision_keeps_16_bit_samples_apart():
@@ -322,6 +340,14 @@ def test_bad_arguments_are_named_with_their_value():
         wt.WaveNet(gate_channels=0)
     with pytest.raises(InputError, match="local_channels and upsample_factors must be given tog"):
         wt.WaveNet(local_channels=3)
+    with pytest.raises(InputError, match=r"local_channels must be 81 .* received 80"):
+        wt.WaveNet(local_channels=80, upsample_factors=(4,), features=["mel", "energy"])
+    with pytest.raises(InputError, match="names must be some of"):
+        wt.WaveNet(local_channels=80, upsample_factors=(4,), features="mel")
+    with pytest.raises(InputError, match="speaker_names must have a name for each"):
+        wt.WaveNet(num_speakers=2, speaker_names=["ana", "ana"])
+    with pytest.raises(InputError, match=r"gate_channels must be .* received 'a'"):
+        wt.WaveNet(gate_channels="a")
     with pytest.raises(InputError, match=r"context_stacks take pooling and, .* {'channels': 3}"):
         wt.WaveNet(context_stacks=[{"channels": 3}])
     with pytest.raises(InputError, match=r"context_stacks take pooling and, .* 'depth'"):

@@ -234,6 +234,8 @@ def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
         ("train.py", [new_model, recordings, "--set=kernel_sise=3"], "no argument 'kernel_sise'"),
         ("train.py", [new_model, recordings, "--batch_size=0"], "batch_size must be above 0"),
         ("train.py", [model, "--preset=small"], "run of another model"),
+        ("train.py", [new_model, recordings, "--set=features=1"], "which features is not"),
+        ("train.py", [new_model, recordings, "--context_stack=pooling"], "takes name=number"),
         ("train.py", [new_model, recordings, "--features=mfcc"], "names must be some of mel, en"),
         ("vocode.py", [model, output, f"--input={tmp_path / 'ok.wav'}"], "not trained with --feat"),
         ("generate.py", [f"--model_dir={tmp_path / 'empty'}", output], "holds no model"),

@@ -93,6 +93,36 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(recordings
         assert [float(row["update"]) for row in csv.DictReader(file)] == [3, 6]
 
 
+def test_a_run_with_features_takes_their_statistics_and_keeps_them(recordings_dir, tmp_path):
+    settings = settings_for(recordings_dir, features="energy,mel", steps=1)
+    model = runs.train(settings, tmp_path / "run")
+    assert model.features == ["energy", "mel"]
+    assert model.upsampler.upsample_factors == [10, 10]
+    training, _ = data.read_recordings(recordings_dir, 8000).split(0.1)
+    frames = np.concatenate(training.with_features(["energy", "mel"], 100).features)
+    np.testing.assert_allclose(model.upsampler.mean, frames.mean(axis=0), rtol=1e-4)
+    longer = runs.train(
+        settings_for(recordings_dir, features="energy,mel", steps=2), tmp_path / "run"
+    )
+    np.testing.assert_array_equal(longer.upsampler.mean, model.upsampler.mean)
+
+
+def test_hop_lengths_are_split_in_two():
+    assert [runs.upsample_factors(hop) for hop in (100, 200, 276, 7)] == [
+        (10, 10),
+        (10, 20),
+        (12, 23),
+        (1, 7),
+    ]
+
+
+def test_a_folder_with_fewer_speakers_keeps_their_ids(recordings_dir):
+    settings = settings_for(recordings_dir, speakers="_(.)[.]wav")
+    model = small_model(num_speakers=9, speaker_names=list("876543210"))
+    recordings = runs.read_recordings(settings, model, recordings_dir)
+    assert recordings.speaker_ids.tolist() == [8, 7, 6, 5, 4, 3, 2, 1]
+
+
 def test_settings_of_a_run_are_remembered(recordings_dir, tmp_path):
     runs.train(settings_for(recordings_dir, steps=1), tmp_path / "run")
     again = runs.Settings.of_run(tmp_path / "run", steps=2, seed=None)

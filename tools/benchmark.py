@@ -62,9 +62,15 @@ CONDITIONED: dict[str, dict] = {
 
 
 def weights_of_a_step(model: wt.WaveNet) -> int:
-    """How many weights a sampling step multiplies: all kernels but the input's look-up table."""
+    """How many weights every sampling step multiplies.
+
+    These are all kernels but the input's look-up table and those used less than once a sample, of
+    context stacks.
+    """
+    seldom = {weight.path for stack in model.context_stacks for weight in stack.weights}
+    seldom.add(model.input_convolution.kernel.path)
     kernels = [weight for weight in model.trainable_weights if weight.name == "kernel"]
-    return sum(int(np.prod(weight.shape)) for weight in kernels[1:])
+    return sum(int(np.prod(weight.shape)) for weight in kernels if weight.path not in seldom)
 
 
 def measure(preset: str, batch_size: int, threads: int | None, repeats: int) -> dict:

@@ -95,7 +95,7 @@ def parse_numbers(flag: str, assignments: Sequence[str]) -> dict[str, int]:
     numbers = {}
     for assignment in assignments:
         name, _, number = assignment.partition("=")
-        if not number.isdigit():
+        if not (number.isascii() and number.isdecimal()):
             raise InputError(f"--{flag} takes name=number; received {assignment!r}")
         numbers[name] = int(number)
     return numbers

@@ -46,6 +46,8 @@ def main(argv):
     print(recordings.summary)
     if _SPLIT.value == "validation":
         _, recordings = recordings.split(_VALIDATION_FRACTION.value)
+    if model.features:
+        recordings = recordings.with_features(model.features, model.hop_length)
     scores = evaluation.score(model, recordings, _BATCH_SIZE.value, progress=sys.stdout.isatty())
     by_name = scores.bits_per_sample_by_name
     if _PER_FILE.value:

@@ -5,6 +5,7 @@ python tools/generate.py --model_dir runs/first --output out.wav --seconds 5
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
+import math
 from pathlib import Path
 
 from absl import flags
@@ -38,8 +39,10 @@ def main(argv):
         raise InputError(
             "the model makes audio from features of recordings: use tools/vocode.py for it"
         )
-    if not _SECONDS.value * model.sample_rate >= 1:
-        raise InputError(f"seconds must give at least one sample; received {_SECONDS.value}")
+    if not 1 <= _SECONDS.value * model.sample_rate < math.inf:
+        raise InputError(
+            f"seconds must be finite and give at least one sample; received {_SECONDS.value}"
+        )
     prompt = None
     if _PROMPT.value is not None:
         prompt = audio.read_audio(_PROMPT.value, model.sample_rate)[0][None]

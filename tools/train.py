@@ -7,11 +7,12 @@ Stop it whenever you like: the same command goes on from the last checkpoint.
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
+import inspect
 from typing import Any
 
 from absl import flags
 
-from wavenet_tf import audio, distributions, presets, runs, training
+from wavenet_tf import WaveNet, audio, distributions, presets, runs, training
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of WAV, AIFF, FLAC, OGG or MP3 recordings. Not needed to go on."
@@ -70,6 +71,10 @@ def main(argv):
     """Trains the model described by the flags."""
     command_line.refuse_words(argv)
     overrides: dict[str, Any] = dict(command_line.parse_numbers("set", _SET.value))
+    for name in overrides:
+        parameter = inspect.signature(WaveNet).parameters.get(name)
+        if parameter is not None and not isinstance(parameter.default, int):
+            raise command_line.InputError(f"--set is for whole numbers, which {name} is not")
     if _SAMPLE_RATE.value is not None:
         overrides["sample_rate"] = _SAMPLE_RATE.value
     if _OUTPUT_DISTRIBUTION.value is not None:
@@ -98,6 +103,8 @@ def main(argv):
     )
     model = runs.train(settings, _MODEL_DIR.value)
     program, given = ("vocode", " --input in.wav") if model.features else ("generate", "")
+    if model.speaker_names:
+        given += f" --speaker {model.speaker_names[0]}"
     print(
         f"the model is in {_MODEL_DIR.value}; hear it: python tools/{program}.py --model_dir "
         f"{_MODEL_DIR.value}{given} --output out.wav"

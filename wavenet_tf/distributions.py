@@ -255,8 +255,9 @@ class LogisticMixture(_Mixture):
 class GaussianMixture(_Mixture):
     """A mixture of Gaussians over 16-bit samples; a single one does well (ClariNet, 1807.07281).
 
-    The probability of a value is the density there times the width of a 16-bit step, which is the
-    mass within half a step to 0.3%, the scales being at least 4 steps.
+    The probability of a value is the density there times the width of a 16-bit step: near enough
+    the mass within half a step of it, the scales being at least 4 steps. What lies beyond full
+    scale is drawn as full scale but not counted there.
 
     Args:
         num_mixtures: components; may be 1.

@@ -1,5 +1,7 @@
 """The error of this package that a user can mend, and checks of arguments."""
 
+import numbers
+
 
 class InputError(ValueError):
     """Something given by the user cannot be used; the message says what, and what was expected."""
@@ -7,7 +9,8 @@ class InputError(ValueError):
 
 def positive_integer(name: str, value) -> int:
     """Returns `value` where it is a whole number of at least 1, and raises where it is not."""
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or value < 1 or value % 1:
         raise InputError(f"{name} must be a whole number of at least 1; received {value!r}")
     return int(value)
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import generation, training
+from wavenet_tf import audio, generation, training
 from wavenet_tf.distributions import Categorical, named_distribution
 from wavenet_tf.errors import InputError, optional_positive_integer, positive_integer
 from wavenet_tf.layers import (
@@ -69,7 +69,8 @@ class WaveNet(keras.Model):
         [-1, 1] for the mixtures. Or a dict with it as `audio`, and, where the model is conditioned
         on them, `speaker_id`, int32 `[batch]`, `global_conditioning`, float32
         `[batch, global_channels]`, and `local_conditioning`, float32
-        `[batch, frames, local_channels]` with frames * hop_length = time; optionally
+        `[batch, frames, local_channels]` with frames * hop_length = time, the frames being those of
+        the samples that are predicted, one later than the audio's; optionally
         `context_audio`, `[batch, context]`, the samples before `audio`, which only context stacks
         hear. Optionally also the state of the samples before, as `initial_state` makes it.
 
@@ -131,7 +132,7 @@ class WaveNet(keras.Model):
         self.head_channels = positive_integer("head_channels", head_channels)
         self.num_speakers = optional_positive_integer("num_speakers", num_speakers)
         self.speaker_names = None if speaker_names is None else list(speaker_names)
-        if self.speaker_names is not None and len(self.speaker_names) != self.num_speakers:
+        if self.speaker_names is not None and len(set(self.speaker_names)) != self.num_speakers:
             raise InputError(
                 f"speaker_names must have a name for each of num_speakers {num_speakers}; "
                 f"received {self.speaker_names}"
@@ -146,6 +147,11 @@ class WaveNet(keras.Model):
         self.upsampling = upsampling
         self.causal_upsampling = causal_upsampling
         self.features = None if features is None else list(features)
+        if features is not None and audio.feature_channels(features) != self.local_channels:
+            raise InputError(
+                f"local_channels must be {audio.feature_channels(features)} for the features "
+                f"{', '.join(features)}; received {local_channels}"
+            )
         self.sample_rate = positive_integer("sample_rate", sample_rate)
         self.output_distribution = output_distribution
         self.quantization_channels = positive_integer(
@@ -238,7 +244,7 @@ class WaveNet(keras.Model):
         """Makes an untrained model of a named configuration.
 
         Args:
-            name: "tiny" (a laptop demo), "small", "medium" or "paper".
+            name: "tiny" (a laptop demo), "small", "music", "medium" or "paper".
             **overrides: arguments of the constructor that take the place of the preset's.
 
         Raises:
@@ -424,11 +430,11 @@ class WaveNet(keras.Model):
             for stack in self.context_stacks:
                 held = run(stack, tf.cast(companded, self.compute_dtype))
                 parts.append(slice_time(held, tf.shape(heard)[1] - time, time))
-        local_conditioning = tf.concat(parts, axis=-1) if parts else None
+        joined = tf.concat(parts, axis=-1) if parts else None
         signal = tf.cast(run(self.input_convolution, values), self.compute_dtype)
         gated = []
         for block in self.blocks:
-            signal, activation = run(block, signal, global_conditioning, local_conditioning)
+            signal, activation = run(block, signal, global_conditioning, joined)
             gated.append(activation)
         return gated, next_state
 
@@ -515,7 +521,7 @@ class WaveNet(keras.Model):
             local_conditioning: float `[batch or 1, frames, local_channels]`, where the model is
                 conditioned on such; frames * hop_length = samples of the prompt + num_samples.
             temperature: below 1 is more careful, above 1 wilder; 0 always takes the most likely
-                value, which tends to fall silent.
+                code, or the mean of the likeliest component, which tends to fall silent.
             top_k: draw among the `top_k` most likely codes only.
             top_p: draw among the most likely codes that together reach this probability.
             seed: the same seed gives the same audio; None takes a new one each time.

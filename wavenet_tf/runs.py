@@ -128,8 +128,11 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
     else:
         model, recordings = _new_model(settings)
     train_part, validation_part = recordings.split(settings.validation_fraction)
+    if model.features:
+        train_part = train_part.with_features(model.features, model.hop_length)
+        validation_part = validation_part.with_features(model.features, model.hop_length)
     if not existing:
-        if train_part.features:
+        if model.features:
             model.adapt(np.concatenate(train_part.features))
         model.compile("adam")
     model.optimizer.learning_rate = training.learning_rate_schedule(
@@ -193,26 +196,24 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
 def read_recordings(
     settings: Settings, model: WaveNet, directory: str | os.PathLike
 ) -> data.Recordings:
-    """Reads a folder for the model of a run, with the speakers and features that it is given.
+    """Reads a folder for the model of a run, with the speakers that the run tells apart.
 
     Args:
         settings: of the run.
-        model: whose sample rate and, if it has them, speakers and features count.
+        model: whose sample rate and, if it has them, speakers count.
         directory: of recordings.
 
     Raises:
         InputError: as `data.read_recordings` and `Recordings.with_speakers` raise it.
     """
     recordings = data.read_recordings(directory, model.sample_rate)
-    if settings.speakers is not None:
-        recordings = recordings.with_speakers(settings.speakers, model.speaker_names)
-    if model.features:
-        recordings = recordings.with_features(model.features, model.hop_length)
-    return recordings
+    if settings.speakers is None:
+        return recordings
+    return recordings.with_speakers(settings.speakers, model.speaker_names)
 
 
 def _new_model(settings: Settings) -> tuple[WaveNet, data.Recordings]:
-    """An untrained model with what the recordings need: their speakers and features."""
+    """An untrained model for the recordings, their speakers and features; and the recordings."""
     # A bad argument is told before the recordings are read, which may take long.
     sample_rate = WaveNet.from_preset(settings.preset, **settings.overrides).sample_rate
     arguments = dict(settings.overrides)
@@ -223,17 +224,14 @@ def _new_model(settings: Settings) -> tuple[WaveNet, data.Recordings]:
         arguments |= {"num_speakers": len(names), "speaker_names": names}
     if settings.features is not None:
         features = settings.features.split(",")
-        factors = upsample_factors(round(audio.HOP_SECONDS * sample_rate))
+        factors = upsample_factors(max(1, round(audio.HOP_SECONDS * sample_rate)))
         arguments |= {
             "local_channels": audio.feature_channels(features),
             "upsample_factors": factors,
             "features": features,
         }
     keras.utils.set_random_seed(settings.seed)
-    model = WaveNet.from_preset(settings.preset, **arguments)
-    if model.features:
-        recordings = recordings.with_features(model.features, model.hop_length)
-    return model, recordings
+    return WaveNet.from_preset(settings.preset, **arguments), recordings
 
 
 def upsample_factors(hop_length: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ This is the one place where targets are shifted by a sample: `targets[:, t]` is 
 `inputs[:, t]`.
 """
 
+import math
 import os
 
 import numpy as np
@@ -29,21 +30,22 @@ def audio_datasets(
         directory: holds WAV, AIFF, FLAC, OGG or MP3 files, in it or below it.
         model: the `WaveNet` to train; it says the sample rate, the context, the coding and the
             `features` it is conditioned on, whose mean and deviation it takes from the training
-            part.
+            part if it has none yet.
         batch_size: crops a batch.
         crop_seconds: scored part of a crop, in seconds.
         validation_fraction: of the files, kept aside by a hash of their names.
         seed: of the order and places of the crops.
-        speakers: "folder" or a regular expression, see `Recordings.with_speakers`; for a model
-            with `num_speakers`, whose `speaker_names` say the ids; without these, ids follow the
-            names' order.
+        speakers: "folder", "table.csv:column" or a regular expression, see
+            `Recordings.with_speakers`; for a model with `num_speakers`, whose `speaker_names` say
+            the ids; without these, ids follow the names' order.
 
     Returns:
         Training batches without end (give `fit` the `steps_per_epoch`), and validation batches
         that score every sample of the files kept aside once.
 
     Raises:
-        InputError: if the folder has fewer than two usable recordings.
+        InputError: if the folder has fewer than two usable recordings, or these lack what the
+            model is conditioned on.
     """
     recordings = read_recordings(directory, model.sample_rate)
     if speakers is not None:
@@ -54,7 +56,8 @@ def audio_datasets(
         training, validation = (
             part.with_features(model.features, model.hop_length) for part in (training, validation)
         )
-        model.adapt(np.concatenate(training.features))
+        if not model.upsampler.adapted:
+            model.adapt(np.concatenate(training.features))
     return (
         training_batches(training, model, batch_size, crop_seconds, seed),
         evaluation_batches(validation, model, batch_size, crop_seconds),
@@ -93,7 +96,7 @@ def training_batches(
     crop_samples = _crop_samples(crop_seconds, model)
     cropper = _Cropper(recordings, model, crop_samples)
     hop = model.hop_length or 1
-    places = np.maximum(np.diff(recordings.starts) - crop_samples, 0) // hop + 1
+    places = -(-np.maximum(np.diff(recordings.starts) - crop_samples, 0) // hop) + 1
     places = tf.constant(places)
 
     def random_crop(number):
@@ -146,8 +149,9 @@ def _crop_samples(crop_seconds: float, model) -> int:
     samples = round(crop_seconds * model.sample_rate)
     if samples < 1:
         raise InputError(f"crop_seconds must give at least one sample; received {crop_seconds}")
-    hop = model.hop_length or 1
-    return -(-samples // hop) * hop
+    # Whole frames, of features and of context stacks, so that each crop finds them in one place.
+    frame = math.lcm(model.hop_length or 1, *(stack.pooling for stack in model.context_stacks))
+    return -(-samples // frame) * frame
 
 
 def _crops_per_clip(recordings: Recordings, crop_samples: int) -> np.ndarray:
@@ -219,11 +223,11 @@ class _Cropper:
         if self.speaker_ids is not None:
             inputs["speaker_id"] = self.speaker_ids[clip]
         if self.hop:
-            first, after_last = self.frame_starts[clip], self.frame_starts[clip + 1]
+            begin, end = self.frame_starts[clip], self.frame_starts[clip + 1]
             frames = tf.range(targets // self.hop, dtype=tf.int64)
-            frames += first + (start - self.before) // self.hop
+            frames += begin + (start - self.before) // self.hop
             # Around the clip, its first and last frame hold, as they do in generation.
-            frames = tf.clip_by_value(frames, first, after_last - 1)
+            frames = tf.clip_by_value(frames, begin, end - 1)
             inputs["local_conditioning"] = tf.gather(self.frames, frames)
         if len(inputs) == 1:
             inputs = inputs["audio"]

@@ -238,7 +238,7 @@ def _read_column(table: Path, column: str) -> dict[str, str]:
     try:
         with open(table, encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read {table} as a table of speakers: {error}") from error
     known = list(rows[0]) if rows else []
     for name in ("path", column):

@@ -248,7 +248,7 @@ def checked_conditions(model, conditions: dict, batch_size: int) -> dict[str, tf
             "local_conditioning": (*value.shape[1:2], model.local_channels),
         }[name]
         if value.shape not in ((1, *shape), (batch_size, *shape)) or 0 in value.shape:
-            shape = ("frames", *shape[1:]) if name == "local_conditioning" else shape
+            shape = ("frames", model.local_channels) if name == "local_conditioning" else shape
             expected = ", ".join(map(str, [f"{batch_size} or 1", *shape]))
             raise InputError(
                 f"{name} must have shape [{expected}]; received shape {list(value.shape)}"

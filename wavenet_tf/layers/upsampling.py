@@ -55,7 +55,8 @@ class ConditioningUpsampler(keras.layers.Layer):
         causal: bool = False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Frames are normalised in float32: they may be far larger than their changes.
+        super().__init__(**{"autocast": False, **kwargs})
         self.channels = positive_integer("channels", channels)
         self.upsample_factors = [
             positive_integer("upsample_factors", factor) for factor in upsample_factors
@@ -82,12 +83,14 @@ class ConditioningUpsampler(keras.layers.Layer):
 
     def build(self, input_shape):
         features = input_shape[-1]
-        self.mean = self.add_weight(
-            name="mean", shape=(features,), initializer="zeros", trainable=False, dtype="float32"
-        )
-        self.scale = self.add_weight(
-            name="scale", shape=(features,), initializer="ones", trainable=False, dtype="float32"
-        )
+        statistic = {
+            "shape": (features,),
+            "trainable": False,
+            "dtype": "float32",
+            "autocast": False,
+        }
+        self.mean = self.add_weight(name="mean", initializer="zeros", **statistic)
+        self.scale = self.add_weight(name="scale", initializer="ones", **statistic)
         taps = self.frames_before + 1 + self.frames_after
         factors = self.upsample_factors if self.upsampling == "learned" else [1]
         self.convolutions = [
@@ -112,17 +115,22 @@ class ConditioningUpsampler(keras.layers.Layer):
         Raises:
             InputError: for frames of another width.
         """
-        frames = np.asarray(frames, np.float64)
+        frames = np.asarray(frames)
         if frames.shape[-1:] != tuple(self.mean.shape):
             raise InputError(
                 f"frames must have {self.mean.shape[0]} features; received shape "
                 f"{list(frames.shape)}"
             )
         frames = frames.reshape(-1, frames.shape[-1])
-        self.mean.assign(frames.mean(axis=0))
+        self.mean.assign(frames.mean(axis=0, dtype=np.float64))
         # A feature that never changes is left alone.
-        deviation = frames.std(axis=0)
+        deviation = frames.std(axis=0, dtype=np.float64)
         self.scale.assign(1.0 / np.where(deviation > 1e-5, deviation, 1.0))
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the statistics are other than those that a new layer begins with."""
+        return bool(np.any(self.mean.numpy() != 0.0) or np.any(self.scale.numpy() != 1.0))
 
     def call(self, inputs):
         return self.samples(inputs, 0, tf.shape(inputs)[1] * self.hop_length)
@@ -142,7 +150,6 @@ class ConditioningUpsampler(keras.layers.Layer):
         last_frame = (first + length - 1) // self.hop_length
         seen = tf.range(first_frame - self.frames_before, last_frame + self.frames_after + 1)
         seen = tf.gather(frames, tf.clip_by_value(seen, 0, tf.shape(frames)[1] - 1), axis=1)
-        # In float32: features may be far larger than their changes.
         signal = (tf.cast(seen, tf.float32) - self.mean) * self.scale
         signal = tf.cast(signal, self.compute_dtype)
         batch = tf.shape(frames)[0]
