@@ -64,7 +64,7 @@ class Weights(NamedTuple):
     input_bias: tf.Tensor  # [residual]
     blocks: list[BlockWeights]
     global_kernels: list[tf.Tensor]  # [global, 2 * gate]; none without global conditioning
-    local_kernels: list[tf.Tensor]  # [local, 2 * gate]; none without local conditioning
+    local_kernel: tf.Tensor | None  # [local, blocks * 2 * gate]; none without local conditioning
     contexts: list[ContextWeights]
     skip_bias: tf.Tensor  # [skip]
     head: list[tuple[tf.Tensor, tf.Tensor]]  # kernel and bias: head and output convolution
@@ -97,11 +97,11 @@ def prepare_weights(model) -> Weights:
             for block in model.blocks
             if block.global_channels
         ],
-        local_kernels=[
-            _float32(block.local_projection.kernel) * halve_gate
-            for block in model.blocks
-            if block.local_channels
-        ],
+        local_kernel=tf.concat(
+            [_float32(block.local_projection.kernel) * halve_gate for block in model.blocks], axis=1
+        )
+        if model.blocks[0].local_channels
+        else None,
         contexts=[
             ContextWeights(
                 frame_kernel=_float32(stack.frame_projection.kernel),
@@ -255,41 +255,28 @@ def generate_block(
     if local_conditioning is not None:
         local_conditioning = _swap(local_conditioning)
     current_kernels = {block: kernels[block][-channels:] for block in far}
-    # Of what is known ahead: a far block's past taps, then its local conditioning.
-    known_kernels = []
-    for block, kernel in enumerate(kernels):
-        past_kernel = kernel[: -channels if block in far else 0]
-        local_kernel = weights.local_kernels[block : block + 1]
-        known_kernels.append(tf.concat([past_kernel, *local_kernel], axis=0))
     # The input convolution's taps: the newest values, [kernel_size, batch].
     newest = tf.concat([state.layers["input_convolution"], state.previous[:, None]], axis=1)
     newest = tf.transpose(newest)
 
-    def past_taps(begin, count, block, ring):
-        """A far block's inputs that `count` samples see: each `[count, batch, channels]`."""
+    def past_activations(begin, count, block, ring):
+        """What a far block's past taps add to its activations: `[count, batch, 2 * gate]`."""
         slots = (kernel_size - 1) * dilations[block] // TAPS_AHEAD
         first = [begin + tap * dilations[block] for tap in range(kernel_size - 1)]
-        return [ring.read((start // TAPS_AHEAD) % slots)[:count] for start in first]
+        taps = [ring.read((start // TAPS_AHEAD) % slots)[:count] for start in first]
+        taps = tf.reshape(tf.concat(taps, axis=-1), [count * batch, -1])
+        activations = tf.matmul(taps, kernels[block][:-channels])
+        return tf.reshape(activations, [count, batch, -1]) + biases[block]
 
-    def known_activations(begin, count, past, contexts):
-        """What is known of the activations of `count` samples before the first of them is drawn.
-
-        Returns:
-            A block's biases `[batch or none, 2 * gate]` or, where more is known, activations
-            `[count, batch, 2 * gate]`.
-        """
+    def local_activations(begin, count, contexts):
+        """What local conditioning adds to all activations: `[count, batch, blocks * 2 * gate]`."""
         rows = [] if local_conditioning is None else [_rows(local_conditioning, begin, count)]
         for shape, context in zip(schedule.contexts, contexts, strict=True):
             held = held_frames(shape.pooling, context["phase"][0], count)
             rows.append(tf.gather(_swap(context["outputs"]), held))
-        known = list(biases)
-        for block, kernel in enumerate(known_kernels):
-            taps = past_taps(begin, count, block, past[block]) if block in far else []
-            if taps or rows:
-                inputs = tf.concat([*taps, *rows], axis=-1)
-                inputs = tf.reshape(inputs, [count * batch, kernel.shape[0]])
-                known[block] += tf.reshape(tf.matmul(inputs, kernel), [count, batch, -1])
-        return known
+        rows = tf.concat(rows, axis=-1)
+        rows = tf.reshape(rows, [count * batch, rows.shape[-1]])
+        return tf.reshape(tf.matmul(rows, weights.local_kernel), [count, batch, -1])
 
     def draw_ahead(begin, count, past, contexts, newest, values):
         """Draws `count` samples from time `begin` on.
@@ -307,7 +294,9 @@ def generate_block(
             A block's new inputs, following those before where the block is near; contexts; newest;
             values.
         """
-        known = known_activations(begin, count, past, contexts)
+        ahead = {block: past_activations(begin, count, block, past[block]) for block in far}
+        if weights.local_kernel is not None:
+            local = local_activations(begin, count, contexts)
         heard = _array(tf.zeros([0, batch], newest.dtype), extra=count)
         lengths = [0 if i in far else part.shape[0] for i, part in enumerate(past)]
         inputs = [
@@ -330,12 +319,14 @@ def generate_block(
             else:
                 signal = tf.matmul(newest, weights.input_kernel, transpose_a=True)
                 signal += weights.input_bias
+            if weights.local_kernel is not None:
+                local_row = tf.split(_row(local, index), len(dilations), axis=-1)
             signals, skip_sum = [], weights.skip_bias
             for block, dilation in enumerate(dilations):
-                added = known[block]
-                if added.shape.rank == 3:
-                    added = _row(added, index)
-                if block in current_kernels:
+                added = _row(ahead[block], index) if block in ahead else biases[block]
+                if weights.local_kernel is not None:
+                    added += local_row[block]
+                if block in ahead:
                     activation = tf.matmul(signal, current_kernels[block]) + added
                     inputs[block] = inputs[block].write(index, signal)
                 else:
@@ -440,7 +431,8 @@ def _advance_context(
     channels = weights.skip_bias.shape[0]
 
     def advance(frame, past, outputs):
-        samples = tf.slice(signal, [0, first + frame * shape.pooling], [-1, shape.pooling])
+        start = first + frame * shape.pooling
+        samples = tf.slice(signal, [0, start], [signal.shape[0], shape.pooling])
         hidden = tf.nn.relu(tf.matmul(samples, weights.frame_kernel) + weights.frame_bias)
         skip_sum, after = weights.skip_bias, []
         for block, before, dilation in zip(weights.blocks, past, shape.dilations, strict=True):
@@ -468,9 +460,12 @@ def _advance_context(
 
 
 def _rows(tensor, begin, count: int) -> tf.Tensor:
-    """`tensor[begin : begin + count]`; see `_row`."""
-    others = tensor.shape.rank - 1
-    return tf.slice(tensor, [begin, *[0] * others], [count, *[-1] * others])
+    """`tensor[begin : begin + count]`.
+
+    XLA compiles an index that is no constant, or a length of -1, to a padded copy of the whole.
+    """
+    others = tensor.shape[1:]
+    return tf.slice(tensor, [begin, *[0] * len(others)], [count, *others])
 
 
 def _swap(tensor) -> tf.Tensor:
@@ -488,5 +483,5 @@ def _array(rows, extra: int = 0) -> tf.TensorArray:
 
 
 def _row(tensor, index) -> tf.Tensor:
-    """`tensor[index]`. XLA compiles an index that is no constant to a copy of the whole."""
+    """`tensor[index]`."""
     return _rows(tensor, index, 1)[0]
