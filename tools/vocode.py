@@ -6,6 +6,8 @@ python tools/vocode.py --model_dir runs/vocoder --input in.wav --output out.wav
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
+from pathlib import Path
+
 import pictures
 from absl import flags
 
@@ -49,8 +51,8 @@ def main(argv):
     if _PICTURE.value:
         pictures.draw_recordings(
             [
-                (f"recorded: {_INPUT.value}", recorded, model.sample_rate),
-                (f"from its features: {_OUTPUT.value}", generated, model.sample_rate),
+                (f"recorded: {Path(_INPUT.value).name}", recorded, model.sample_rate),
+                (f"made again from its {', '.join(model.features)}", generated, model.sample_rate),
             ],
             _PICTURE.value,
         )
