@@ -271,7 +271,7 @@ def test_crops_of_a_conditioned_model_hold_the_frames_of_their_targets(tmp_path,
     frames = [clip[:, None].astype(np.float32) for clip in frames]
     recordings = dataclasses.replace(recordings, features=frames)
     training = data.training_batches(recordings, model, 2, 75 / RATE).take(40)
-    starts, ends, scored_ever = set(), set(), []
+    starts, ends, scored_ever, longest = set(), set(), [], 0
     for kind, batches in (
         ("training", training),
         ("evaluation", data.evaluation_batches(recordings, model, 2, 75 / RATE)),
@@ -290,6 +290,7 @@ def test_crops_of_a_conditioned_model_hold_the_frames_of_their_targets(tmp_path,
                 assert places[0] >= model.receptive_field - 1 + hop
                 assert len(weight) - 1 - places[-1] >= model.upsampler.look_ahead
                 assert len(places) <= 80
+                longest = max(longest, len(places))
                 starts.add(place[0])
                 ends.add((clip[0], place[-1]))
                 if kind == "evaluation":
@@ -297,6 +298,7 @@ def test_crops_of_a_conditioned_model_hold_the_frames_of_their_targets(tmp_path,
         if kind == "training":  # to the last sample, which is in no whole frame
             assert {(0, 302), (1, 499)} <= ends
     assert scored_ever == [*range(303), *range(1000, 1500)]
+    assert longest == 80  # 75 samples, and what is left of the last frame
     assert len(starts) > 20
     assert all(start % hop == 0 for start in starts)
 

@@ -1,5 +1,6 @@
 """Cached generation against teacher forcing on its own output."""
 
+import itertools
 import threading
 
 import numpy as np
@@ -111,12 +112,12 @@ def random_conditions(model, batch, samples):
     return conditions
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("prompted", [False, True], ids=["silence", "prompt"])
 @pytest.mark.parametrize(
-    ("kind", "output"),
-    [(kind, "categorical") for kind in list(MODELS)[1:]]
-    + [("unconditional", "gaussian_mixture"), ("all", "logistic_mixture")],
+    ("kind", "output", "prompted", "jit_compile"),
+    [(kind, "categorical", True, True) for kind in list(MODELS)[1:]]
+    + [("both", "categorical", False, True), ("context", "categorical", False, False)]
+    + [("unconditional", "gaussian_mixture", *ways) for ways in ((False, False), (True, True))]
+    + [("all", "logistic_mixture", *ways) for ways in itertools.product([False, True], repeat=2)],
 )
 def test_every_model_generates_what_teacher_forcing_gives(kind, output, prompted, jit_compile):
     """Streams of their own conditions, on two threads, after silence or a shared prompt."""

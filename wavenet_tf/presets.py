@@ -22,16 +22,6 @@ PRESETS: dict[str, dict] = {
         "head_channels": 128,
         "sample_rate": 16000,
     },
-    "music": {
-        "num_stacks": 2,
-        "layers_per_stack": 10,
-        "residual_channels": 32,
-        "gate_channels": 32,
-        "skip_channels": 128,
-        "head_channels": 128,
-        "context_stacks": [{"pooling": 128, "layers_per_stack": 9, "channels": 32}],
-        "sample_rate": 16000,
-    },
     "medium": {
         "num_stacks": 3,
         "layers_per_stack": 10,
@@ -50,4 +40,8 @@ PRESETS: dict[str, dict] = {
         "head_channels": 256,
         "sample_rate": 16000,
     },
+}
+PRESETS["music"] = {
+    **PRESETS["small"],
+    "context_stacks": [{"pooling": 128, "layers_per_stack": 9, "channels": 32}],
 }

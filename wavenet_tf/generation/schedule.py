@@ -238,7 +238,6 @@ def generate_block(
     codes = isinstance(schedule.distribution, Categorical)
     uniforms = _swap(uniforms)
     kernels = [block.dilated_kernel for block in weights.blocks]
-    skip_channels = weights.skip_bias.shape[0]
     first_rows = np.arange(kernel_size)[:, None] * schedule.distribution.parameter_channels
 
     past = [_swap(state.layers[f"block_{i}"]) for i in range(len(dilations))]
@@ -337,12 +336,7 @@ def generate_block(
                     taps = tf.concat([*taps, signal], axis=-1)
                     activation = tf.matmul(taps, kernels[block]) + added
                 signals.append(signal)
-                filter_half, gate_half = tf.split(tf.tanh(activation), 2, axis=-1)
-                gated = filter_half * (1.0 + gate_half)
-                both = tf.matmul(gated, weights.blocks[block].skip_and_residual_kernel)
-                skip_sum += both[:, :skip_channels]
-                if weights.blocks[block].residual_bias is not None:
-                    signal += both[:, skip_channels:] + weights.blocks[block].residual_bias
+                signal, skip_sum = _leave_block(weights.blocks[block], activation, signal, skip_sum)
             (head, head_bias), (output, output_bias) = weights.head
             hidden = tf.nn.relu(tf.matmul(tf.nn.relu(skip_sum), head) + head_bias)
             parameters = tf.matmul(hidden, output) + output_bias
@@ -417,6 +411,17 @@ def generate_block(
     return _swap(values.stack()), State(layers, newest[-1])
 
 
+def _leave_block(block: BlockWeights, activation, signal, skip_sum) -> tuple[tf.Tensor, tf.Tensor]:
+    """From a block's activation to the next block's input and the sum of the skip connections."""
+    filter_half, gate_half = tf.split(tf.tanh(activation), 2, axis=-1)
+    both = tf.matmul(filter_half * (1.0 + gate_half), block.skip_and_residual_kernel)
+    skip_channels = skip_sum.shape[-1]
+    skip_sum += both[:, :skip_channels]
+    if block.residual_bias is not None:
+        signal += both[:, skip_channels:] + block.residual_bias
+    return signal, skip_sum
+
+
 def _advance_context(
     shape: ContextSchedule, weights: ContextWeights, state: dict, companded
 ) -> dict[str, tf.Tensor]:
@@ -428,7 +433,6 @@ def _advance_context(
     signal = tf.concat([state["recent"], companded], axis=1)
     first = shape.pooling + CONTEXT_DELAY - 1 - phase
     frames = (phase + count) // shape.pooling
-    channels = weights.skip_bias.shape[0]
 
     def advance(frame, past, outputs):
         start = first + frame * shape.pooling
@@ -439,11 +443,8 @@ def _advance_context(
             taps = [before[:, tap * dilation] for tap in range(shape.kernel_size - 1)]
             activation = tf.matmul(tf.concat([*taps, hidden], axis=-1), block.dilated_kernel)
             after.append(tf.concat([before, hidden[:, None]], axis=1)[:, 1:])
-            filter_half, gate_half = tf.split(tf.tanh(activation + block.dilated_bias), 2, axis=-1)
-            both = tf.matmul(filter_half * (1.0 + gate_half), block.skip_and_residual_kernel)
-            skip_sum += both[:, :channels]
-            if block.residual_bias is not None:
-                hidden += both[:, channels:] + block.residual_bias
+            activation += block.dilated_bias
+            hidden, skip_sum = _leave_block(block, activation, hidden, skip_sum)
         outputs = tf.concat([outputs, tf.nn.relu(skip_sum)[:, None]], axis=1)[:, 1:]
         return frame + 1, after, outputs
 
