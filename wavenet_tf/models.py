@@ -178,8 +178,9 @@ class WaveNet(keras.Model):
             )
         self.upsampler = None
         if upsample_factors is not None:
+            # Twice as many train no better on speech, and cost a sample twice as much.
             self.upsampler = ConditioningUpsampler(
-                self.residual_channels,
+                max(1, self.residual_channels // 2),
                 upsample_factors,
                 upsampling,
                 causal_upsampling,

@@ -20,6 +20,13 @@ from wavenet_tf.layers import CONTEXT_DELAY, held_frames
 TAPS_AHEAD = CONTEXT_DELAY
 
 
+class HeldRows(NamedTuple):
+    """Local conditioning, a row for each stretch over which it stays the same."""
+
+    rows: tf.Tensor  # [batch, rows, channels]
+    skipped: tf.Tensor  # samples of the first row that come before the first sample
+
+
 class ContextSchedule(NamedTuple):
     """What the advance of a context stack depends on besides tensors."""
 
@@ -34,6 +41,7 @@ class Schedule(NamedTuple):
     distribution: Categorical | LogisticMixture | GaussianMixture
     kernel_size: int
     dilations: tuple[int, ...]  # a block
+    held_samples: int = 1  # by a row of local conditioning
     contexts: tuple[ContextSchedule, ...] = ()
     top_k: int | None = None
     top_p: float | None = None
@@ -64,7 +72,7 @@ class Weights(NamedTuple):
     input_bias: tf.Tensor  # [residual]
     blocks: list[BlockWeights]
     global_kernels: list[tf.Tensor]  # [global, 2 * gate]; none without global conditioning
-    local_kernel: tf.Tensor | None  # [local, blocks * 2 * gate]; none without local conditioning
+    local_kernels: list[list[tf.Tensor]]  # of each source, frames first: [channels, 2 * gate]
     contexts: list[ContextWeights]
     skip_bias: tf.Tensor  # [skip]
     head: list[tuple[tf.Tensor, tf.Tensor]]  # kernel and bias: head and output convolution
@@ -88,6 +96,15 @@ def prepare_weights(model) -> Weights:
     """
     halve_gate = _halve_gate(model.gate_channels)
     residual_channels = model.residual_channels
+    sources = [layer for layer in (model.upsampler, *model.context_stacks) if layer]
+    local_kernels = [
+        tf.split(
+            _float32(block.local_projection.kernel) * halve_gate,
+            [source.channels for source in sources],
+        )
+        for block in model.blocks
+        if sources
+    ]
     return Weights(
         input_kernel=tf.reshape(_float32(model.input_convolution.kernel), [-1, residual_channels]),
         input_bias=_float32(model.input_convolution.bias),
@@ -97,11 +114,7 @@ def prepare_weights(model) -> Weights:
             for block in model.blocks
             if block.global_channels
         ],
-        local_kernel=tf.concat(
-            [_float32(block.local_projection.kernel) * halve_gate for block in model.blocks], axis=1
-        )
-        if model.blocks[0].local_channels
-        else None,
+        local_kernels=[list(kernels) for kernels in zip(*local_kernels, strict=True)],
         contexts=[
             ContextWeights(
                 frame_kernel=_float32(stack.frame_projection.kernel),
@@ -173,7 +186,10 @@ def schedule_of(model, top_k: int | None = None, top_p: float | None = None) -> 
         )
         for stack in model.context_stacks
     )
-    return Schedule(model.distribution, model.kernel_size, dilations, contexts, top_k, top_p)
+    held_samples = model.upsampler.held_samples if model.upsampler else 1
+    return Schedule(
+        model.distribution, model.kernel_size, dilations, held_samples, contexts, top_k, top_p
+    )
 
 
 def prime(model, values, conditions: dict | None = None) -> State:
@@ -215,7 +231,7 @@ def generate_block(
     uniforms,
     temperature,
     global_conditioning=None,
-    local_conditioning=None,
+    local_conditioning: HeldRows | None = None,
 ) -> tuple[tf.Tensor, State]:
     """Draws the next samples of every stream.
 
@@ -227,7 +243,7 @@ def generate_block(
             `uniforms_shape` of the distribution.
         temperature: float32 scalar.
         global_conditioning: of the method of `WaveNet`, `[batch, 1, channels]`, if it has such.
-        local_conditioning: of the method of `WaveNet`, `[batch, time, channels]`, if it has such.
+        local_conditioning: of the model's upsampler, if it has such.
 
     Returns:
         The values drawn, `[batch, time]`, and the next state.
@@ -252,7 +268,7 @@ def generate_block(
             for bias, kernel in zip(biases, weights.global_kernels, strict=True)
         ]
     if local_conditioning is not None:
-        local_conditioning = _swap(local_conditioning)
+        held_rows = _swap(local_conditioning.rows)
     current_kernels = {block: kernels[block][-channels:] for block in far}
     # The input convolution's taps: the newest values, [kernel_size, batch].
     newest = tf.concat([state.layers["input_convolution"], state.previous[:, None]], axis=1)
@@ -267,15 +283,25 @@ def generate_block(
         activations = tf.matmul(taps, kernels[block][:-channels])
         return tf.reshape(activations, [count, batch, -1]) + biases[block]
 
-    def local_activations(begin, count, contexts):
-        """What local conditioning adds to all activations: `[count, batch, blocks * 2 * gate]`."""
-        rows = [] if local_conditioning is None else [_rows(local_conditioning, begin, count)]
+    def local_rows(begin, count, contexts):
+        """Each source of local conditioning, and its kernels.
+
+        Their rows, time before batch, come with the place of each sample's row among them, which is
+        None where each sample has its own.
+        """
+        sources = []
+        if local_conditioning is not None and schedule.held_samples == 1:
+            sources.append((_rows(held_rows, begin, count), None))
+        elif local_conditioning is not None:
+            places = local_conditioning.skipped + begin + tf.range(count)
+            places //= schedule.held_samples
+            seen = places[0] + tf.range(1 - (1 - count) // schedule.held_samples)
+            rows = tf.gather(held_rows, tf.minimum(seen, held_rows.shape[0] - 1))
+            sources.append((rows, places - places[0]))
         for shape, context in zip(schedule.contexts, contexts, strict=True):
-            held = held_frames(shape.pooling, context["phase"][0], count)
-            rows.append(tf.gather(_swap(context["outputs"]), held))
-        rows = tf.concat(rows, axis=-1)
-        rows = tf.reshape(rows, [count * batch, rows.shape[-1]])
-        return tf.reshape(tf.matmul(rows, weights.local_kernel), [count, batch, -1])
+            places = held_frames(shape.pooling, context["phase"][0], count)
+            sources.append((_swap(context["outputs"]), places))
+        return [(*source, own) for source, own in zip(sources, weights.local_kernels, strict=True)]
 
     def draw_ahead(begin, count, past, contexts, newest, values):
         """Draws `count` samples from time `begin` on.
@@ -294,8 +320,16 @@ def generate_block(
             values.
         """
         ahead = {block: past_activations(begin, count, block, past[block]) for block in far}
-        if weights.local_kernel is not None:
-            local = local_activations(begin, count, contexts)
+        # What local conditioning adds to each block, and the place of each sample's row in it.
+        local: list[list] = [[] for _ in dilations]
+        for rows, places, source_kernels in local_rows(begin, count, contexts):
+            for block, kernel in enumerate(source_kernels):
+                added = tf.matmul(tf.reshape(rows, [-1, kernel.shape[0]]), kernel)
+                added = tf.reshape(added, [-1, batch, kernel.shape[1]])
+                if block in ahead:
+                    ahead[block] += added if places is None else tf.gather(added, places)
+                else:
+                    local[block].append((added, places))
         heard = _array(tf.zeros([0, batch], newest.dtype), extra=count)
         lengths = [0 if i in far else part.shape[0] for i, part in enumerate(past)]
         inputs = [
@@ -318,13 +352,11 @@ def generate_block(
             else:
                 signal = tf.matmul(newest, weights.input_kernel, transpose_a=True)
                 signal += weights.input_bias
-            if weights.local_kernel is not None:
-                local_row = tf.split(_row(local, index), len(dilations), axis=-1)
             signals, skip_sum = [], weights.skip_bias
             for block, dilation in enumerate(dilations):
                 added = _row(ahead[block], index) if block in ahead else biases[block]
-                if weights.local_kernel is not None:
-                    added += local_row[block]
+                for rows, places in local[block]:
+                    added += _row(rows, index) if places is None else tf.gather(rows, places[index])
                 if block in ahead:
                     activation = tf.matmul(signal, current_kernels[block]) + added
                     inputs[block] = inputs[block].write(index, signal)

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from wavenet_tf.errors import InputError, positive_integer
 from wavenet_tf.generation.schedule import (
+    HeldRows,
     Schedule,
     State,
     generate_block,
@@ -155,7 +156,11 @@ class AudioStream(Iterator[np.ndarray]):
 
         @tf.function
         def upsample(group, first):
-            return _float32(model.local_conditioning(group, first, block_size))
+            if model.upsampler is None:
+                return None
+            frames = group["local_conditioning"]
+            rows, skipped = model.upsampler.held_rows(frames, first, block_size)
+            return HeldRows(_float32(rows), skipped)
 
         def draw_group(group, state, uniforms, global_conditioning, first):
             with tf.device(self.plan.device):

@@ -77,6 +77,11 @@ class ConditioningUpsampler(keras.layers.Layer):
         return math.prod(self.upsample_factors)
 
     @property
+    def held_samples(self) -> int:
+        """Samples over which the output stays the same."""
+        return self.hop_length if self.upsampling == "repeat" else 1
+
+    @property
     def look_ahead(self) -> int:
         """Samples by which the newest frame that a sample sees is ahead of its own."""
         return self.frames_after * self.hop_length
@@ -146,8 +151,27 @@ class ConditioningUpsampler(keras.layers.Layer):
         Returns:
             `[batch, length, channels]`.
         """
-        first_frame = first // self.hop_length
-        last_frame = (first + length - 1) // self.hop_length
+        rows, skipped = self.held_rows(frames, first, length)
+        if self.held_samples > 1:
+            rows = tf.repeat(rows, self.held_samples, axis=1)
+        return slice_time(rows, skipped, length)
+
+    def held_rows(self, frames, first, length) -> tuple[tf.Tensor, tf.Tensor]:
+        """The conditioning of some samples only, a row for each stretch over which it is held.
+
+        Args:
+            frames: `[batch, frames, features]`, of the whole signal.
+            first: the first sample; may be negative.
+            length: number of samples; may go beyond the last frame.
+
+        Returns:
+            `[batch, 1 + ceil((length - 1) / held_samples), channels]`, and how many samples of the
+            first row come before the first sample.
+        """
+        held, hop = self.held_samples, self.hop_length
+        first_row, rows = first // held, 1 - (1 - length) // held
+        first_frame = first_row * held // hop
+        last_frame = ((first_row + rows) * held - 1) // hop
         seen = tf.range(first_frame - self.frames_before, last_frame + self.frames_after + 1)
         seen = tf.gather(frames, tf.clip_by_value(seen, 0, tf.shape(frames)[1] - 1), axis=1)
         signal = (tf.cast(seen, tf.float32) - self.mean) * self.scale
@@ -159,9 +183,7 @@ class ConditioningUpsampler(keras.layers.Layer):
             if index == 0:
                 phases = phases[:, self.frames_before + self.frames_after :]
             signal = tf.reshape(phases, [batch, -1, self.channels])
-        if self.upsampling == "repeat":
-            signal = tf.repeat(signal, self.hop_length, axis=1)
-        return slice_time(signal, first - first_frame * self.hop_length, length)
+        return slice_time(signal, first_row - first_frame * hop // held, rows), first % held
 
     def compute_output_shape(self, input_shape):
         batch, frames, _ = input_shape
