@@ -32,6 +32,15 @@ class _Distribution:
     def from_config(cls, config):
         return cls(**config)
 
+    def parameters(self, outputs, newest) -> tf.Tensor:
+        """The distribution's parameters: the network's outputs, as they are.
+
+        Args:
+            outputs: of the network, `[..., parameter_channels]`.
+            newest: the value before the one to come, `[...]`.
+        """
+        return outputs
+
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
 class Categorical(_Distribution):
@@ -152,6 +161,22 @@ class _Mixture(_Distribution):
         """Bits per sample of uniform guessing among all 16-bit values."""
         return 16.0
 
+    def parameters(self, outputs, newest) -> tf.Tensor:
+        """The distribution's parameters: the means are told in scales away from the newest sample.
+
+        Means must be right to a small part of the scale, which may be a thousandth of full scale.
+        Told outright they take thousands of updates to get there.
+
+        Args:
+            outputs: of the network, `[..., parameter_channels]`.
+            newest: the value before the one to come, `[...]`.
+        """
+        logits, distances, log_scales = tf.split(tf.cast(outputs, tf.float32), 3, axis=-1)
+        # Beyond full scale the distance has no meaning.
+        scales = tf.exp(tf.minimum(self._clipped(log_scales), 0.0))
+        means = tf.cast(newest, tf.float32)[..., None] + scales * distances
+        return tf.concat([logits, means, log_scales], axis=-1)
+
     def encode(self, waveform) -> tf.Tensor:
         """Audio in [-1, 1] to the values that are modelled: rounded to 16 bits, float32."""
         steps = tf.round(tf.cast(waveform, tf.float32) * STEPS_OF_16_BITS)
@@ -203,8 +228,10 @@ class _Mixture(_Distribution):
 
     def _components(self, parameters) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         logits, means, log_scales = tf.split(tf.cast(parameters, tf.float32), 3, axis=-1)
-        log_scales += TYPICAL_LOG_SCALE
-        return logits, means, tf.maximum(log_scales, self.smallest_log_scale)
+        return logits, means, self._clipped(log_scales)
+
+    def _clipped(self, log_scales) -> tf.Tensor:
+        return tf.maximum(log_scales + TYPICAL_LOG_SCALE, self.smallest_log_scale)
 
     def _component_log_likelihood(self, values, means, log_scales) -> tf.Tensor:
         raise NotImplementedError

@@ -392,7 +392,9 @@ class WaveNet(keras.Model):
 
     def call(self, inputs, state=None, local_conditioning=None):
         gated, next_state = self.run_blocks(inputs, state, local_conditioning)
-        parameters = self.head(tf.concat(gated, axis=-1))
+        values = inputs["audio"] if isinstance(inputs, dict) else inputs
+        outputs = self.head(tf.concat(gated, axis=-1))
+        parameters = self.distribution.parameters(outputs, values)
         return parameters if state is None else (parameters, next_state)
 
     def run_blocks(
@@ -440,13 +442,13 @@ class WaveNet(keras.Model):
         return gated, next_state
 
     def head(self, gated) -> tf.Tensor:
-        """From the blocks' gated activations to the parameters of the distribution.
+        """From the blocks' gated activations to what tells the parameters of the distribution.
 
         Args:
             gated: `[..., blocks * gate_channels]`, the blocks' activations side by side.
 
         Returns:
-            float32 `[..., parameters]`.
+            float32 `[..., parameters]`, as the method `parameters` of the distribution takes them.
         """
         skip_sum = self.skip_convolution(gated)
         return self.output_convolution(tf.nn.relu(self.head_convolution(tf.nn.relu(skip_sum))))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from wavenet_tf.audio import mu_law_compand
 from wavenet_tf.distributions import Categorical, GaussianMixture, LogisticMixture
 from wavenet_tf.errors import InputError
 from wavenet_tf.generation.samplers import keep_top_k, keep_top_p
@@ -350,11 +351,13 @@ def generate_block(
                 embedded = tf.gather(weights.input_kernel, newest + first_rows)
                 signal = tf.reduce_sum(embedded, axis=0) + weights.input_bias
             else:
-                signal = tf.matmul(newest, weights.input_kernel, transpose_a=True)
+                companded = mu_law_compand(newest)
+                signal = tf.matmul(companded, weights.input_kernel, transpose_a=True)
                 signal += weights.input_bias
             signals, skip_sum = [], weights.skip_bias
             for block, dilation in enumerate(dilations):
                 added = _row(ahead[block], index) if block in ahead else biases[block]
+                # Gathered: XLA compiles a slice anew for each beginning that arguments tell.
                 for rows, places in local[block]:
                     added += _row(rows, index) if places is None else tf.gather(rows, places[index])
                 if block in ahead:
@@ -371,7 +374,8 @@ def generate_block(
                 signal, skip_sum = _leave_block(weights.blocks[block], activation, signal, skip_sum)
             (head, head_bias), (output, output_bias) = weights.head
             hidden = tf.nn.relu(tf.matmul(tf.nn.relu(skip_sum), head) + head_bias)
-            parameters = tf.matmul(hidden, output) + output_bias
+            outputs = tf.matmul(hidden, output) + output_bias
+            parameters = schedule.distribution.parameters(outputs, newest[-1])
             if schedule.top_k is not None:
                 parameters = keep_top_k(parameters, schedule.top_k)
             if schedule.top_p is not None:

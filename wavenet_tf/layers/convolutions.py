@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from wavenet_tf.audio import mu_law_compand
 from wavenet_tf.errors import positive_integer
 
 
@@ -165,9 +166,10 @@ class OneHotCausalConv1D(CausalConv1D):
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
 class WaveformCausalConv1D(CausalConv1D):
-    """A causal convolution of a waveform, one number a sample.
+    """A causal convolution of a waveform, companded so that quiet speech is heard as well as loud.
 
-    Equal to `CausalConv1D` over `waveform[..., None]`. Before the first sample lies silence, 0.
+    Equal to `CausalConv1D` over `mu_law_compand(waveform)[..., None]`. Before the first sample lies
+    silence, 0.
 
     Args:
         filters: output channels.
@@ -206,7 +208,7 @@ class WaveformCausalConv1D(CausalConv1D):
         return tf.zeros([batch_size, self.context], self.compute_dtype)
 
     def _tap(self, inputs, kernel):
-        return inputs[..., None] * tf.cast(kernel[0], self.compute_dtype)
+        return mu_law_compand(inputs)[..., None] * tf.cast(kernel[0], self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.filters)
