@@ -75,9 +75,14 @@ class GatedResidualBlock(keras.layers.Layer):
     def build(self, input_shape):
         self.dilated_convolution.build(input_shape)
         if self.global_channels:
-            self.global_projection = self._projection("global_projection", self.global_channels)
+            self.global_projection = self._projection(
+                "global_projection", self.global_channels, "glorot_uniform"
+            )
         if self.local_channels:
-            self.local_projection = self._projection("local_projection", self.local_channels)
+            # An upsampler or context stack that has learnt nothing yet is only noise to the gates.
+            self.local_projection = self._projection(
+                "local_projection", self.local_channels, "zeros"
+            )
         if self.residual:
             self.residual_convolution = CausalConv1D(
                 input_shape[-1], kernel_size=1, dtype=self.dtype_policy, name="residual_convolution"
@@ -95,10 +100,14 @@ class GatedResidualBlock(keras.layers.Layer):
         """
         return self.dilated_convolution.initial_state(batch_size)
 
-    def _projection(self, name: str, channels: int) -> keras.layers.Dense:
+    def _projection(self, name: str, channels: int, initializer: str) -> keras.layers.Dense:
         # Without a bias: the dilated convolution has one.
         projection = keras.layers.Dense(
-            2 * self.gate_channels, use_bias=False, dtype=self.dtype_policy, name=name
+            2 * self.gate_channels,
+            use_bias=False,
+            kernel_initializer=initializer,
+            dtype=self.dtype_policy,
+            name=name,
         )
         projection.build((None, None, channels))
         return projection
