@@ -17,6 +17,8 @@ from wavenet_tf.errors import InputError, positive_integer
 SMALLEST_TEMPERATURE = 1e-7
 # Added to the network's outputs, so that an untrained network's guess is as narrow as speech.
 TYPICAL_LOG_SCALE = -4.0
+# The part of the newest sample that is expected of the next (LPCNet, arXiv 1810.11846, section 3).
+PRE_EMPHASIS = 0.85
 
 
 class _Distribution:
@@ -162,10 +164,11 @@ class _Mixture(_Distribution):
         return 16.0
 
     def parameters(self, outputs, newest) -> tf.Tensor:
-        """The distribution's parameters: the means are told in scales away from the newest sample.
+        """The distribution's parameters: means are told in scales, from the newest value on.
 
         Means must be right to a small part of the scale, which may be a thousandth of full scale.
-        Told outright they take thousands of updates to get there.
+        Told outright they take thousands of updates to get there. Told from the whole of the newest
+        value, not from PRE_EMPHASIS of it, audio drifts away from zero.
 
         Args:
             outputs: of the network, `[..., parameter_channels]`.
@@ -174,7 +177,7 @@ class _Mixture(_Distribution):
         logits, distances, log_scales = tf.split(tf.cast(outputs, tf.float32), 3, axis=-1)
         # Beyond full scale the distance has no meaning.
         scales = tf.exp(tf.minimum(self._clipped(log_scales), 0.0))
-        means = tf.cast(newest, tf.float32)[..., None] + scales * distances
+        means = PRE_EMPHASIS * tf.cast(newest, tf.float32)[..., None] + scales * distances
         return tf.concat([logits, means, log_scales], axis=-1)
 
     def encode(self, waveform) -> tf.Tensor:
