@@ -352,6 +352,10 @@ def test_bad_arguments_are_named_with_their_value():
         wt.WaveNet(context_stacks=[{"channels": 3}])
     with pytest.raises(InputError, match=r"context_stacks take pooling and, .* 'depth'"):
         wt.WaveNet(context_stacks=[{"pooling": 64, "depth": 3}])
+    with pytest.raises(InputError, match=r"layers_per_stack at most 21\); received 2097152"):
+        wt.WaveNet(**{**SMALL, "layers_per_stack": 40})
+    with pytest.raises(InputError, match=r"layers_per_stack at most 21\); received 2097152"):
+        wt.WaveNet(**SMALL, context_stacks=[{"pooling": 64, "layers_per_stack": 40}])
     with pytest.raises(InputError, match="upsampling must be one of learned, repeat; received"):
         wt.WaveNet(local_channels=3, upsample_factors=(4,), upsampling="linear")
     with pytest.raises(InputError, match=r"unknown optimizer 'adamm'"):

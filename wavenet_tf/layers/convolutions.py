@@ -4,7 +4,10 @@ import keras
 import tensorflow as tf
 
 from wavenet_tf.audio import mu_law_compand
-from wavenet_tf.errors import positive_integer
+from wavenet_tf.errors import InputError, positive_integer
+
+# A minute at 16 kHz: the state of one layer is as long.
+LARGEST_DILATION = 2**20
 
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
@@ -25,7 +28,7 @@ class CausalConv1D(keras.layers.Layer):
         `[batch, time, filters]`, and the next state where a state was given.
 
     Raises:
-        InputError: for an argument that is not a positive whole number.
+        InputError: for an argument that is not a positive whole number, or too large a dilation.
 
     Example:
     >>> layer = CausalConv1D(filters=4, kernel_size=2, dilation_rate=8)
@@ -48,6 +51,11 @@ class CausalConv1D(keras.layers.Layer):
         self.filters = positive_integer("filters", filters)
         self.kernel_size = positive_integer("kernel_size", kernel_size)
         self.dilation_rate = positive_integer("dilation_rate", dilation_rate)
+        if self.dilation_rate > LARGEST_DILATION:
+            raise InputError(
+                f"dilation_rate must be at most {LARGEST_DILATION} (layers_per_stack at most "
+                f"{LARGEST_DILATION.bit_length()}); received {self.dilation_rate}"
+            )
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     @property
