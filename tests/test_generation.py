@@ -84,6 +84,7 @@ MODELS = {
     "local": {**LOCAL, "kernel_size": 3},
     "causal": {**LOCAL, "causal_upsampling": True},
     "repeat": {**LOCAL, "upsampling": "repeat"},
+    "several frames a chunk": {**LOCAL, "upsample_factors": (7,), "upsampling": "repeat"},
     "both": {"num_speakers": 4, **LOCAL},
     "context": {"context_stacks": [{"pooling": 24, "layers_per_stack": 3, "channels": 5}]},
     "all": {

@@ -17,7 +17,7 @@ from wavenet_tf.errors import InputError, positive_integer
 SMALLEST_TEMPERATURE = 1e-7
 # Added to the network's outputs, so that an untrained network's guess is as narrow as speech.
 TYPICAL_LOG_SCALE = -4.0
-# The part of the newest sample that is expected of the next (LPCNet, arXiv 1810.11846, section 3).
+# The part of the newest sample expected of the next (LPCNet, arXiv 1810.11846, section 3.2).
 PRE_EMPHASIS = 0.85
 
 

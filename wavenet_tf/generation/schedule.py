@@ -244,7 +244,7 @@ def generate_block(
             `uniforms_shape` of the distribution.
         temperature: float32 scalar.
         global_conditioning: of the method of `WaveNet`, `[batch, 1, channels]`, if it has such.
-        local_conditioning: of the model's upsampler, if it has such.
+        local_conditioning: of `held_rows` of the model's upsampler, if it has one.
 
     Returns:
         The values drawn, `[batch, time]`, and the next state.
