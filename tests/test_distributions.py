@@ -174,7 +174,7 @@ def test_means_are_told_in_scales_away_from_most_of_the_newest_value(distributio
     # The network's log scales are counted from -4; no scale is below the smallest, and full scale
     # is the longest unit of distance.
     scales = np.exp(np.clip(log_scales - 4.0, smallest, 0.0))
-    means = 0.85 * newest[..., None] + scales * distances
+    means = 0.85 * newest[..., None] + scales * 16.0 * np.tanh(distances / 16.0)
     np.testing.assert_allclose(
         distribution.parameters(tf.constant(outputs, tf.float32), tf.constant(newest, tf.float32)),
         np.concatenate([logits, means, log_scales], axis=-1),

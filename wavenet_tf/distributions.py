@@ -19,6 +19,8 @@ SMALLEST_TEMPERATURE = 1e-7
 TYPICAL_LOG_SCALE = -4.0
 # The part of the newest sample expected of the next (LPCNet, arXiv 1810.11846, section 3.2).
 PRE_EMPHASIS = 0.85
+# Scales by which a mean may lie off that: in quiet audio an offset has to die away.
+LARGEST_DISTANCE = 16.0
 
 
 class _Distribution:
@@ -120,7 +122,7 @@ class Categorical(_Distribution):
         Args:
             parameters: logits `[batch, quantization_channels]`; -inf excludes a code.
             uniforms: float32 `[batch]` in [0, 1): the same uniforms give the same values.
-            temperature: divides the logits; 0 takes the most likely code.
+            temperature: scalar or `[batch]`, divides the logits; 0 takes the most likely code.
 
         Returns:
             int32 mu-law codes `[batch]`.
@@ -168,7 +170,8 @@ class _Mixture(_Distribution):
 
         Means must be right to a small part of the scale, which may be a thousandth of full scale.
         Told outright they take thousands of updates to get there. Told from the whole of the newest
-        value, not from PRE_EMPHASIS of it, audio drifts away from zero.
+        value, not from PRE_EMPHASIS of it, or from that without a bound, audio drifts away from
+        zero and holds offsets, which no recording showed in training.
 
         Args:
             outputs: of the network, `[..., parameter_channels]`.
@@ -177,6 +180,7 @@ class _Mixture(_Distribution):
         logits, distances, log_scales = tf.split(tf.cast(outputs, tf.float32), 3, axis=-1)
         # Beyond full scale the distance has no meaning.
         scales = tf.exp(tf.minimum(self._clipped(log_scales), 0.0))
+        distances = LARGEST_DISTANCE * tf.tanh(distances / LARGEST_DISTANCE)
         means = PRE_EMPHASIS * tf.cast(newest, tf.float32)[..., None] + scales * distances
         return tf.concat([logits, means, log_scales], axis=-1)
 
@@ -215,8 +219,8 @@ class _Mixture(_Distribution):
             parameters: `[batch, 3 * num_mixtures]`.
             uniforms: float32 `[batch, 2]` in [0, 1): the first of each pair chooses the component,
                 the second the value.
-            temperature: divides the logits and multiplies the scales; 0 takes the mean of the
-                likeliest component.
+            temperature: scalar or `[batch]`, divides the logits and multiplies the scales; 0 takes
+                the mean of the likeliest component.
 
         Returns:
             float32 multiples of 2**-15 in [-1, 1), `[batch]`.
@@ -308,7 +312,27 @@ class GaussianMixture(_Mixture):
         return log_width - 0.5 * math.log(2.0 * math.pi) - log_scales - 0.5 * distances**2
 
     def _quantile(self, uniform):
-        return tf.math.ndtri(uniform)
+        # Wichura 1988, algorithm AS 241, PPND7: plain arithmetic, which TFLite has, unlike ndtri.
+        offset = uniform - 0.5
+        inner = 0.180625 - offset**2
+        middle = offset * _polynomial(inner, 3.3871327179, 50.434271938, 159.29113202, 59.109374720)
+        middle /= _polynomial(inner, 1.0, 17.895169469, 78.757757664, 67.187563600)
+        depth = tf.sqrt(-tf.math.log(tf.minimum(uniform, 1.0 - uniform)))
+        near, far = depth - 1.6, depth - 5.0
+        tail = _polynomial(near, 1.4234372777, 2.7568153900, 1.3067284816, 0.17023821103)
+        tail /= _polynomial(near, 1.0, 0.73700164250, 0.12021132975)
+        end = _polynomial(far, 6.6579051150, 3.0812263860, 0.42868294337, 0.017337203997)
+        end /= _polynomial(far, 1.0, 0.24197894225, 0.012258202635)
+        outer = tf.sign(offset) * tf.where(depth <= 5.0, tail, end)
+        return tf.where(tf.abs(offset) <= 0.425, middle, outer)
+
+
+def _polynomial(x, *coefficients: float) -> tf.Tensor:
+    """The polynomial of these coefficients, that of `x ** 0` first."""
+    result = coefficients[-1]
+    for coefficient in reversed(coefficients[:-1]):
+        result = result * x + coefficient
+    return result
 
 
 DISTRIBUTIONS = ("categorical", "logistic_mixture", "gaussian_mixture")
@@ -341,7 +365,8 @@ def named_distribution(
 def _draw_index(logits, uniforms, temperature) -> tf.Tensor:
     """The place in each row of `[batch, n]` logits that `uniforms` `[batch]` fall on."""
     logits -= tf.reduce_max(logits, axis=-1, keepdims=True)
-    probabilities = tf.exp(logits / tf.maximum(temperature, SMALLEST_TEMPERATURE))
+    temperature = tf.reshape(tf.maximum(temperature, SMALLEST_TEMPERATURE), [-1, 1])
+    probabilities = tf.exp(logits / temperature)
     cumulative = _cumulative_sum(probabilities)
     # One rounding step below 1 keeps the threshold below the total, and places in range.
     threshold = tf.minimum(uniforms, 1.0 - 2.0**-23)[:, None] * cumulative[:, -1:]

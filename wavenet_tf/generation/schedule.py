@@ -14,6 +14,7 @@ from wavenet_tf.audio import mu_law_compand
 from wavenet_tf.distributions import Categorical, GaussianMixture, LogisticMixture
 from wavenet_tf.errors import InputError
 from wavenet_tf.generation.samplers import keep_top_k, keep_top_p
+from wavenet_tf.generation.storage import InPlace, array, row, rows_from, swap
 from wavenet_tf.layers import CONTEXT_DELAY, held_frames
 
 # Samples for which the taps that lie at least as far back are computed at once; what context stacks
@@ -46,6 +47,7 @@ class Schedule(NamedTuple):
     contexts: tuple[ContextSchedule, ...] = ()
     top_k: int | None = None
     top_p: float | None = None
+    storage: type[InPlace] = InPlace
 
 
 class BlockWeights(NamedTuple):
@@ -233,34 +235,40 @@ def generate_block(
     temperature,
     global_conditioning=None,
     local_conditioning: HeldRows | None = None,
+    given=None,
 ) -> tuple[tf.Tensor, State]:
-    """Draws the next samples of every stream.
+    """Draws the next samples of every stream, or follows given ones.
 
     Args:
         schedule: the configuration.
         weights: of `prepare_weights`.
         state: of `prime`, or of the block before.
         uniforms: float32 `[batch, time]` in [0, 1), or `[batch, time, 2]` for the mixtures, see
-            `uniforms_shape` of the distribution.
-        temperature: float32 scalar.
+            `uniforms_shape` of the distribution; not read where samples are given.
+        temperature: float32 scalar or `[batch]`.
         global_conditioning: of the method of `WaveNet`, `[batch, 1, channels]`, if it has such.
         local_conditioning: of `held_rows` of the model's upsampler, if it has one.
+        given: the values to take in place of drawn ones, `[batch, time]`.
 
     Returns:
-        The values drawn, `[batch, time]`, and the next state.
+        The values drawn, `[batch, time]`, or the logarithms of the probabilities of the given ones,
+        in nats; and the next state.
     """
     kernel_size, dilations = schedule.kernel_size, schedule.dilations
-    batch, steps = uniforms.shape[:2]
+    known = uniforms if given is None else given
+    batch, steps = known.shape[:2]
+    if batch is None:
+        batch = tf.shape(known)[0]
     channels = weights.input_bias.shape[0]
     codes = isinstance(schedule.distribution, Categorical)
-    uniforms = _swap(uniforms)
+    known = swap(known)
     kernels = [block.dilated_kernel for block in weights.blocks]
     first_rows = np.arange(kernel_size)[:, None] * schedule.distribution.parameter_channels
 
-    past = [_swap(state.layers[f"block_{i}"]) for i in range(len(dilations))]
-    # The taps of far blocks lie so far back that those of the next TAPS_AHEAD samples are known:
-    # one product then reads their weights once for all of these.
-    far = [i for i, d in enumerate(dilations) if d >= TAPS_AHEAD and kernel_size > 1]
+    storage = schedule.storage(kernel_size, dilations, TAPS_AHEAD, batch, channels, steps)
+    far = storage.far
+    past = [state.layers[f"block_{i}"] for i in range(len(dilations))]
+    past = [storage.ring(i, part) if i in far else swap(part) for i, part in enumerate(past)]
     # Off the critical path: all that conditioning adds is known before the loop.
     biases = [block.dilated_bias for block in weights.blocks]
     if global_conditioning is not None:
@@ -269,7 +277,8 @@ def generate_block(
             for bias, kernel in zip(biases, weights.global_kernels, strict=True)
         ]
     if local_conditioning is not None:
-        held_rows = _swap(local_conditioning.rows)
+        held_rows = swap(local_conditioning.rows)
+    skip_channels = weights.skip_bias.shape[0]
     current_kernels = {block: kernels[block][-channels:] for block in far}
     # The input convolution's taps: the newest values, [kernel_size, batch].
     newest = tf.concat([state.layers["input_convolution"], state.previous[:, None]], axis=1)
@@ -277,12 +286,10 @@ def generate_block(
 
     def past_activations(begin, count, block, ring):
         """What a far block's past taps add to its activations: `[count, batch, 2 * gate]`."""
-        slots = (kernel_size - 1) * dilations[block] // TAPS_AHEAD
-        first = [begin + tap * dilations[block] for tap in range(kernel_size - 1)]
-        taps = [ring.read((start // TAPS_AHEAD) % slots)[:count] for start in first]
-        taps = tf.reshape(tf.concat(taps, axis=-1), [count * batch, -1])
+        taps = tf.concat(storage.ring_taps(block, ring, begin, count), axis=-1)
+        taps = tf.reshape(taps, [count * batch, (kernel_size - 1) * channels])
         activations = tf.matmul(taps, kernels[block][:-channels])
-        return tf.reshape(activations, [count, batch, -1]) + biases[block]
+        return tf.reshape(activations, [count, batch, kernels[block].shape[1]]) + biases[block]
 
     def local_rows(begin, count, contexts):
         """Each source of local conditioning, and its kernels.
@@ -292,7 +299,7 @@ def generate_block(
         """
         sources = []
         if local_conditioning is not None and schedule.held_samples == 1:
-            sources.append((_rows(held_rows, begin, count), None))
+            sources.append((rows_from(held_rows, begin, count), None))
         elif local_conditioning is not None:
             places = local_conditioning.skipped + begin + tf.range(count)
             places //= schedule.held_samples
@@ -301,24 +308,24 @@ def generate_block(
             sources.append((rows, places - places[0]))
         for shape, context in zip(schedule.contexts, contexts, strict=True):
             places = held_frames(shape.pooling, context["phase"][0], count)
-            sources.append((_swap(context["outputs"]), places))
+            sources.append((swap(context["outputs"]), places))
         return [(*source, own) for source, own in zip(sources, weights.local_kernels, strict=True)]
 
-    def draw_ahead(begin, count, past, contexts, newest, values):
+    def draw_ahead(begin, count, past, contexts, newest, results):
         """Draws `count` samples from time `begin` on.
 
         Args:
             begin: a multiple of TAPS_AHEAD.
             count: at most TAPS_AHEAD.
             past: a block's inputs before: near blocks `[context, batch, channels]`, far blocks
-                a ring of slots `[TAPS_AHEAD, batch, channels]`.
+                a ring of the storage.
             contexts: a context stack's state.
             newest: the input convolution's taps, `[kernel_size, batch]`.
-            values: array of those drawn so far.
+            results: array of what was made so far.
 
         Returns:
-            A block's new inputs, following those before where the block is near; contexts; newest;
-            values.
+            Of a near block its inputs before the next sample, of a far one its new inputs;
+            contexts; newest; results.
         """
         ahead = {block: past_activations(begin, count, block, past[block]) for block in far}
         # What local conditioning adds to each block, and the place of each sample's row in it.
@@ -331,22 +338,13 @@ def generate_block(
                     ahead[block] += added if places is None else tf.gather(added, places)
                 else:
                     local[block].append((added, places))
-        heard = _array(tf.zeros([0, batch], newest.dtype), extra=count)
-        lengths = [0 if i in far else part.shape[0] for i, part in enumerate(past)]
-        inputs = [
-            _array(tf.zeros([0, batch, channels]) if i in far else part, extra=count)
-            for i, part in enumerate(past)
-        ]
+        ahead_by_sample = storage.by_sample([ahead[block] for block in far])
+        heard = array(tf.zeros([0, batch], newest.dtype), extra=count)
 
-        def step(index, inputs, signals, newest, heard, values):
+        def step(index, memory, newest, heard, results):
             if contexts:
                 heard = heard.write(index, newest[-1])
-            # The inputs of the step before are written now: written where they are made, XLA
-            # would copy the arrays that the same step reads.
-            inputs = [
-                array.write(length + index - 1, signal) if length else array
-                for array, length, signal in zip(inputs, lengths, signals, strict=True)
-            ]
+            memory = storage.begin_step(memory, index)
             if codes:
                 embedded = tf.gather(weights.input_kernel, newest + first_rows)
                 signal = tf.reduce_sum(embedded, axis=0) + weights.input_bias
@@ -354,24 +352,34 @@ def generate_block(
                 companded = mu_law_compand(newest)
                 signal = tf.matmul(companded, weights.input_kernel, transpose_a=True)
                 signal += weights.input_bias
-            signals, skip_sum = [], weights.skip_bias
+            added_ahead = dict(zip(far, storage.of_sample(ahead_by_sample, index), strict=True))
+            signals, gated = [], []
+            skip_sum = weights.skip_bias
             for block, dilation in enumerate(dilations):
-                added = _row(ahead[block], index) if block in ahead else biases[block]
+                added = added_ahead.get(block, biases[block])
                 # Gathered: XLA compiles a slice anew for each beginning that arguments tell.
                 for rows, places in local[block]:
-                    added += _row(rows, index) if places is None else tf.gather(rows, places[index])
-                if block in ahead:
+                    added += row(rows, index) if places is None else tf.gather(rows, places[index])
+                if block in far:
                     activation = tf.matmul(signal, current_kernels[block]) + added
-                    inputs[block] = inputs[block].write(index, signal)
                 else:
                     taps = [
-                        inputs[block].read(lengths[block] + index - back * dilation)
+                        storage.tap(memory, block, index, back * dilation)
                         for back in range(kernel_size - 1, 0, -1)
                     ]
                     taps = tf.concat([*taps, signal], axis=-1)
                     activation = tf.matmul(taps, kernels[block]) + added
                 signals.append(signal)
-                signal, skip_sum = _leave_block(weights.blocks[block], activation, signal, skip_sum)
+                gated.append(_gate(activation))
+                if storage.joins_skips:
+                    signal, skip_sum = _leave(weights.blocks[block], gated[-1], signal, skip_sum)
+                elif weights.blocks[block].residual_bias is not None:
+                    residual = weights.blocks[block].skip_and_residual_kernel[:, skip_channels:]
+                    signal += tf.matmul(gated[-1], residual) + weights.blocks[block].residual_bias
+            if not storage.joins_skips:
+                every = [b.skip_and_residual_kernel[:, :skip_channels] for b in weights.blocks]
+                skip_sum += tf.matmul(tf.concat(gated, axis=1), np.concatenate(every))
+            memory = storage.end_step(memory, index, signals)
             (head, head_bias), (output, output_bias) = weights.head
             hidden = tf.nn.relu(tf.matmul(tf.nn.relu(skip_sum), head) + head_bias)
             outputs = tf.matmul(hidden, output) + output_bias
@@ -381,76 +389,73 @@ def generate_block(
             if schedule.top_p is not None:
                 parameters = keep_top_p(parameters, schedule.top_p)
             time = begin + index
-            value = schedule.distribution.sample(parameters, _row(uniforms, time), temperature)
+            if given is None:
+                value = schedule.distribution.sample(parameters, row(known, time), temperature)
+                made = value
+            else:
+                value = row(known, time)
+                made = schedule.distribution.log_likelihood(parameters, value)
             newest = tf.concat([newest[1:], value[None]], axis=0)
-            return index + 1, inputs, signals, newest, heard, values.write(time, value)
+            return index + 1, memory, newest, heard, results.write(time, made)
 
-        nothing = tf.zeros([batch, channels])
-        signals = [
-            part[-1] if length else nothing for part, length in zip(past, lengths, strict=True)
-        ]
-        _, inputs, signals, newest, heard, values = tf.while_loop(
+        _, memory, newest, heard, results = tf.while_loop(
             lambda index, *_: index < count,
             step,
-            [0, inputs, signals, newest, heard, values],
+            [0, storage.open(past, count), newest, heard, results],
             maximum_iterations=count,
         )
         if contexts:
-            companded = _swap(schedule.distribution.compand(heard.stack()))
+            companded = swap(schedule.distribution.compand(heard.stack()))
             contexts = [
                 _advance_context(shape, stack, context, companded)
                 for shape, stack, context in zip(
                     schedule.contexts, weights.contexts, contexts, strict=True
                 )
             ]
-        inputs = [
-            array.write(length + count - 1, signal) if length else array
-            for array, length, signal in zip(inputs, lengths, signals, strict=True)
-        ]
-        return [array.stack() for array in inputs], contexts, newest, values
+        return storage.close(memory, count), contexts, newest, results
 
-    def draw_and_store(begin, past, contexts, newest, values):
-        inputs, contexts, newest, values = draw_ahead(
-            begin, TAPS_AHEAD, past, contexts, newest, values
+    def draw_and_store(begin, past, contexts, newest, results):
+        inputs, contexts, newest, results = draw_ahead(
+            begin, TAPS_AHEAD, past, contexts, newest, results
         )
-        stored = [part[TAPS_AHEAD:] for part in inputs]
         for block in far:
-            slots = (kernel_size - 1) * dilations[block] // TAPS_AHEAD
-            stored[block] = past[block].write((begin // TAPS_AHEAD) % slots, inputs[block])
-        return begin + TAPS_AHEAD, stored, contexts, newest, values
+            inputs[block] = storage.replace_oldest(block, past[block], begin, inputs[block])
+        return begin + TAPS_AHEAD, inputs, contexts, newest, results
 
-    for block in far:
-        past[block] = _array(tf.reshape(past[block], [-1, TAPS_AHEAD, batch, channels]))
     whole, rest = divmod(steps, TAPS_AHEAD)
     begin = whole * TAPS_AHEAD
-    values = _array(tf.zeros([0, batch], newest.dtype), extra=steps)
+    kind = newest.dtype if given is None else tf.float32
+    results = array(tf.zeros([0, batch], kind), extra=steps)
     contexts = [state.layers[f"context_{i}"] for i in range(len(schedule.contexts))]
-    _, past, contexts, newest, values = tf.while_loop(
+    _, past, contexts, newest, results = tf.while_loop(
         lambda time, *_: time < begin,
         draw_and_store,
-        [0, past, contexts, newest, values],
+        [0, past, contexts, newest, results],
         maximum_iterations=whole,
     )
-    inputs = [tf.zeros([0, batch, channels])] * len(past)
+    inputs = [
+        part if i not in far else tf.zeros([0, batch, channels]) for i, part in enumerate(past)
+    ]
     if rest:
-        inputs, contexts, newest, values = draw_ahead(begin, rest, past, contexts, newest, values)
+        inputs, contexts, newest, results = draw_ahead(begin, rest, past, contexts, newest, results)
     layers = {f"context_{index}": context for index, context in enumerate(contexts)}
-    for block, part in enumerate(past):
-        if block in far:
-            ring = tf.reshape(part.stack(), [-1, batch, channels])
-            oldest = begin % ring.shape[0]
-            part = tf.concat([ring[oldest:], ring[:oldest], inputs[block]], axis=0)[rest:]
-        elif rest:
-            part = inputs[block][rest:]
-        layers[f"block_{block}"] = _swap(part)
-    layers["input_convolution"] = _swap(newest[:-1])
-    return _swap(values.stack()), State(layers, newest[-1])
+    for block, part in enumerate(inputs):
+        layers[f"block_{block}"] = (
+            storage.unroll(block, past[block], begin, part) if block in far else swap(part)
+        )
+    layers["input_convolution"] = swap(newest[:-1])
+    return swap(results.stack()), State(layers, newest[-1])
 
 
-def _leave_block(block: BlockWeights, activation, signal, skip_sum) -> tuple[tf.Tensor, tf.Tensor]:
-    """From a block's activation to the next block's input and the sum of the skip connections."""
+def _gate(activation) -> tf.Tensor:
+    """Twice the gated activation, of what `prepare_weights` made of filter and gate."""
     filter_half, gate_half = tf.split(tf.tanh(activation), 2, axis=-1)
-    both = tf.matmul(filter_half * (1.0 + gate_half), block.skip_and_residual_kernel)
+    return filter_half * (1.0 + gate_half)
+
+
+def _leave(block: BlockWeights, gated, signal, skip_sum) -> tuple[tf.Tensor, tf.Tensor]:
+    """From a block's gated activation to the next block's input and the sum of the skips."""
+    both = tf.matmul(gated, block.skip_and_residual_kernel)
     skip_channels = skip_sum.shape[-1]
     skip_sum += both[:, :skip_channels]
     if block.residual_bias is not None:
@@ -472,7 +477,7 @@ def _advance_context(
 
     def advance(frame, past, outputs):
         start = first + frame * shape.pooling
-        samples = tf.slice(signal, [0, start], [signal.shape[0], shape.pooling])
+        samples = tf.transpose(rows_from(tf.transpose(signal), start, shape.pooling))
         hidden = tf.nn.relu(tf.matmul(samples, weights.frame_kernel) + weights.frame_bias)
         skip_sum, after = weights.skip_bias, []
         for block, before, dilation in zip(weights.blocks, past, shape.dilations, strict=True):
@@ -480,7 +485,7 @@ def _advance_context(
             activation = tf.matmul(tf.concat([*taps, hidden], axis=-1), block.dilated_kernel)
             after.append(tf.concat([before, hidden[:, None]], axis=1)[:, 1:])
             activation += block.dilated_bias
-            hidden, skip_sum = _leave_block(block, activation, hidden, skip_sum)
+            hidden, skip_sum = _leave(block, _gate(activation), hidden, skip_sum)
         outputs = tf.concat([outputs, tf.nn.relu(skip_sum)[:, None]], axis=1)[:, 1:]
         return frame + 1, after, outputs
 
@@ -494,31 +499,3 @@ def _advance_context(
         "outputs": outputs,
         **{f"block_{index}": part for index, part in enumerate(past)},
     }
-
-
-def _rows(tensor, begin, count: int) -> tf.Tensor:
-    """`tensor[begin : begin + count]`.
-
-    XLA compiles an index that is no constant, or a length of -1, to a padded copy of the whole.
-    """
-    others = tensor.shape[1:]
-    return tf.slice(tensor, [begin, *[0] * len(others)], [count, *others])
-
-
-def _swap(tensor) -> tf.Tensor:
-    """Time before batch in place of batch before time, or the other way round."""
-    return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])
-
-
-def _array(rows, extra: int = 0) -> tf.TensorArray:
-    """An array of the rows of a tensor, with room for more: written in place, compiled or not."""
-    rows = tf.pad(rows, [[0, extra], *[[0, 0]] * (rows.shape.rank - 1)])
-    array = tf.TensorArray(
-        rows.dtype, rows.shape[0], element_shape=rows.shape[1:], clear_after_read=False
-    )
-    return array.unstack(rows)
-
-
-def _row(tensor, index) -> tf.Tensor:
-    """`tensor[index]`."""
-    return _rows(tensor, index, 1)[0]

@@ -94,7 +94,9 @@ def compiled_block(schedule: Schedule, jit_compile: bool):
 
     Models of one configuration share it, whatever their weights: those are its arguments.
     """
-    return tf.function(functools.partial(generate_block, schedule), jit_compile=jit_compile)
+    return tf.function(
+        functools.partial(generate_block, schedule), jit_compile=jit_compile, autograph=False
+    )
 
 
 class AudioStream(Iterator[np.ndarray]):

@@ -1,0 +1,99 @@
+"""Exports a trained WaveNet for TensorFlow Serving and any other TensorFlow runtime.
+
+    python export/saved_model.py --model_dir runs/first --output_dir served/wavenet
+
+Each export gets a folder with the next version number, which a server picks up by itself.
+"""
+
+from shared import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
+
+import os
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+from absl import flags, logging
+
+from wavenet_tf import runs, serving
+
+_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Of a training run.", required=True)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Gets a folder with the next version number.", required=True
+)
+_UPDATE = flags.DEFINE_integer("update", None, "Take the checkpoint of this update.")
+_XLA = flags.DEFINE_bool(
+    "xla", False, "Compile the sampling loop, many times as fast; not for a stock server."
+)
+_BLOCK_SIZE = flags.DEFINE_integer("block_size", None, "Samples of a streamed block (about 1024).")
+_MAX_SECONDS = flags.DEFINE_float("max_seconds", 60.0, "The most that one request may ask for.")
+_TOP_K = flags.DEFINE_integer("top_k", None, "Draw among so many most likely codes only.")
+_TOP_P = flags.DEFINE_float("top_p", None, "Draw among codes that reach this probability only.")
+_WARM_UP = flags.DEFINE_bool("warm_up", True, "Add requests that a server answers when it starts.")
+
+WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
+
+
+def main(argv):
+    """Exports the model described by the flags."""
+    command_line.refuse_words(argv)
+    logging.set_verbosity(logging.WARNING)
+    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
+    signatures = serving.Signatures(
+        model, _BLOCK_SIZE.value, _MAX_SECONDS.value, _XLA.value, _TOP_K.value, _TOP_P.value
+    )
+    output = Path(_OUTPUT_DIR.value)
+    output.mkdir(parents=True, exist_ok=True)
+    # A server must never see half a version: it is made under another name, then moved.
+    with tempfile.TemporaryDirectory(prefix=".", dir=output) as folder:
+        made = Path(folder, "made")
+        serving.save(signatures, made)
+        if _WARM_UP.value:
+            write_warm_up(made)
+        made.chmod(0o755)
+        versions = [int(path.name) for path in output.iterdir() if path.name.isdecimal()]
+        version = output / str(max(versions, default=0) + 1)
+        os.rename(made, version)
+    size = sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
+    print(
+        f"{version}: {size / 1e6:.1f} MB, blocks of {signatures.block_size} samples, at most "
+        f"{_MAX_SECONDS.value:g} s a request, {'compiled with XLA' if _XLA.value else 'no XLA'}"
+    )
+
+
+def write_warm_up(directory: Path) -> None:
+    """Writes a request for each signature that samples, in TensorFlow Serving's own format.
+
+    Args:
+        directory: of a SavedModel.
+    """
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    signatures = tf.saved_model.load(str(directory)).signatures
+    path = directory / WARM_UP_FILE
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        state: dict[str, tf.Tensor] = {}
+        for name in ("serving_default", "initial_state", "generate_block"):
+            specs = signatures[name].structured_input_signature[1]
+            inputs = {key: state.get(key, _small(spec)) for key, spec in specs.items()}
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = "wavenet"
+            request.model_spec.signature_name = name
+            for key, tensor in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(tensor))
+            log = prediction_log_pb2.PredictLog(request=request)
+            record = prediction_log_pb2.PredictionLog(predict_log=log)
+            writer.write(record.SerializeToString())
+            if name == "initial_state":
+                state = signatures[name](**inputs)
+
+
+def _small(spec: tf.TensorSpec) -> tf.Tensor:
+    """A tensor of the smallest shape that a signature takes."""
+    shape = [1 if size is None else size for size in spec.shape]
+    fill = {"num_samples": 1, "temperature": 1.0, "uniforms": 0.5}.get(spec.name, 0)
+    return tf.fill(shape, tf.cast(fill, spec.dtype))
+
+
+if __name__ == "__main__":
+    command_line.run(main)

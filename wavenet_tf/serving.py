@@ -1,0 +1,448 @@
+"""An exported model's signatures: sampling with explicit state, for runtimes without this package.
+
+A client streams without knowing the model: `initial_state` or `prime` gives tensors named
+`state_...`; `generate_block` takes these and uniform numbers and gives audio and the next ones.
+"""
+
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from wavenet_tf import generation
+from wavenet_tf.errors import InputError, positive_integer
+
+STATE_PREFIX = "state_"
+# Among the assets of a SavedModel: what `metadata` says.
+METADATA_FILE = "wavenet.json"
+# Samples scored in one pass: enough to fill the processor, few enough for memory.
+SCORED_AT_ONCE = 8192
+
+
+def state_tensors(state: generation.State) -> dict[str, tf.Tensor]:
+    """A state as tensors by name: `state_block_0`, `state_context_0_recent` and so on."""
+    tensors = {"previous": state.previous}
+    for name, part in state.layers.items():
+        if isinstance(part, dict):
+            tensors.update({f"{name}_{inner}": tensor for inner, tensor in part.items()})
+        else:
+            tensors[name] = part
+    return {STATE_PREFIX + name: tensor for name, tensor in tensors.items()}
+
+
+def state_of(model, tensors: dict[str, tf.Tensor]) -> generation.State:
+    """The state that `state_tensors` made those tensors of."""
+    layers: dict[str, Any] = {
+        layer.name: tensors[STATE_PREFIX + layer.name]
+        for layer in (model.input_convolution, *model.blocks)
+    }
+    for stack in model.context_stacks:
+        prefix = f"{STATE_PREFIX}{stack.name}_"
+        layers[stack.name] = {
+            name.removeprefix(prefix): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
+    return generation.State(layers, tensors[f"{STATE_PREFIX}previous"])
+
+
+def state_specs(model, batch_size: int | None = None) -> dict[str, tf.TensorSpec]:
+    """Shapes and types of `state_tensors`."""
+    previous = model.distribution.encode(tf.zeros([1]))
+    tensors = state_tensors(generation.State(model.initial_state(1), previous))
+    return {
+        name: tf.TensorSpec(
+            [batch_size, *tensor.shape[1:]],
+            tf.float32 if tensor.dtype.is_floating else tensor.dtype,
+            name,
+        )
+        for name, tensor in tensors.items()
+    }
+
+
+def block_size_of(
+    model, block_size: int | None = None, default: int = generation.BLOCK_SIZE
+) -> int:
+    """The samples of a block: whole frames of conditioning and of context stacks.
+
+    Args:
+        model: a `WaveNet`.
+        block_size: as wanted; None takes the default.
+        default: or the next larger one that fits.
+
+    Raises:
+        InputError: for one that does not fit.
+    """
+    unit = math.lcm(model.hop_length or 1, *(stack.pooling for stack in model.context_stacks))
+    if block_size is None:
+        return -(-default // unit) * unit
+    if positive_integer("block_size", block_size) % unit:
+        raise InputError(
+            f"block_size must be a multiple of {unit}, the frames of this model's conditioning and "
+            f"context stacks; received {block_size}"
+        )
+    return int(block_size)
+
+
+def metadata(model, block_size: int) -> dict[str, Any]:
+    """What a client has to know of an exported model besides its signatures.
+
+    Args:
+        model: a `WaveNet`.
+        block_size: of `block_size_of`.
+    """
+    from wavenet_tf import __version__
+
+    local = model.upsampler
+    return {
+        "wavenet_tf_version": __version__,
+        "tensorflow_version": tf.__version__,
+        "keras_version": keras.__version__,
+        "sample_rate": model.sample_rate,
+        "block_size": block_size,
+        "receptive_field": model.receptive_field,
+        "output_distribution": model.output_distribution,
+        "quantization_channels": model.quantization_channels,
+        "uniforms_per_sample": math.prod(model.distribution.uniforms_shape),
+        "conditioning": model.conditioning_names,
+        "num_speakers": model.num_speakers,
+        "speaker_names": model.speaker_names,
+        "global_channels": model.global_channels,
+        "local_channels": model.local_channels,
+        "features": model.features,
+        "hop_length": model.hop_length,
+        # The frames that a block takes, besides its own.
+        "frames_before": local.frames_before if local else None,
+        "frames_after": local.frames_after if local else None,
+    }
+
+
+def frames_of_block(model, block_size: int) -> int:
+    """Frames of local conditioning that `generate_block` takes: the block's, and those around."""
+    local = model.upsampler
+    return local.frames_before + block_size // local.hop_length + local.frames_after
+
+
+def samples_before(model) -> int:
+    """Samples of the frames that `generate_block` takes which come before the block's first."""
+    return model.upsampler.frames_before * model.hop_length if model.upsampler else 0
+
+
+def conditioning_specs(model, batch_size=None, frames=None) -> dict[str, tf.TensorSpec]:
+    """Shapes and types of the model's conditioning, by name."""
+    shapes = {
+        "speaker_id": ([], tf.int32),
+        "global_conditioning": ([model.global_channels], tf.float32),
+        "local_conditioning": ([frames, model.local_channels], tf.float32),
+    }
+    return {
+        name: tf.TensorSpec([batch_size, *shapes[name][0]], shapes[name][1], name)
+        for name in model.conditioning_names
+    }
+
+
+def draw_block(model, weights, draw, state, conditions, first, block_size, **known):
+    """Calls `generation.generate_block` for the block that begins at sample `first` of the frames.
+
+    Args:
+        model: a `WaveNet`.
+        weights: of `generation.prepare_weights`.
+        draw: `generation.generate_block` with a schedule.
+        state: before the block.
+        conditions: the model's other inputs.
+        first: the block's first sample, counted from the first frame.
+        block_size: of the block, in samples.
+        **known: `uniforms` and `temperature`, or `given`, as `generate_block` takes them.
+    """
+    local_conditioning = None
+    if model.upsampler:
+        rows, skipped = model.upsampler.held_rows(
+            conditions["local_conditioning"], first, block_size
+        )
+        local_conditioning = generation.HeldRows(tf.cast(rows, tf.float32), skipped)
+    global_conditioning = model.global_conditioning(conditions)
+    if global_conditioning is not None:
+        global_conditioning = tf.cast(global_conditioning, tf.float32)
+    return draw(
+        weights,
+        state,
+        global_conditioning=global_conditioning,
+        local_conditioning=local_conditioning,
+        **known,
+    )
+
+
+class Signatures:
+    """The functions of a SavedModel; see `save`.
+
+    Args:
+        model: a `WaveNet`.
+        block_size: samples that `generate_block` makes; see `block_size_of`.
+        max_seconds: the most that one request may ask for, in seconds.
+        jit_compile: whether the sampling loop is compiled with XLA, which a stock TensorFlow
+            Serving does not do.
+        top_k: as `WaveNet.generate` takes it.
+        top_p: as `WaveNet.generate` takes it.
+
+    Raises:
+        InputError: for an argument out of range.
+    """
+
+    def __init__(
+        self,
+        model,
+        block_size: int | None = None,
+        max_seconds: float = 60.0,
+        jit_compile: bool = False,
+        top_k: int | None = None,
+        top_p: float | None = None,
+    ):
+        self.model = model
+        self.block_size = block_size_of(model, block_size)
+        self.max_samples = int(max_seconds * model.sample_rate)
+        if self.max_samples < 1:
+            raise InputError(f"max_seconds must be above 0; received {max_seconds}")
+        schedule = generation.schedule_of(model, top_k, top_p)
+        self.draw = generation.compiled_block(schedule, jit_compile)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a client has to know besides the signatures."""
+        return {**metadata(self.model, self.block_size), "max_samples": self.max_samples}
+
+    def metadata_text(self, streams) -> dict[str, tf.Tensor]:
+        """What `metadata` says, as JSON, for clients that have not the files.
+
+        A row for each row of the input: TensorFlow Serving takes no signature without input, over
+        REST or in batches.
+        """
+        return {"json": tf.fill(tf.shape(streams), json.dumps(self.metadata))}
+
+    def concrete_functions(self) -> dict[str, Any]:
+        """The signatures by name, traced for any number of streams."""
+        model, block_size = self.model, self.block_size
+        batch = {
+            "seed": tf.TensorSpec([None], tf.int32, "seed"),
+            "temperature": tf.TensorSpec([None], tf.float32, "temperature"),
+            "num_samples": tf.TensorSpec([None], tf.int32, "num_samples"),
+            "streams": tf.TensorSpec([None], tf.int32, "streams"),
+        }
+        audio = {"audio": tf.TensorSpec([None, None], tf.float32, "audio")}
+        conditions = conditioning_specs(model)
+        asked = ["seed", "temperature"] + ["num_samples"] * (not model.hop_length)
+        of_block = conditions
+        if model.hop_length:
+            of_block = conditioning_specs(model, frames=frames_of_block(model, block_size))
+        uniforms = tf.TensorSpec(
+            [None, block_size, *model.distribution.uniforms_shape], tf.float32, "uniforms"
+        )
+        inputs = {
+            "serving_default": {name: batch[name] for name in asked} | conditions,
+            "initial_state": conditions or {"streams": batch["streams"]},
+            "prime": audio | conditions,
+            "generate_block": {"uniforms": uniforms, "temperature": batch["temperature"]}
+            | of_block
+            | state_specs(model),
+            "score": audio | conditions,
+            "metadata": {"streams": batch["streams"]},
+        }
+        functions = {
+            "serving_default": self.generate,
+            "initial_state": self.initial_state,
+            "prime": self.prime,
+            "generate_block": self.generate_block,
+            "score": self.score,
+            "metadata": self.metadata_text,
+        }
+        return {
+            name: tf.function(function, autograph=False).get_concrete_function(**inputs[name])
+            for name, function in functions.items()
+        }
+
+    def generate(self, **inputs) -> dict[str, tf.Tensor]:
+        """Audio at once: `num_samples` of it, or as the frames of local conditioning say.
+
+        Each stream has a seed of its own, so that what it makes does not depend on the others.
+        """
+        conditions = self._checked(inputs)
+        batch, block_size = tf.shape(inputs["seed"])[0], self.block_size
+        if self.model.hop_length:
+            frames = tf.shape(conditions["local_conditioning"])[1]
+            num_samples = tf.fill([batch], frames * self.model.hop_length)
+        else:
+            num_samples = inputs["num_samples"]
+        allowed = (num_samples >= 1) & (num_samples <= self.max_samples)
+        wrong = f"num_samples must be from 1 to {self.max_samples}, the exported maximum; received"
+        with tf.control_dependencies([_check(allowed, wrong, num_samples)]):
+            longest = tf.reduce_max(num_samples)
+        blocks = -(-longest // block_size)
+        weights = generation.prepare_weights(self.model)
+        state = generation.prime(self.model, *silence(self.model, batch, conditions))
+        shape = [block_size, *self.model.distribution.uniforms_shape]
+
+        def make_block(index, state, made):
+            uniforms = tf.map_fn(
+                lambda seed: tf.random.stateless_uniform(shape, tf.stack([seed, index])),
+                inputs["seed"],
+                fn_output_signature=tf.TensorSpec(shape, tf.float32),
+            )
+            values, state = draw_block(
+                self.model,
+                weights,
+                self.draw,
+                state,
+                conditions,
+                index * block_size,
+                block_size,
+                uniforms=uniforms,
+                temperature=inputs["temperature"],
+            )
+            audio = self.model.distribution.decode(values)
+            return index + 1, state, made.write(index, tf.transpose(audio))
+
+        made = tf.TensorArray(tf.float32, blocks, element_shape=[block_size, None])
+        _, _, made = tf.while_loop(
+            lambda index, *_: index < blocks,
+            make_block,
+            [0, state, made],
+            shape_invariants=[
+                tf.TensorShape([]),
+                tf.nest.map_structure(lambda part: tf.TensorShape([None, *part.shape[1:]]), state),
+                tf.TensorShape(None),
+            ],
+        )
+        audio = tf.transpose(made.concat())[:, :longest]
+        # Streams served together may ask for less than the longest.
+        kept = tf.range(longest)[None] < num_samples[:, None]
+        return {"audio": tf.where(kept, audio, 0.0)}
+
+    def initial_state(self, **inputs) -> dict[str, tf.Tensor]:
+        """The state after digital silence, a row for each row of the inputs."""
+        conditions = self._checked(inputs)
+        batch = tf.shape(next(iter(inputs.values())))[0]
+        return state_tensors(generation.prime(self.model, *silence(self.model, batch, conditions)))
+
+    def prime(self, audio, **inputs) -> dict[str, tf.Tensor]:
+        """The state after a prompt, whose first sample is that of the first frame."""
+        conditions = self._checked({"audio": audio, **inputs})
+        hop, time = self.model.hop_length or 1, tf.shape(audio)[1]
+        wrong = f"audio must hold whole frames of {hop} samples; received samples:"
+        with tf.control_dependencies([_check(time % hop == 0, wrong, time)]):
+            values = self.model.distribution.encode(audio)
+        return state_tensors(generation.prime(self.model, values, conditions))
+
+    def generate_block(self, uniforms, temperature, **inputs) -> dict[str, tf.Tensor]:
+        """The next block of every stream, and the next state."""
+        inputs = {"uniforms": uniforms, "temperature": temperature, **inputs}
+        conditions = self._checked(inputs)
+        values, state = draw_block(
+            self.model,
+            generation.prepare_weights(self.model),
+            self.draw,
+            state_of(self.model, inputs),
+            conditions,
+            samples_before(self.model),
+            self.block_size,
+            uniforms=uniforms,
+            temperature=temperature,
+        )
+        return {"audio": self.model.distribution.decode(values), **state_tensors(state)}
+
+    def score(self, audio, **inputs) -> dict[str, tf.Tensor]:
+        """The log-likelihood of each sample given those before it, in nats."""
+        conditions = self._checked({"audio": audio, **inputs})
+        return {"log_likelihood": log_likelihood(self.model, audio, conditions)}
+
+    def _checked(self, inputs) -> dict[str, tf.Tensor]:
+        """The conditions among the inputs, where nothing is wrong with any of these."""
+        model = self.model
+        batch = tf.shape(next(iter(inputs.values())))[0]
+        checks = []
+        for name, tensor in inputs.items():
+            shape = tf.shape(tensor)
+            wrong = f"{name} must have as many rows as the other inputs; received shape"
+            checks.append(_check(shape[0] == batch, wrong, shape))
+            if tensor.dtype.is_floating and not name.startswith(STATE_PREFIX):
+                wrong = f"{name} holds NaN or infinity; its shape is"
+                checks.append(_check(tf.math.is_finite(tensor), wrong, shape))
+            if name == "temperature":
+                wrong = "temperature must be 0 or above; received"
+                checks.append(_check(tensor >= 0.0, wrong, tensor))
+            if name == "speaker_id":
+                wrong = f"speaker_id must be from 0 to {model.num_speakers - 1}; received"
+                checks.append(_check((tensor >= 0) & (tensor < model.num_speakers), wrong, tensor))
+            if name == "local_conditioning":
+                wrong = "local_conditioning must hold at least one frame; received shape"
+                checks.append(_check(shape[1] > 0, wrong, shape))
+        with tf.control_dependencies(checks):
+            return {name: tf.identity(inputs[name]) for name in model.conditioning_names}
+
+
+def log_likelihood(model, audio, conditions) -> tf.Tensor:
+    """The log-likelihood of each sample of `audio`, `[batch, time]`, after digital silence.
+
+    Args:
+        model: a `WaveNet`.
+        audio: float32 in [-1, 1], `[batch, time]`.
+        conditions: the model's other inputs; frames * hop_length = time.
+
+    Returns:
+        float32 `[batch, time]`, in nats.
+    """
+    batch, before = tf.shape(audio)[0], model.receptive_field
+    silence = tf.fill([batch, before], model.distribution.silence)
+    values = tf.concat([silence, model.distribution.encode(audio)], axis=1)
+    steps = tf.shape(values)[1] - 1
+    state = model.initial_state(batch)
+
+    def score_chunk(start, state, scored):
+        count = tf.minimum(SCORED_AT_ONCE, steps - start)
+        heard, targets = values[:, start : start + count], values[:, start + 1 : start + 1 + count]
+        # What a position sees is the frame of the sample that it predicts.
+        local = model.local_conditioning(conditions, start + 1 - before, count)
+        parameters, state = model({"audio": heard, **conditions}, state, local)
+        nats = model.distribution.log_likelihood(parameters, targets)
+        return start + count, state, tf.concat([scored, nats], axis=1)
+
+    _, _, scored = tf.while_loop(
+        lambda start, *_: start < steps,
+        score_chunk,
+        [0, state, tf.zeros([batch, 0])],
+        shape_invariants=[
+            tf.TensorShape([]),
+            tf.nest.map_structure(lambda part: tf.TensorShape([None, *part.shape[1:]]), state),
+            tf.TensorShape([None, None]),
+        ],
+    )
+    return scored[:, before - 1 :]
+
+
+def silence(model, batch_size, conditions: dict | None = None) -> tuple[tf.Tensor, dict]:
+    """What `generation.prime` takes for streams that start from digital silence."""
+    return tf.zeros([batch_size, 0], model.distribution.encode(0.0).dtype), conditions or {}
+
+
+def _check(conditions, message: str, value) -> tf.Operation:
+    return tf.debugging.Assert(tf.reduce_all(conditions), [message, value])
+
+
+def save(signatures: Signatures, directory: str | os.PathLike) -> None:
+    """Writes a SavedModel that any TensorFlow runtime loads without this package.
+
+    Args:
+        signatures: what it can be asked.
+        directory: a folder that is not there yet.
+    """
+    directory = Path(directory)
+    with tempfile.TemporaryDirectory() as folder:
+        asset = Path(folder, METADATA_FILE)
+        asset.write_text(json.dumps(signatures.metadata, indent=2), encoding="utf-8")
+        root = tf.Module(name="wavenet")
+        root.weights = [variable.value for variable in signatures.model.variables]
+        root.metadata = tf.saved_model.Asset(str(asset))
+        tf.saved_model.save(root, str(directory), signatures.concrete_functions())
