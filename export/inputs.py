@@ -1,0 +1,94 @@
+"""What the programs that sample from an exported model are given, as arrays."""
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from wavenet_tf.errors import InputError
+
+
+def conditions(
+    metadata: dict[str, Any], speaker: str | None, features: str | None
+) -> dict[str, Any]:
+    """What the flags --speaker and --features ask for, as `WaveNet.generate` takes it.
+
+    Args:
+        metadata: what the exporter told of the model.
+        speaker: a name that the model knows.
+        features: NumPy file of local conditioning, float `[frames, channels]`.
+
+    Raises:
+        InputError: for an unknown speaker, or a file that cannot be read.
+    """
+    asked: dict[str, Any] = {}
+    names = metadata["speaker_names"] or []
+    if speaker is not None or names:
+        if speaker not in names:
+            raise InputError(
+                f"--speaker must be one of {', '.join(names) or 'none, the model knows nobody'}; "
+                f"received {speaker}"
+            )
+        asked["speaker_id"] = names.index(speaker)
+    if features is not None:
+        try:
+            asked["local_conditioning"] = np.load(features)[None]
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read {features} as a NumPy array: {error}") from error
+    return asked
+
+
+def prompt(path: str | None, sample_rate: int) -> np.ndarray | None:
+    """The recording that the flag --prompt names, float32 `[1, samples]`; None for none.
+
+    Args:
+        path: of a recording.
+        sample_rate: that it must have.
+
+    Raises:
+        InputError: for a file that cannot be read, or of another sample rate.
+    """
+    if path is None:
+        return None
+    try:
+        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise InputError(f"cannot read {path} as audio: {error}") from error
+    if rate != sample_rate:
+        raise InputError(f"{path} must be at {sample_rate} Hz; it is at {rate} Hz")
+    return audio.mean(axis=1)[None]
+
+
+def length(seconds: float, sample_rate: int) -> int:
+    """The samples that the flag --seconds asks for.
+
+    Args:
+        seconds: its value.
+        sample_rate: of the model.
+
+    Raises:
+        InputError: for less than a sample, or without end.
+    """
+    if not 1 <= seconds * sample_rate < math.inf:
+        raise InputError(f"seconds must be finite and give at least one sample; received {seconds}")
+    return round(seconds * sample_rate)
+
+
+def show_progress(made: int, samples: int, sample_rate: int, real_time_factor: float) -> None:
+    """Renews the line that tells someone at a terminal how far it is.
+
+    Args:
+        made: samples so far.
+        samples: that there will be.
+        sample_rate: of them.
+        real_time_factor: seconds of audio made by a second.
+    """
+    if sys.stderr.isatty():
+        print(
+            f"{min(made, samples) / sample_rate:.1f} of {samples / sample_rate:.1f} s, "
+            f"real-time factor {real_time_factor:.2f}",
+            end="\r" if made < samples else "\n",  # so that an error takes the line
+            file=sys.stderr,
+        )

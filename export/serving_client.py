@@ -1,0 +1,302 @@
+"""Asks a TensorFlow Serving server for audio, at once or as a stream, into a WAV file.
+
+    python export/serving_client.py --output out.wav --seconds 5
+    python export/serving_client.py --protocol rest --server localhost:8501 --output out.wav
+
+REST needs numpy, soundfile and absl-py; gRPC needs tensorflow-serving-api besides, and with it
+TensorFlow. A stream that is interrupted leaves a WAV file of what came.
+"""
+
+from shared import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
+
+import abc
+import contextlib
+import http.client
+import itertools
+import json
+import random
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import wave
+from collections.abc import Iterable
+from typing import Any
+
+import inputs
+import numpy as np
+from absl import flags
+
+from wavenet_tf import clients
+from wavenet_tf.errors import InputError
+
+_SERVER = flags.DEFINE_string(
+    "server", None, "host:port; localhost:8500 for gRPC and localhost:8501 for REST by default."
+)
+_PROTOCOL = flags.DEFINE_enum("protocol", "grpc", ["grpc", "rest"], "That the port speaks.")
+_MODEL = flags.DEFINE_string("model", "wavenet", "Name by which the server knows the model.")
+_MODE = flags.DEFINE_enum(
+    "mode", "stream", ["once", "stream"], "All audio in one answer, or a block in each."
+)
+_OUTPUT = flags.DEFINE_string("output", None, "WAV file to write.", required=True)
+_SECONDS = flags.DEFINE_float("seconds", 2.0, "Length of the audio, without the prompt.")
+_PROMPT = flags.DEFINE_string(
+    "prompt", None, "Recording to continue, at the model's sample rate; only for a stream."
+)
+_SPEAKER = flags.DEFINE_string("speaker", None, "Who speaks, where the model knows speakers.")
+_FEATURES = flags.DEFINE_string(
+    "features", None, "NumPy file of local conditioning, float [frames, channels]."
+)
+_TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Below 1 more careful, above 1 wilder.")
+_SEED = flags.DEFINE_integer(
+    "seed", None, "The same seed gives the same audio, in the same mode.", 0, 2**31 - 1
+)
+_DEADLINE_SECONDS = flags.DEFINE_float("deadline_seconds", 60.0, "For each answer to come.", 0.001)
+_RETRIES = flags.DEFINE_integer("retries", 5, "Of a request that the server cannot take now.", 0)
+
+FIRST_PAUSE_SECONDS = 0.2
+# The only outputs of their signatures: REST leaves out their names.
+ONLY_OUTPUTS = {"serving_default": "audio", "metadata": "json"}
+# gRPC's names for what REST tells by numbers.
+CODES = {404: "NOT_FOUND", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
+# A batching server's words when requests of unlike lengths meet, which they need not do again.
+UNLIKE_LENGTHS = "from different tasks have different shapes"
+
+
+class UnavailableError(InputError):
+    """The server cannot take a request now, and may take the same one later."""
+
+
+class Server(abc.ABC):
+    """A model on a TensorFlow Serving server.
+
+    Args:
+        address: host:port.
+        model: its name.
+        deadline_seconds: for each answer to come.
+        retries: of a request that the server cannot take now.
+    """
+
+    def __init__(self, address: str, model: str, deadline_seconds: float, retries: int):
+        self.address, self.model = address, model
+        self.deadline_seconds, self.retries = deadline_seconds, retries
+
+    def ask(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Calls a signature by its name, with its inputs by theirs.
+
+        Raises:
+            InputError: where no answer comes, or the server refuses the request.
+        """
+        for attempt in range(self.retries):
+            try:
+                return self.send(signature, inputs)
+            except UnavailableError:
+                # At random, so that clients who met in a crowd do not meet again.
+                time.sleep(FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.5))
+        return self.send(signature, inputs)
+
+    @abc.abstractmethod
+    def send(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Sends a request, once."""
+
+    def error(self, code: str, message: str) -> InputError:
+        """What to raise for an error that the server, or the way to it, tells.
+
+        Args:
+            code: gRPC's name for the kind of error.
+            message: any number of lines.
+        """
+        lines = [line.strip() for line in message.splitlines() if line.strip()] or [code]
+        # TensorFlow counts errors before it tells the first one.
+        line = next((line for line in lines if "assertion failed" in line), lines[0])
+        if code == "DEADLINE_EXCEEDED":
+            return InputError(
+                f"{self.address} did not answer within {self.deadline_seconds:g} s, which "
+                "--deadline_seconds allows"
+            )
+        if code == "UNAVAILABLE":
+            return UnavailableError(f"{self.address} cannot be reached or is not ready: {line}")
+        if UNLIKE_LENGTHS in message:
+            return UnavailableError(f"{self.address} is busy with requests of other lengths")
+        if code == "NOT_FOUND":
+            return InputError(f"{self.address} has no model {self.model}: {line}")
+        return InputError(f"{self.address} refused the request: {line}")
+
+
+class GrpcServer(Server):
+    """A server reached over gRPC; see `Server`."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        try:
+            import grpc
+            import tensorflow as tf
+            from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+        except ImportError as error:
+            raise InputError(
+                f"gRPC needs tensorflow-serving-api (pip install tensorflow-serving-api): {error}; "
+                "--protocol rest does not"
+            ) from error
+        self.grpc, self.tensorflow, self.new_request = grpc, tf, predict_pb2.PredictRequest
+        unlimited = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
+        # Or it would wait a second before it tries to connect again, whatever is asked meanwhile.
+        patience = ("grpc.initial_reconnect_backoff_ms", 100)
+        channel = grpc.insecure_channel(self.address, [*unlimited, patience])
+        self.service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+    def send(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        request = self.new_request()
+        request.model_spec.name = self.model
+        request.model_spec.signature_name = signature
+        for name, value in inputs.items():
+            request.inputs[name].CopyFrom(self.tensorflow.make_tensor_proto(value))
+        try:
+            answer = self.service.Predict(request, timeout=self.deadline_seconds)
+        except self.grpc.RpcError as error:
+            raise self.error(error.code().name, error.details()) from error
+        return {
+            name: self.tensorflow.make_ndarray(tensor) for name, tensor in answer.outputs.items()
+        }
+
+
+class RestServer(Server):
+    """A server reached over REST; see `Server`."""
+
+    def send(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        content = {name: value.tolist() for name, value in inputs.items()}
+        request = urllib.request.Request(
+            f"http://{self.address}/v1/models/{urllib.parse.quote(self.model, safe='')}:predict",
+            json.dumps({"signature_name": signature, "inputs": content}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self.deadline_seconds) as answer:
+                outputs = json.load(answer)["outputs"]
+        except urllib.error.HTTPError as error:
+            message = error.read().decode(errors="replace")
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                message = json.loads(message)["error"]
+            raise self.error(CODES.get(error.code, error.reason), message) from error
+        except OSError as error:
+            reason = getattr(error, "reason", error)
+            late = isinstance(reason, TimeoutError)
+            code = "DEADLINE_EXCEEDED" if late else "UNAVAILABLE"
+            raise self.error(code, str(reason)) from error
+        except (http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.address} does not speak TensorFlow Serving's REST: {error!r}"
+            ) from error
+        if signature in ONLY_OUTPUTS:
+            outputs = {ONLY_OUTPUTS[signature]: outputs}
+        # Whole numbers and others stay what they are, which is all that JSON tells of types.
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+
+def main(argv):
+    """Writes the audio described by the flags."""
+    command_line.refuse_words(argv)
+    if not _OUTPUT.value.lower().endswith(".wav"):
+        raise InputError(f"--output must be a WAV file; received {_OUTPUT.value}")
+    if _PROMPT.value is not None and _MODE.value == "once":
+        raise InputError("--prompt needs --mode stream")
+    kind, address = {
+        "grpc": (GrpcServer, "localhost:8500"),
+        "rest": (RestServer, "localhost:8501"),
+    }[_PROTOCOL.value]
+    server = kind(_SERVER.value or address, _MODEL.value, _DEADLINE_SECONDS.value, _RETRIES.value)
+    metadata = json.loads(server.ask("metadata", streams=np.zeros(1, np.int32))["json"][0])
+    conditions = clients.checked_conditions(
+        metadata, 1, inputs.conditions(metadata, _SPEAKER.value, _FEATURES.value)
+    )
+    make = {"once": at_once, "stream": streamed}[_MODE.value]
+    started = time.perf_counter()
+    blocks, samples = make(server, metadata, conditions)
+    write(blocks, samples, metadata["sample_rate"], started)
+
+
+def at_once(
+    server: Server, metadata: dict[str, Any], conditions: dict[str, np.ndarray]
+) -> tuple[Iterable[np.ndarray], int]:
+    """All audio in one answer, as the only block, and the number of its samples."""
+    rate, longest = metadata["sample_rate"], metadata["max_samples"]
+    if metadata["hop_length"]:
+        samples = conditions["local_conditioning"].shape[1] * metadata["hop_length"]
+    else:
+        samples = inputs.length(_SECONDS.value, rate)
+    if samples > longest:
+        raise InputError(
+            f"the model makes at most {longest / rate:g} s at once; --mode stream makes more"
+        )
+    seed = random.randrange(2**31) if _SEED.value is None else _SEED.value
+    request = {
+        "seed": np.array([seed], np.int32),
+        "temperature": np.array([_TEMPERATURE.value], np.float32),
+        **conditions,
+    }
+    if not metadata["hop_length"]:
+        request["num_samples"] = np.array([samples], np.int32)
+    return [server.ask("serving_default", **request)["audio"]], samples
+
+
+def streamed(
+    server: Server, metadata: dict[str, Any], conditions: dict[str, np.ndarray]
+) -> tuple[Iterable[np.ndarray], int]:
+    """Audio a block at a time, whose state travels with each, and the number of its samples."""
+    prompt = inputs.prompt(_PROMPT.value, metadata["sample_rate"])
+    start = 0
+    if prompt is not None:
+        prompt = clients.checked_audio(metadata, 1, prompt)
+        start = prompt.shape[1]
+        state = server.ask("prime", audio=prompt, **conditions)
+    elif conditions:
+        # Before the first frame it holds, so that no other one counts.
+        first = {
+            name: value[:, :1] if name == "local_conditioning" else value
+            for name, value in conditions.items()
+        }
+        state = server.ask("initial_state", **first)
+    else:
+        state = server.ask("initial_state", streams=np.zeros(1, np.int32))
+    stream = clients.AudioStream(
+        server.ask, metadata, conditions, state, start, _TEMPERATURE.value, _SEED.value
+    )
+    samples = stream.num_samples or inputs.length(_SECONDS.value, metadata["sample_rate"])
+    return itertools.islice(stream, -(-samples // metadata["block_size"])), samples
+
+
+def write(blocks: Iterable[np.ndarray], samples: int, rate: int, started: float) -> None:
+    """Writes blocks of one stream as they come; after each, the file is a whole WAV file.
+
+    Args:
+        blocks: float `[1, any]` each.
+        samples: to write; what is beyond them is left out.
+        rate: of the samples, in Hz.
+        started: when the audio was asked for, by `time.perf_counter`.
+    """
+    path, made, first_after = _OUTPUT.value, 0, 0.0
+    with open(path, "wb") as file, wave.open(file, "wb") as audio:
+        audio.setnchannels(1)
+        audio.setsampwidth(2)
+        audio.setframerate(rate)
+        try:
+            for block in blocks:
+                steps = np.round(block[0, : samples - made] * 2**15)
+                # It mends the length in the header, too.
+                audio.writeframes(np.clip(steps, -(2**15), 2**15 - 1).astype(np.int16).tobytes())
+                file.flush()
+                made += steps.size
+                seconds = time.perf_counter() - started
+                first_after = first_after or seconds
+                inputs.show_progress(made, samples, rate, made / rate / seconds)
+        except InputError as error:
+            raise InputError(
+                f"{error}; {path} holds {made / rate:.2f} of {samples / rate:.2f} s"
+            ) from error
+    print(
+        f"{path}: {made / rate:.2f} s at {rate} Hz, {made / seconds:,.0f} samples/s, real-time "
+        f"factor {made / rate / seconds:.2f}, the first audio after {first_after:.2f} s"
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main)

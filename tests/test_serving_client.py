@@ -1,0 +1,443 @@
+"""The client program against servers that answer as TensorFlow Serving does.
+
+TensorFlow Serving itself is no Python package: a gRPC and a REST server stand in for it, which run
+the exported SavedModel by the same C++ loader and follow its documented formats.
+"""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import grpc
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from conftest import ROOT, run_program, small_model, tone
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+    wrappers_pb2,
+)
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.config import model_server_config_pb2
+from test_serving import LOCAL
+
+import wavenet_tf as wt
+from wavenet_tf import audio, serving
+
+RATE = 8000
+BLOCK = 100
+NAMES = ["george", "lucas", "theo"]
+HTTP_STATUS = {"NOT_FOUND": 404, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504, "INTERNAL": 500}
+UNLIKE_LENGTHS = (
+    "Tensors with name 'prime_audio:0' from different tasks have different shapes and padding is "
+    "turned off. Set pad_variable_length_inputs to true"
+)
+
+
+class RefusalError(Exception):
+    """An answer that is none: gRPC's name for it, and the message."""
+
+
+class Served:
+    """A SavedModel, answering as a server that has joined requests to a batch does."""
+
+    def __init__(self, directory):
+        self.session = tf.compat.v1.Session(graph=tf.Graph())
+        with self.session.graph.as_default():
+            loaded = tf.compat.v1.saved_model.load(self.session, ["serve"], str(directory))
+        self.signatures = dict(loaded.signature_def)
+        self.before = {}
+        self.reset()
+
+    def reset(self):
+        self.requests = []
+        self.refusals = []  # of the next requests; None for none
+        self.seconds = 0.0  # that an answer takes
+
+    def answer(self, model, name, inputs):
+        self.requests.append(name)
+        refusal = self.refusals.pop(0) if self.refusals else None
+        time.sleep(self.seconds)
+        if refusal:
+            raise RefusalError(*refusal)
+        if model != "wavenet":
+            raise RefusalError("NOT_FOUND", f"Servable not found for request: Latest({model})")
+        signature = self.signatures[name]
+        wanted = {key: info.dtype for key, info in signature.inputs.items()}
+        assert {key: tf.as_dtype(value.dtype) for key, value in inputs.items()} == wanted
+        # In one batch with the request before: nothing of that may show.
+        other = self.before.get(name, inputs)
+        if any(other[key].shape[1:] != value.shape[1:] for key, value in inputs.items()):
+            other = inputs
+        batch = {key: np.concatenate([other[key], value]) for key, value in inputs.items()}
+        try:
+            outputs = self.session.run(
+                {key: info.name for key, info in signature.outputs.items()},
+                {signature.inputs[key].name: value for key, value in batch.items()},
+            )
+        except tf.errors.InvalidArgumentError as error:
+            # Python's heading, which a server's message has not.
+            message = error.message.removeprefix("Graph execution error:\n\n")
+            raise RefusalError("INVALID_ARGUMENT", message) from error
+        self.before[name] = inputs
+        return {key: value[-1:] for key, value in outputs.items()}
+
+
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+    def __init__(self, served):
+        self.served = served
+
+    def Predict(self, request, context):
+        spec = request.model_spec
+        inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
+        try:
+            outputs = self.served.answer(spec.name, spec.signature_name, inputs)
+        except RefusalError as refusal:
+            code, message = refusal.args
+            context.abort(getattr(grpc.StatusCode, code), message)
+        answer = predict_pb2.PredictResponse()
+        for name, value in outputs.items():
+            answer.outputs[name].CopyFrom(tf.make_tensor_proto(value))
+        return answer
+
+
+class RestHandler(BaseHTTPRequestHandler):
+    """POST /v1/models/NAME:predict, in the columnar format."""
+
+    def do_POST(self):
+        model = re.fullmatch("/v1/models/([^/:]+):predict", self.path).group(1)
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        served, name = self.server.served, request["signature_name"]
+        status = 200
+        try:
+            outputs = served.answer(model, name, self.tensors(name, request["inputs"]))
+            outputs = {
+                key: np.char.decode(value.astype(bytes)) if value.dtype == object else value
+                for key, value in outputs.items()
+            }
+            lists = {key: value.tolist() for key, value in outputs.items()}
+            answer = {"outputs": lists if len(lists) > 1 else next(iter(lists.values()))}
+        except RefusalError as refusal:
+            code, message = refusal.args
+            status, answer = HTTP_STATUS.get(code, 400), {"error": message}
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def tensors(self, name, inputs):
+        wanted = self.server.served.signatures[name].inputs
+        if not wanted:
+            raise RefusalError("INVALID_ARGUMENT", f"Failed to get input map for signature: {name}")
+        arrays = {}
+        for key, info in wanted.items():
+            value = np.asarray(inputs[key])
+            if tf.as_dtype(info.dtype).is_integer and value.dtype.kind != "i":
+                message = f"JSON Value: {value.flat[0]} Type: Number is not of expected type: int32"
+                raise RefusalError("INVALID_ARGUMENT", message)
+            arrays[key] = value.astype(tf.as_dtype(info.dtype).as_numpy_dtype)
+        return arrays
+
+    def log_message(self, *_):
+        pass
+
+
+class Serving:
+    """A served model, and where each protocol reaches it."""
+
+    def __init__(self, model, directory):
+        self.model = model
+        signatures = serving.Signatures(model, BLOCK, max_seconds=0.5)
+        serving.save(signatures, directory / "1")
+        self.served = Served(directory / "1")
+        self.grpc = grpc.server(ThreadPoolExecutor(16))
+        service = PredictionService(self.served)
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, self.grpc)
+        grpc_port = self.grpc.add_insecure_port("127.0.0.1:0")
+        self.rest = ThreadingHTTPServer(("127.0.0.1", 0), RestHandler)
+        self.rest.served = self.served
+        self.addresses = {
+            "grpc": f"127.0.0.1:{grpc_port}",
+            "rest": f"127.0.0.1:{self.rest.server_port}",
+        }
+        self.grpc.start()
+        threading.Thread(target=self.rest.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.grpc.stop(None)
+        self.rest.shutdown()
+        self.rest.server_close()
+
+    def flags(self, protocol, output, *more):
+        return [
+            f"--server={self.addresses[protocol]}",
+            f"--protocol={protocol}",
+            f"--output={output}",
+            *more,
+        ]
+
+
+@pytest.fixture(scope="module")
+def speakers(tmp_path_factory):
+    model = small_model(num_speakers=3, speaker_names=NAMES)
+    running = Serving(model, tmp_path_factory.mktemp("speakers"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def undisturbed(speakers):
+    yield
+    speakers.served.reset()
+
+
+# In front of the client where it speaks REST: it does without any of these.
+WITHOUT_TENSORFLOW = """
+import runpy, sys
+for name in ("tensorflow", "tensorflow_serving", "keras", "grpc", "soxr"):
+    sys.modules[name] = None
+program = sys.argv[1]
+sys.path.insert(0, program.rpartition("/")[0])
+del sys.argv[0]
+runpy.run_path(program, run_name="__main__")
+"""
+
+
+@pytest.fixture
+def command(tmp_path):
+    """The client with flags; where it speaks REST, without TensorFlow."""
+    client = ROOT / "export" / "serving_client.py"
+    bare = tmp_path / "bare.py"
+    bare.write_text(WITHOUT_TENSORFLOW)
+    return lambda *flags: [*([bare] if "--protocol=rest" in flags else []), client, *flags]
+
+
+@pytest.fixture
+def ask(command):
+    return lambda *flags: run_program(*command(*flags))
+
+
+def in_steps(path):
+    """The samples of a WAV file, in steps of 16 bits."""
+    steps, rate = soundfile.read(path, dtype="int16")
+    assert rate == RATE
+    return steps.astype(int)
+
+
+def assert_generated(path, model, samples, **arguments):
+    """Asserts that a file holds what the model generates, but for the rounding of its 16 bits."""
+    expected = audio.to_16_bits(model.generate(samples, **arguments)[0])
+    np.testing.assert_allclose(in_steps(path), expected, atol=1)
+    assert len(np.unique(expected)) > 20
+
+
+def assert_refused(result, *told):
+    assert result.returncode == 1, result.stderr
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    for words in told:
+        assert words in result.stderr
+
+
+def test_a_stream_is_what_the_model_generates(speakers, ask, tmp_path):
+    output = tmp_path / "out.wav"
+    flags = speakers.flags("rest", output, "--seconds=0.11", "--seed=5", "--speaker=lucas")
+    result = ask(*flags)
+    assert result.returncode == 0, result.stderr
+    assert "out.wav: 0.11 s at 8000 Hz" in result.stdout
+    assert "real-time factor" in result.stdout
+    assert result.stderr == ""
+    assert_generated(output, speakers.model, 880, speaker_id=1, seed=5)
+    assert speakers.served.requests == ["metadata", "initial_state"] + ["generate_block"] * 9
+
+
+def test_a_prompt_is_continued_as_the_model_does(speakers, ask, tmp_path):
+    prompt = tone(0.0301)  # of any length
+    wt.write_audio(tmp_path / "prompt.wav", prompt, RATE)
+    flags = ["--seconds=0.05", "--seed=3", "--speaker=theo", f"--prompt={tmp_path / 'prompt.wav'}"]
+    result = ask(*speakers.flags("grpc", tmp_path / "out.wav", *flags))
+    assert result.returncode == 0, result.stderr
+    heard = soundfile.read(tmp_path / "prompt.wav", dtype="float32")[0][None]
+    assert_generated(tmp_path / "out.wav", speakers.model, 400, prompt=heard, speaker_id=2, seed=3)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_audio_at_once(speakers, ask, tmp_path, protocol):
+    request = {
+        "seed": np.array([4], np.int32),
+        "temperature": np.array([0.9], np.float32),
+        "num_samples": np.array([700], np.int32),
+        "speaker_id": np.array([1], np.int32),
+    }
+    expected = speakers.served.answer("wavenet", "serving_default", request)["audio"][0]
+    # Served together with a longer one, whose length the answer then has.
+    longer = {**request, "num_samples": np.array([900], np.int32)}
+    speakers.served.answer("wavenet", "serving_default", longer)
+    flags = ["--mode=once", "--seconds=0.0875", "--seed=4", "--speaker=lucas", "--temperature=0.9"]
+    result = ask(*speakers.flags(protocol, tmp_path / "out.wav", *flags))
+    assert result.returncode == 0, result.stderr
+    np.testing.assert_array_equal(in_steps(tmp_path / "out.wav"), audio.to_16_bits(expected))
+    assert len(np.unique(expected)) > 20
+
+
+def test_frames_of_conditioning(ask, tmp_path):
+    model = small_model(**LOCAL, upsampling="repeat", num_stacks=1)
+    running = Serving(model, tmp_path)
+    frames = np.random.default_rng(0).normal(size=(13, 5)).astype(np.float32)
+    np.save(tmp_path / "frames.npy", frames)
+    wt.write_audio(tmp_path / "prompt.wav", tone(0.01), RATE)  # 4 frames of 20
+    prompt = soundfile.read(tmp_path / "prompt.wav", dtype="float32")[0][None]
+    flags = running.flags("rest", tmp_path / "out.wav", f"--features={tmp_path / 'frames.npy'}")
+    result = ask(*flags, "--seed=5")
+    assert result.returncode == 0, result.stderr
+    assert_generated(tmp_path / "out.wav", model, 260, local_conditioning=frames[None], seed=5)
+    result = ask(*flags, "--seed=5", f"--prompt={tmp_path / 'prompt.wav'}")
+    assert result.returncode == 0, result.stderr
+    assert_generated(
+        tmp_path / "out.wav", model, 180, prompt=prompt, local_conditioning=frames[None], seed=5
+    )
+    result = ask(*flags, "--mode=once")
+    assert result.returncode == 0, result.stderr
+    assert len(in_steps(tmp_path / "out.wav")) == 260
+    running.stop()
+
+
+def test_eight_clients_at_once(speakers, ask, tmp_path):
+    def stream(seed):
+        protocol = "grpc" if seed < 2 else "rest"
+        flags = [f"--seed={seed}", f"--speaker={NAMES[seed % 3]}", "--seconds=0.1"]
+        return ask(*speakers.flags(protocol, tmp_path / f"{seed}.wav", *flags))
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(stream, range(8)))
+    for seed, result in enumerate(results):
+        assert result.returncode == 0, result.stderr
+        assert_generated(
+            tmp_path / f"{seed}.wav", speakers.model, 800, speaker_id=seed % 3, seed=seed
+        )
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_it_asks_again_while_the_server_is_not_ready(speakers, ask, tmp_path, protocol):
+    speakers.served.refusals = [
+        ("UNAVAILABLE", "The batch scheduling queue is full"),
+        ("FAILED_PRECONDITION", UNLIKE_LENGTHS),
+    ]
+    flags = speakers.flags(protocol, tmp_path / "out.wav", "--seconds=0.02", "--speaker=theo")
+    result = ask(*flags, "--seed=1")
+    assert result.returncode == 0, result.stderr
+    assert_generated(tmp_path / "out.wav", speakers.model, 160, speaker_id=2, seed=1)
+    assert speakers.served.requests.count("metadata") == 3
+    if protocol == "rest":
+        speakers.served.refusals = [("UNAVAILABLE", "not\nyet")] * 2
+        assert_refused(ask(*flags, "--retries=1"), "is not ready: not")
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_errors_are_one_line(speakers, ask, tmp_path, protocol):
+    speakers.served.seconds = 1.0
+    flags = speakers.flags(protocol, tmp_path / "out.wav", "--speaker=theo", "--retries=1")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and nobody listens
+        away = f"--server=127.0.0.1:{unused.getsockname()[1]}"
+        wrong = ["--mode=once", "--seconds=0.1", "--temperature=-1"]
+        with ThreadPoolExecutor(4) as pool:
+            told = pool.map(
+                lambda more: ask(*flags, *more),
+                [[away], ["--deadline_seconds=0.3"], ["--model=other"], wrong],
+            )
+            assert_refused(next(told), "cannot be reached or is not ready")
+            assert_refused(next(told), "did not answer within 0.3 s")
+            assert_refused(next(told), "has no model other: Servable not found for request: Latest")
+            assert_refused(next(told), "assertion failed: [temperature must be 0 or above; recei")
+    assert speakers.served.requests.count("serving_default") == 1  # a refusal is final
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_wrong_flags_are_told(speakers, ask, tmp_path):
+    flags = speakers.flags("rest", tmp_path / "out.wav", "--speaker=theo")
+    assert_refused(ask(*flags, "--speaker=nobody"), "must be one of george, lucas, theo; received")
+    assert_refused(ask(*flags, "--mode=once", "--seconds=0.6"), "at most 0.5 s at once")
+    assert_refused(ask(*flags, "--output=out.mp3"), "--output must be a WAV file")
+    assert_refused(ask(*flags, "--mode=once", "--prompt=a.wav"), "--prompt needs --mode stream")
+    assert_refused(ask(*flags, "--features=nowhere.npy"), "cannot read nowhere.npy")
+    assert_refused(ask(*flags, f"--server={speakers.addresses['grpc']}"), "does not speak")
+
+
+def test_an_interrupted_stream_leaves_what_came(speakers, command, ask, tmp_path):
+    output = tmp_path / "out.wav"
+    flags = speakers.flags("rest", output, "--seconds=0.2", "--speaker=george", "--seed=7")
+    expected = audio.to_16_bits(speakers.model.generate(1600, speaker_id=0, seed=7)[0])
+
+    def assert_begun():
+        steps = in_steps(output)
+        assert BLOCK <= len(steps) < 1600
+        np.testing.assert_allclose(steps, expected[: len(steps)], atol=1)
+
+    # Killed, with no time left to tidy up.
+    speakers.served.seconds = 0.2
+    with subprocess.Popen([sys.executable, *command(*flags)]) as client:
+        deadline = time.monotonic() + 60
+        while speakers.served.requests.count("generate_block") < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        client.kill()
+    assert_begun()
+    speakers.served.reset()
+    # The server is gone in the midst of it.
+    speakers.served.refusals = [None] * 5 + [("UNAVAILABLE", "Socket closed")]
+    result = ask(*flags, "--retries=0")
+    assert_refused(result, "is not ready", "out.wav holds 0.04 of 0.20 s")
+    assert_begun()
+
+
+# Of the server's session_bundle_config.proto and monitoring_config.proto, which the package lacks.
+WRAPPED = ".google.protobuf.Int64Value"
+FORMATS = {
+    "BatchingParameters": {
+        "max_batch_size": WRAPPED,
+        "batch_timeout_micros": WRAPPED,
+        "max_enqueued_batches": WRAPPED,
+        "num_batch_threads": WRAPPED,
+        "pad_variable_length_inputs": bool,
+    },
+    "PrometheusConfig": {"enable": bool, "path": str},
+    "MonitoringConfig": {"prometheus_config": ".formats.PrometheusConfig"},
+}
+
+
+def read(file, message):
+    return text_format.Parse((ROOT / "export" / "serving" / file).read_text(), message)
+
+
+def test_the_servers_files_are_of_its_formats():
+    models = read("models.config", model_server_config_pb2.ModelServerConfig())
+    (config,) = models.model_config_list.config
+    assert (config.name, config.base_path) == ("wavenet", "/models/wavenet")
+    assert config.model_version_policy.latest.num_versions == 1
+    formats = descriptor_pb2.FileDescriptorProto(
+        name="formats.proto", package="formats", dependency=[wrappers_pb2.DESCRIPTOR.name]
+    )
+    kinds = {bool: descriptor_pb2.FieldDescriptorProto.TYPE_BOOL}
+    kinds[str] = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
+    for name, fields in FORMATS.items():
+        message = formats.message_type.add(name=name)
+        for number, (field, kind) in enumerate(fields.items(), start=1):
+            kind = {"type": kinds[kind]} if kind in kinds else {"type": 11, "type_name": kind}
+            message.field.add(name=field, number=number, label=1, **kind)
+    messages = message_factory.GetMessages([formats], descriptor_pool.Default())
+    batching = read("batching_parameters.txt", messages["formats.BatchingParameters"]())
+    assert batching.max_batch_size.value == 64
+    assert not batching.pad_variable_length_inputs
+    monitoring = read("monitoring.config", messages["formats.MonitoringConfig"]())
+    assert monitoring.prometheus_config.enable
