@@ -1,0 +1,142 @@
+// What the exporter told of a model, read from the TFLite file, a flatbuffer.
+
+const METADATA_NAME = "wavenet";
+const SIGNATURES = ["initial_state", "prime", "generate_block"];
+// Places of fields in the tables of TFLite's schema.
+const MODEL_GRAPHS = 2, MODEL_BUFFERS = 4, MODEL_METADATA = 6, MODEL_SIGNATURES = 7;
+const ENTRY_NAME = 0, ENTRY_BUFFER = 1; // of metadata
+const BUFFER_DATA = 0;
+const SIGNATURE_INPUTS = 0, SIGNATURE_OUTPUTS = 1, SIGNATURE_KEY = 2, SIGNATURE_GRAPH = 4;
+const PORT_NAME = 0, PORT_TENSOR = 1; // of a signature's inputs and outputs
+const GRAPH_TENSORS = 0;
+const TENSOR_NAME = 3;
+
+/** A file that this page cannot run, in words for its user. */
+export class FileError extends Error {}
+
+/**
+ * What a file tells of its model.
+ *
+ * @param {Uint8Array} bytes of the file.
+ * @param {string} name of the file, for messages.
+ * @returns {{metadata: object, signatures: object}} the exporter's metadata: sample rate, block
+ *     size, conditioning, speakers; and of each signature the names of the tensors that stand for
+ *     its `inputs` and `outputs`.
+ */
+export function readModel(bytes, name) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let metadata = null;
+  let signatures;
+  try {
+    if (text(view, 4, 4) !== "TFL3") {
+      throw new RangeError("it does not begin as one");
+    }
+    const model = target(view, 0);
+    const buffers = tables(view, model, MODEL_BUFFERS);
+    for (const entry of tables(view, model, MODEL_METADATA)) {
+      if (string(view, entry, ENTRY_NAME) === METADATA_NAME) {
+        const buffer = item(buffers, number(view, entry, ENTRY_BUFFER));
+        metadata = JSON.parse(string(view, buffer, BUFFER_DATA));
+      }
+    }
+    signatures = readSignatures(view, model);
+  } catch (error) {
+    throw new FileError(`${name} is no TFLite file, or is damaged: ${error.message}`);
+  }
+  if (metadata === null || typeof metadata !== "object") {
+    throw new FileError(
+      `${name} is no TFLite file that export/tflite.py wrote: it has no metadata of a WaveNet`,
+    );
+  }
+  const missing = SIGNATURES.filter((signature) => !(signature in signatures));
+  if (missing.length) {
+    throw new FileError(`${name} is no TFLite file of a WaveNet: it lacks ${missing.join(", ")}`);
+  }
+  for (const key of ["sample_rate", "block_size", "batch_size", "uniforms_per_sample"]) {
+    if (!(Number.isInteger(metadata[key]) && metadata[key] > 0)) {
+      throw new FileError(`${name} does not tell its ${key}`);
+    }
+  }
+  return { metadata, signatures };
+}
+
+function readSignatures(view, model) {
+  const graphs = tables(view, model, MODEL_GRAPHS);
+  const signatures = {};
+  for (const signature of tables(view, model, MODEL_SIGNATURES)) {
+    const graph = item(graphs, number(view, signature, SIGNATURE_GRAPH));
+    const tensors = tables(view, graph, GRAPH_TENSORS);
+    const names = (index) =>
+      Object.fromEntries(
+        tables(view, signature, index).map((port) => {
+          const tensor = item(tensors, number(view, port, PORT_TENSOR));
+          return [string(view, port, PORT_NAME), string(view, tensor, TENSOR_NAME)];
+        }),
+      );
+    signatures[string(view, signature, SIGNATURE_KEY)] = {
+      inputs: names(SIGNATURE_INPUTS),
+      outputs: names(SIGNATURE_OUTPUTS),
+    };
+  }
+  return signatures;
+}
+
+// Every offset is relative to where it stands; DataView throws a RangeError outside of the file.
+function target(view, position) {
+  return position + view.getUint32(position, true);
+}
+
+/** Where a field of a table lies; 0 where it has its default. */
+function field(view, table, index) {
+  const description = table - view.getInt32(table, true);
+  const place = 4 + 2 * index;
+  if (place >= view.getUint16(description, true)) {
+    return 0;
+  }
+  const offset = view.getUint16(description + place, true);
+  return offset ? table + offset : 0;
+}
+
+function tables(view, table, index) {
+  const place = field(view, table, index);
+  if (!place) {
+    return [];
+  }
+  const vector = target(view, place);
+  const length = view.getUint32(vector, true);
+  if (length > view.byteLength / 4) {
+    throw new RangeError("a list is longer than the file");
+  }
+  return Array.from({ length }, (_, index) => target(view, vector + 4 + 4 * index));
+}
+
+function number(view, table, index) {
+  const place = field(view, table, index);
+  return place ? view.getUint32(place, true) : 0;
+}
+
+function item(list, index) {
+  if (index >= list.length) {
+    throw new RangeError("it refers to what it lacks");
+  }
+  return list[index];
+}
+
+/** A string, or a vector of bytes read as one. */
+function string(view, table, index) {
+  const place = field(view, table, index);
+  if (!place) {
+    return "";
+  }
+  const vector = target(view, place);
+  return text(view, vector + 4, view.getUint32(vector, true));
+}
+
+function text(view, position, length) {
+  if (position + length > view.byteLength) {
+    throw new RangeError("it is cut off");
+  }
+  return new TextDecoder().decode(
+    new Uint8Array(view.buffer, view.byteOffset + position, length),
+  );
+}

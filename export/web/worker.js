@@ -1,0 +1,66 @@
+// Samples away from the page, which stays alive. A classic worker, as LiteRT calls importScripts.
+
+// Seconds that endless sampling goes ahead of what is heard.
+const AHEAD = 5;
+let sampler = null;
+let run = null;
+
+const handlers = {
+  async load({ bytes, facts }) {
+    const started = performance.now();
+    const { Sampler } = await import("./sampler.js");
+    sampler = await Sampler.load(bytes, facts);
+    postMessage({ type: "loaded", seconds: (performance.now() - started) / 1000 });
+  },
+
+  async start({ settings, samples }) {
+    const { sample_rate: rate } = sampler.metadata;
+    const mine = { heard: 0, stopped: false };
+    run = mine;
+    await sampler.start(settings);
+    const end = Math.min(samples, sampler.length);
+    let made = 0;
+    let seconds = 0;
+    while (made < end && !mine.stopped) {
+      const started = performance.now();
+      const block = await sampler.next();
+      seconds += (performance.now() - started) / 1000;
+      const audio = block.slice(0, end - made);
+      made += audio.length;
+      postMessage({ type: "block", audio, speed: sampler.made / seconds }, [audio.buffer]);
+      await turn();
+      while (end === Infinity && !mine.stopped && made - mine.heard > AHEAD * rate) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+    postMessage({ type: "finished", stopped: mine.stopped });
+  },
+
+  heard({ samples }) {
+    run.heard = samples;
+  },
+
+  stop() {
+    run.stopped = true;
+  },
+};
+
+/** Lets messages in, at once; timers wait for some milliseconds. */
+function turn() {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((resolve) => {
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
+
+self.onmessage = async ({ data }) => {
+  try {
+    await handlers[data.type](data);
+  } catch (error) {
+    postMessage({ type: "failed", message: String(error?.message ?? error) });
+  }
+};
