@@ -21,10 +21,10 @@ SEED = 3
 
 
 def deep_model(**overrides):
-    """A model with blocks on both sides of TAPS_AHEAD."""
+    """A model with near and far blocks."""
     model = small_model(layers_per_stack=6, **overrides)
     dilations = [block.dilation_rate for block in model.blocks]
-    assert min(dilations) < generation.TAPS_AHEAD < max(dilations)
+    assert min(dilations) < generation.InPlace.ahead < max(dilations)
     return model
 
 

@@ -20,7 +20,7 @@ HOP = 20
 BLOCK = 2 * HOP
 LOCAL = {"local_channels": 5, "upsample_factors": (4, 5)}
 CONTEXT = {"context_stacks": [{"pooling": HOP, "layers_per_stack": 3, "channels": 4}]}
-# Blocks on both sides of TAPS_AHEAD.
+# Near and far blocks of the sampling loop.
 MODELS = {
     "plain": {"layers_per_stack": 6},
     "speaker": {"num_speakers": 3, "global_channels": 2, "output_distribution": "gaussian_mixture"},

@@ -14,12 +14,8 @@ from wavenet_tf.audio import mu_law_compand
 from wavenet_tf.distributions import Categorical, GaussianMixture, LogisticMixture
 from wavenet_tf.errors import InputError
 from wavenet_tf.generation.samplers import keep_top_k, keep_top_p
-from wavenet_tf.generation.storage import InPlace, array, row, rows_from, swap
+from wavenet_tf.generation.storage import InPlace, swap
 from wavenet_tf.layers import CONTEXT_DELAY, held_frames
-
-# Samples for which the taps that lie at least as far back are computed at once; what context stacks
-# say of them is known too.
-TAPS_AHEAD = CONTEXT_DELAY
 
 
 class HeldRows(NamedTuple):
@@ -263,12 +259,10 @@ def generate_block(
     codes = isinstance(schedule.distribution, Categorical)
     known = swap(known)
     kernels = [block.dilated_kernel for block in weights.blocks]
-    first_rows = np.arange(kernel_size)[:, None] * schedule.distribution.parameter_channels
+    input_kernels = tf.split(weights.input_kernel, kernel_size)
 
-    storage = schedule.storage(kernel_size, dilations, TAPS_AHEAD, batch, channels, steps)
-    far = storage.far
-    past = [state.layers[f"block_{i}"] for i in range(len(dilations))]
-    past = [storage.ring(i, part) if i in far else swap(part) for i, part in enumerate(past)]
+    storage = schedule.storage(kernel_size, dilations, batch, channels, steps)
+    far, ahead = storage.far, storage.ahead
     # Off the critical path: all that conditioning adds is known before the loop.
     biases = [block.dilated_bias for block in weights.blocks]
     if global_conditioning is not None:
@@ -280,16 +274,6 @@ def generate_block(
         held_rows = swap(local_conditioning.rows)
     skip_channels = weights.skip_bias.shape[0]
     current_kernels = {block: kernels[block][-channels:] for block in far}
-    # The input convolution's taps: the newest values, [kernel_size, batch].
-    newest = tf.concat([state.layers["input_convolution"], state.previous[:, None]], axis=1)
-    newest = tf.transpose(newest)
-
-    def past_activations(begin, count, block, ring):
-        """What a far block's past taps add to its activations: `[count, batch, 2 * gate]`."""
-        taps = tf.concat(storage.ring_taps(block, ring, begin, count), axis=-1)
-        taps = tf.reshape(taps, [count * batch, (kernel_size - 1) * channels])
-        activations = tf.matmul(taps, kernels[block][:-channels])
-        return tf.reshape(activations, [count, batch, kernels[block].shape[1]]) + biases[block]
 
     def local_rows(begin, count, contexts):
         """Each source of local conditioning, and its kernels.
@@ -299,7 +283,7 @@ def generate_block(
         """
         sources = []
         if local_conditioning is not None and schedule.held_samples == 1:
-            sources.append((rows_from(held_rows, begin, count), None))
+            sources.append((storage.rows(held_rows, begin, count), None))
         elif local_conditioning is not None:
             places = local_conditioning.skipped + begin + tf.range(count)
             places //= schedule.held_samples
@@ -311,47 +295,50 @@ def generate_block(
             sources.append((swap(context["outputs"]), places))
         return [(*source, own) for source, own in zip(sources, weights.local_kernels, strict=True)]
 
-    def draw_ahead(begin, count, past, contexts, newest, results):
+    def draw_ahead(begin, count, held, contexts, newest, results):
         """Draws `count` samples from time `begin` on.
 
         Args:
-            begin: a multiple of TAPS_AHEAD.
-            count: at most TAPS_AHEAD.
-            past: a block's inputs before: near blocks `[context, batch, channels]`, far blocks
-                a ring of the storage.
+            begin: a multiple of `ahead`.
+            count: at most `ahead`.
+            held: what the storage holds of the blocks.
             contexts: a context stack's state.
-            newest: the input convolution's taps, `[kernel_size, batch]`.
-            results: array of what was made so far.
+            newest: the input convolution's taps, `[batch]` each.
+            results: what was made so far.
 
         Returns:
-            Of a near block its inputs before the next sample, of a far one its new inputs;
-            contexts; newest; results.
+            The storage's memory of these samples; contexts; newest; results.
         """
-        ahead = {block: past_activations(begin, count, block, past[block]) for block in far}
+        # What is known of each far block's activations, `[count, batch, 2 * gate]`.
+        known_ahead = {}
+        for block, taps in storage.past_taps(held, begin, count).items():
+            taps = tf.reshape(tf.concat(taps, axis=-1), [count * batch, -1])
+            activations = tf.matmul(taps, kernels[block][:-channels])
+            activations = tf.reshape(activations, [count, batch, kernels[block].shape[1]])
+            known_ahead[block] = activations + biases[block]
         # What local conditioning adds to each block, and the place of each sample's row in it.
         local: list[list] = [[] for _ in dilations]
         for rows, places, source_kernels in local_rows(begin, count, contexts):
             for block, kernel in enumerate(source_kernels):
                 added = tf.matmul(tf.reshape(rows, [-1, kernel.shape[0]]), kernel)
                 added = tf.reshape(added, [-1, batch, kernel.shape[1]])
-                if block in ahead:
-                    ahead[block] += added if places is None else tf.gather(added, places)
+                if block in known_ahead:
+                    known_ahead[block] += added if places is None else tf.gather(added, places)
                 else:
                     local[block].append((added, places))
-        ahead_by_sample = storage.by_sample([ahead[block] for block in far])
-        heard = array(tf.zeros([0, batch], newest.dtype), extra=count)
+        ahead_by_sample = storage.by_sample([known_ahead[block] for block in far])
+        heard = storage.room(count, newest[0].dtype) if contexts else ()
 
         def step(index, memory, newest, heard, results):
             if contexts:
-                heard = heard.write(index, newest[-1])
+                heard = storage.put(heard, index, newest[-1])
             memory = storage.begin_step(memory, index)
             if codes:
-                embedded = tf.gather(weights.input_kernel, newest + first_rows)
-                signal = tf.reduce_sum(embedded, axis=0) + weights.input_bias
+                taps = [tf.gather(*tap) for tap in zip(input_kernels, newest, strict=True)]
+                signal = sum(taps, weights.input_bias)
             else:
-                companded = mu_law_compand(newest)
-                signal = tf.matmul(companded, weights.input_kernel, transpose_a=True)
-                signal += weights.input_bias
+                companded = mu_law_compand(tf.stack(newest, axis=1))
+                signal = tf.matmul(companded, weights.input_kernel) + weights.input_bias
             added_ahead = dict(zip(far, storage.of_sample(ahead_by_sample, index), strict=True))
             signals, gated = [], []
             skip_sum = weights.skip_bias
@@ -359,7 +346,8 @@ def generate_block(
                 added = added_ahead.get(block, biases[block])
                 # Gathered: XLA compiles a slice anew for each beginning that arguments tell.
                 for rows, places in local[block]:
-                    added += row(rows, index) if places is None else tf.gather(rows, places[index])
+                    place = index if places is None else tf.gather(places, index)
+                    added += storage.row(rows, index) if places is None else tf.gather(rows, place)
                 if block in far:
                     activation = tf.matmul(signal, current_kernels[block]) + added
                 else:
@@ -389,62 +377,58 @@ def generate_block(
             if schedule.top_p is not None:
                 parameters = keep_top_p(parameters, schedule.top_p)
             time = begin + index
+            value = made = storage.row(known, time)
             if given is None:
-                value = schedule.distribution.sample(parameters, row(known, time), temperature)
-                made = value
+                value = made = schedule.distribution.sample(parameters, value, temperature)
             else:
-                value = row(known, time)
                 made = schedule.distribution.log_likelihood(parameters, value)
-            newest = tf.concat([newest[1:], value[None]], axis=0)
-            return index + 1, memory, newest, heard, results.write(time, made)
+            results = storage.put(results, time, made)
+            return index + 1, memory, [*newest[1:], value], heard, results
 
         _, memory, newest, heard, results = tf.while_loop(
             lambda index, *_: index < count,
             step,
-            [0, storage.open(past, count), newest, heard, results],
-            maximum_iterations=count,
+            [0, storage.open(held, count), newest, heard, results],
         )
         if contexts:
-            companded = swap(schedule.distribution.compand(heard.stack()))
+            heard = storage.filled(heard, newest[0].dtype)
+            companded = swap(schedule.distribution.compand(heard))
             contexts = [
                 _advance_context(shape, stack, context, companded)
                 for shape, stack, context in zip(
                     schedule.contexts, weights.contexts, contexts, strict=True
                 )
             ]
-        return storage.close(memory, count), contexts, newest, results
+        return memory, contexts, newest, results
 
-    def draw_and_store(begin, past, contexts, newest, results):
-        inputs, contexts, newest, results = draw_ahead(
-            begin, TAPS_AHEAD, past, contexts, newest, results
+    def draw_and_keep(begin, held, contexts, newest, results):
+        memory, contexts, newest, results = draw_ahead(
+            begin, ahead, held, contexts, newest, results
         )
-        for block in far:
-            inputs[block] = storage.replace_oldest(block, past[block], begin, inputs[block])
-        return begin + TAPS_AHEAD, inputs, contexts, newest, results
+        return begin + ahead, storage.keep(held, memory, begin), contexts, newest, results
 
-    whole, rest = divmod(steps, TAPS_AHEAD)
-    begin = whole * TAPS_AHEAD
-    kind = newest.dtype if given is None else tf.float32
-    results = array(tf.zeros([0, batch], kind), extra=steps)
+    whole, rest = divmod(steps, ahead)
+    begin = whole * ahead
+    kind = state.previous.dtype if given is None else tf.float32
+    # The input convolution's taps: the newest values.
+    newest = [*tf.unstack(state.layers["input_convolution"], axis=1), state.previous]
     contexts = [state.layers[f"context_{i}"] for i in range(len(schedule.contexts))]
-    _, past, contexts, newest, results = tf.while_loop(
+    held = storage.begin([state.layers[f"block_{i}"] for i in range(len(dilations))])
+    _, held, contexts, newest, results = tf.while_loop(
         lambda time, *_: time < begin,
-        draw_and_store,
-        [0, past, contexts, newest, results],
-        maximum_iterations=whole,
+        draw_and_keep,
+        [0, held, contexts, newest, storage.room(steps, kind)],
     )
-    inputs = [
-        part if i not in far else tf.zeros([0, batch, channels]) for i, part in enumerate(past)
-    ]
+    memory = None
     if rest:
-        inputs, contexts, newest, results = draw_ahead(begin, rest, past, contexts, newest, results)
+        memory, contexts, newest, results = draw_ahead(begin, rest, held, contexts, newest, results)
     layers = {f"context_{index}": context for index, context in enumerate(contexts)}
-    for block, part in enumerate(inputs):
-        layers[f"block_{block}"] = (
-            storage.unroll(block, past[block], begin, part) if block in far else swap(part)
-        )
-    layers["input_convolution"] = swap(newest[:-1])
-    return swap(results.stack()), State(layers, newest[-1])
+    for block, part in enumerate(storage.end(held, memory, begin, rest)):
+        layers[f"block_{block}"] = part
+    layers["input_convolution"] = (
+        tf.stack(newest[:-1], axis=1) if kernel_size > 1 else (state.layers["input_convolution"])
+    )
+    return swap(storage.filled(results, kind)), State(layers, newest[-1])
 
 
 def _gate(activation) -> tf.Tensor:
@@ -477,7 +461,7 @@ def _advance_context(
 
     def advance(frame, past, outputs):
         start = first + frame * shape.pooling
-        samples = tf.transpose(rows_from(tf.transpose(signal), start, shape.pooling))
+        samples = tf.gather(signal, start + tf.range(shape.pooling), axis=1)
         hidden = tf.nn.relu(tf.matmul(samples, weights.frame_kernel) + weights.frame_bias)
         skip_sum, after = weights.skip_bias, []
         for block, before, dilation in zip(weights.blocks, past, shape.dilations, strict=True):

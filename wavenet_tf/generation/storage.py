@@ -3,89 +3,83 @@
 Both forms hold the same; `prime` and `generate_block` have them begin and end as tensors.
 
 - `InPlace`: arrays and rings of which single rows are written, as XLA and TensorFlow do.
-- `Shifting`: tensors that move on by a row, all blocks side by side, whose places are known
-  beforehand: TFLite copies a whole tensor to change a row of it, and pays for each operation.
+- `Shifting`: tensors of fixed shapes that move on by a row, many blocks side by side: TFLite copies
+  a whole tensor to change a row of it, pays for each operation, and plans its memory anew for each
+  tensor whose shape it does not know.
 """
 
 from typing import Any
 
 import tensorflow as tf
 
+from wavenet_tf.layers import CONTEXT_DELAY
+
 
 class InPlace:
     """Arrays of which single rows are written.
 
+    The taps of far blocks lie so far back that those of the next `ahead` samples are known: one
+    product then reads their weights once for all of these. Those of near blocks do not.
+
     Args:
         kernel_size: taps of a dilated convolution.
         dilations: a block.
-        ahead: samples for which the taps of far blocks are known at once.
         batch: number of streams.
         channels: of a block's inputs.
         steps: samples of the whole block of audio.
+
+    Attributes:
+        far: the far blocks.
     """
 
+    # Samples for which the taps of far blocks are computed at once; what context stacks say of
+    # them is known too.
+    ahead = CONTEXT_DELAY
     # One product gives a block's part of the skip sum and its residual.
     joins_skips = True
 
     def __init__(
-        self,
-        kernel_size: int,
-        dilations: tuple[int, ...],
-        ahead: int,
-        batch,
-        channels: int,
-        steps: int,
+        self, kernel_size: int, dilations: tuple[int, ...], batch, channels: int, steps: int
     ):
-        self.dilations, self.ahead, self.batch = dilations, ahead, batch
+        self.dilations, self.batch = dilations, batch
         self.channels, self.steps = channels, steps
         self.contexts = [(kernel_size - 1) * dilation for dilation in dilations]
-        # The taps of far blocks lie so far back that those of the samples ahead are known: one
-        # product then reads their weights once for all of these.
-        self.far = [i for i, d in enumerate(dilations) if d >= ahead and kernel_size > 1]
+        self.far = [i for i, d in enumerate(dilations) if d >= self.ahead and kernel_size > 1]
+        # Lengths of what near blocks remember; far ones have nothing at hand in the loop.
+        self.before = [0 if i in self.far else length for i, length in enumerate(self.contexts)]
 
-    def ring(self, block: int, past) -> Any:
-        """Holds a far block's inputs `[batch, context, channels]`, to be replaced by later ones."""
-        slots = self.contexts[block] // self.ahead
-        return array(tf.reshape(swap(past), [slots, self.ahead, self.batch, self.channels]))
-
-    def ring_taps(self, block: int, ring, begin, count: int) -> list[tf.Tensor]:
-        """The past taps of `count` samples from time `begin` on, `[count, batch, channels]`."""
-        slots = self.contexts[block] // self.ahead
-        first = range(0, self.contexts[block], self.dilations[block])
-        return [ring.read(((begin + tap) // self.ahead) % slots)[:count] for tap in first]
-
-    def replace_oldest(self, block: int, ring, begin, inputs) -> Any:
-        """The ring with the inputs of `ahead` samples from time `begin` on."""
-        return ring.write((begin // self.ahead) % (self.contexts[block] // self.ahead), inputs)
-
-    def unroll(self, block: int, ring, begin: int, inputs) -> tf.Tensor:
-        """What the ring holds at time `begin` and the inputs since, but for the oldest.
-
-        Args:
-            block: a far one.
-            ring: of it.
-            begin: a multiple of `ahead`.
-            inputs: `[count, batch, channels]`.
+    def begin(self, past: list) -> Any:
+        """Takes over the blocks' states, `[batch, context, channels]`.
 
         Returns:
-            `[batch, context, channels]`.
+            What all the blocks remember between stretches of `ahead` samples.
         """
-        context = self.contexts[block]
-        rows = tf.reshape(ring.stack(), [context, self.batch, self.channels])
-        rows = tf.concat([rows[begin % context :], rows[: begin % context], inputs], axis=0)
-        return swap(rows[rows.shape[0] - context :])
+        return [self._ring(i, part) if i in self.far else swap(part) for i, part in enumerate(past)]
 
-    def open(self, past: list, count: int) -> tuple:
-        """Room for the inputs of the next `count` samples, after those of near blocks before."""
+    def past_taps(self, held, begin, count: int) -> dict[int, list[tf.Tensor]]:
+        """The past taps of the far blocks for `count` samples from time `begin` on.
+
+        Returns:
+            Of each block a tensor `[count, batch, channels]` a tap, the oldest first.
+        """
+        taps = {}
+        for block in self.far:
+            slots = self.contexts[block] // self.ahead
+            first = range(0, self.contexts[block], self.dilations[block])
+            slot = [((begin + tap) // self.ahead) % slots for tap in first]
+            taps[block] = [held[block].read(place)[:count] for place in slot]
+        return taps
+
+    def open(self, held, count: int) -> tuple:
+        """Memory for the next `count` samples, one after the other."""
         nothing = tf.zeros([0, self.batch, self.channels])
-        self.before = [0 if i in self.far else context for i, context in enumerate(self.contexts)]
         arrays = [
             array(part if length else nothing, extra=count)
-            for part, length in zip(past, self.before, strict=True)
+            for part, length in zip(held, self.before, strict=True)
         ]
         newest = [
             part[-1] if length else tf.zeros([self.batch, self.channels])
-            for part, length in zip(past, self.before, strict=True)
+            for part, length in zip(held, self.before, strict=True)
         ]
         return arrays, newest
 
@@ -107,19 +101,51 @@ class InPlace:
 
     def end_step(self, memory: tuple, index, signals: list) -> tuple:
         """Takes in the blocks' inputs of sample `index`."""
-        arrays = list(memory[0])
-        for block, length in enumerate(self.before):
-            if not length:
-                arrays[block] = arrays[block].write(index, signals[block])
+        arrays = [
+            part if length else part.write(index, signal)
+            for part, length, signal in zip(memory[0], self.before, signals, strict=True)
+        ]
         return arrays, signals
 
-    def close(self, memory: tuple, count: int) -> list[tf.Tensor]:
-        """What near blocks have to remember next, and the `count` new inputs of far ones."""
-        arrays, _ = self.begin_step(memory, count)
-        return [
-            part.stack() if block in self.far else part.stack()[count:]
-            for block, part in enumerate(arrays)
-        ]
+    def keep(self, held, memory: tuple, begin) -> Any:
+        """What the blocks remember after the `ahead` samples from time `begin` on."""
+        arrays, _ = self.begin_step(memory, self.ahead)
+        kept = [part.stack()[self.ahead :] for part in arrays]
+        for block in self.far:
+            slots = self.contexts[block] // self.ahead
+            inputs = arrays[block].stack()
+            kept[block] = held[block].write((begin // self.ahead) % slots, inputs)
+        return kept
+
+    def end(self, held, memory: tuple | None, begin: int, count: int) -> list[tf.Tensor]:
+        """The blocks' states.
+
+        Args:
+            held: at time `begin`, a multiple of `ahead`.
+            memory: of the `count` samples since; None where there are none.
+            begin: as above.
+            count: as above.
+
+        Returns:
+            A tensor `[batch, context, channels]` each.
+        """
+        nothing = tf.zeros([0, self.batch, self.channels])
+        inputs = [nothing if i in self.far else part for i, part in enumerate(held)]
+        if memory is not None:
+            arrays, _ = self.begin_step(memory, count)
+            inputs = [part.stack() for part in arrays]
+        for block in self.far:
+            rows = tf.reshape(held[block].stack(), [-1, self.batch, self.channels])
+            oldest = begin % self.contexts[block]
+            inputs[block] = tf.concat([rows[oldest:], rows[:oldest], inputs[block]], axis=0)
+        states = [swap(part[count:]) for part in inputs]
+        for state, length in zip(states, self.contexts, strict=True):
+            state.set_shape([None, length, self.channels])  # lost where the batch is not known
+        return states
+
+    def _ring(self, block: int, past) -> tf.TensorArray:
+        slots = self.contexts[block] // self.ahead
+        return array(tf.reshape(swap(past), [slots, self.ahead, self.batch, self.channels]))
 
     def by_sample(self, parts: list[tf.Tensor]) -> Any:
         """Tensors `[time, batch, channels]`, of which `of_sample` takes rows."""
@@ -127,80 +153,165 @@ class InPlace:
 
     def of_sample(self, parts, index) -> list[tf.Tensor]:
         """Row `index` of each, `[batch, channels]`."""
-        return [row(part, index) for part in parts]
+        return [self.row(part, index) for part in parts]
+
+    def room(self, count: int, dtype) -> Any:
+        """Room for `count` rows `[batch]`, all of which are to be put there, in their order."""
+        return array(tf.zeros([0, self.batch], dtype), extra=count)
+
+    def put(self, room, index, values) -> Any:
+        """The room with a row put there."""
+        return room.write(index, values)
+
+    def filled(self, room, dtype) -> tf.Tensor:
+        """What was put there, `[count, batch]`."""
+        return room.stack()
+
+    def rows(self, tensor, begin, count: int) -> tf.Tensor:
+        """`tensor[begin : begin + count]`.
+
+        XLA compiles an index that is no constant, or a length of -1, to a padded copy of the whole.
+        """
+        sizes = tf.shape(tensor)
+        others = [sizes[axis] if size is None else size for axis, size in enumerate(tensor.shape)][
+            1:
+        ]
+        return tf.slice(tensor, [begin, *[0] * len(others)], [count, *others])
+
+    def row(self, tensor, index) -> tf.Tensor:
+        """`tensor[index]`."""
+        return self.rows(tensor, index, 1)[0]
 
 
 class Shifting(InPlace):
-    """Tensors that move on by a row."""
+    """Tensors of fixed shapes that move on by one, from each variable of the loop to the next.
+
+    The inputs of near blocks lie side by side in rows `[batch, blocks * channels]`, one a sample.
+    Those of far blocks do too; rows of `ahead` samples make a slot of each ring,
+    `[ahead, batch, blocks * channels]`, a ring for all blocks of one dilation.
+
+    TFLite copies what a variable becomes, the first variable first: one copy a step, and no
+    operation.
+    """
 
     # One product of all blocks' gated activations gives the skip sum: fewer operations.
     joins_skips = False
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
+        self.near = [block for block, length in enumerate(self.before) if length]
+        self.rings: dict[int, list[int]] = {}  # the blocks of each dilation
+        for block in self.far:
+            self.rings.setdefault(self.dilations[block], []).append(block)
         self.whole = self.steps - self.steps % self.ahead
-        self.beginning: dict[int, tf.Tensor] = {}
 
-    def ring(self, block, past):
-        if self.dilations[block] < self.steps:
-            return past
-        # No tap is younger than the whole block of audio: what was before stays where it is.
-        self.beginning[block] = past
-        return past[:, : self.whole]
+    def begin(self, past):
+        length = max(self.before)
+        near = [
+            tf.pad(past[block], [[0, 0], [length - self.before[block], 0], [0, 0]])
+            for block in self.near
+        ]
+        rows = tf.unstack(tf.concat(near, axis=2), axis=1) if near else []
+        self.beginning, slots = {}, {}
+        for dilation, blocks in self.rings.items():
+            ring = swap(tf.concat([past[block] for block in blocks], axis=2))
+            if dilation >= self.steps:
+                # No tap is younger than the whole block of audio: what was before stays in place,
+                # and the ring only gathers what comes.
+                self.beginning[dilation] = ring
+                ring = ring[: self.whole]
+            count = ring.shape[0] // self.ahead
+            slots[dilation] = tf.split(ring, count) if count else []
+        return rows, slots
 
-    def ring_taps(self, block, ring, begin, count):
-        first = range(0, self.contexts[block], self.dilations[block])
-        if block in self.beginning:
-            past = self.beginning[block]
-            taps = [
-                tf.slice(past, [0, begin + tap, 0], [self.batch, count, self.channels])
-                for tap in first
-            ]
-        else:
-            taps = [ring[:, tap : tap + count] for tap in first]
-        return [swap(tap) for tap in taps]
+    def past_taps(self, held, begin, count):
+        taps = {}
+        for dilation, blocks in self.rings.items():
+            joined = []
+            for tap in range(0, self.contexts[blocks[0]], dilation):
+                if dilation in self.beginning:
+                    joined.append(self.rows(self.beginning[dilation], begin + tap, count))
+                else:
+                    joined.append(held[1][dilation][tap // self.ahead][:count])
+            parts = [tf.split(tap, len(blocks), axis=2) for tap in joined]
+            taps.update(zip(blocks, map(list, zip(*parts, strict=True)), strict=True))
+        return taps
 
-    def replace_oldest(self, block, ring, begin, inputs):
-        return tf.concat([ring[:, self.ahead :], swap(inputs)], axis=1)
-
-    def unroll(self, block, ring, begin, inputs):
-        parts = [self.beginning[block][:, begin:]] if block in self.beginning else []
-        rows = tf.concat([*parts, ring, swap(inputs)], axis=1)
-        return rows[:, rows.shape[1] - self.contexts[block] :]
-
-    def open(self, past, count):
-        near = [context for i, context in enumerate(self.contexts) if i not in self.far]
-        self.length = max([count, *near])
-        newest = []
-        for block, part in enumerate(past):
-            held = 0 if block in self.far else self.contexts[block]
-            rows = part if held else tf.zeros([0, self.batch, self.channels])
-            newest.append(tf.pad(rows, [[self.length - held, 0], [0, 0], [0, 0]]))
-        return tf.concat(newest, axis=2)
+    def open(self, held, count):
+        recorded = [tf.zeros([self.batch, len(self.far) * self.channels])] * count
+        return held[0], recorded if self.far else []
 
     def begin_step(self, memory, index):
         return memory
 
     def tap(self, memory, block, index, back):
-        first = block * self.channels
-        return memory[self.length - back, :, first : first + self.channels]
+        first = self.near.index(block) * self.channels
+        return memory[0][-back][:, first : first + self.channels]
 
     def end_step(self, memory, index, signals):
-        return tf.concat([memory[1:], tf.concat(signals, axis=1)[None]], axis=0)
+        near, recorded = memory
+        if self.near:
+            near = [*near[1:], tf.concat([signals[block] for block in self.near], axis=1)]
+        if self.far:
+            ringed = [block for blocks in self.rings.values() for block in blocks]
+            recorded = [*recorded[1:], tf.concat([signals[block] for block in ringed], axis=1)]
+        return near, recorded
 
-    def close(self, memory, count):
-        parts = tf.split(memory, len(self.dilations), axis=2)
-        kept = [count if i in self.far else context for i, context in enumerate(self.contexts)]
-        return [part[self.length - rows :] for part, rows in zip(parts, kept, strict=True)]
+    def keep(self, held, memory, begin):
+        near, recorded = memory
+        newest = self._by_ring(recorded)
+        return near, {d: [*slots[1:], newest[d]] for d, slots in held[1].items()}
+
+    def end(self, held, memory, begin, count):
+        near, newest = held[0], {}
+        if memory is not None:
+            near, newest = memory[0], self._by_ring(memory[1])
+        states = [tf.zeros([self.batch, 0, self.channels])] * len(self.contexts)
+        if self.near:
+            rows = tf.split(tf.stack(near, axis=1), len(self.near), axis=2)
+            for block, part in zip(self.near, rows, strict=True):
+                states[block] = part[:, len(near) - self.before[block] :]
+        for dilation, blocks in self.rings.items():
+            parts = list(held[1][dilation])
+            if dilation in self.beginning:
+                parts.insert(0, self.beginning[dilation][begin:])
+            if newest:
+                parts.append(newest[dilation])
+            rows = tf.concat(parts, axis=0)
+            rows = swap(rows[rows.shape[0] - self.contexts[blocks[0]] :])
+            for block, part in zip(blocks, tf.split(rows, len(blocks), axis=2), strict=True):
+                states[block] = part
+        return states
+
+    def _by_ring(self, recorded) -> dict[int, tf.Tensor]:
+        """What was recorded, by dilation, `[count, batch, blocks * channels]`."""
+        if not recorded:
+            return {}
+        widths = [len(blocks) * self.channels for blocks in self.rings.values()]
+        return dict(zip(self.rings, tf.split(tf.stack(recorded), widths, axis=2), strict=True))
 
     def by_sample(self, parts):
         self.widths = [part.shape[2] for part in parts]
-        return tf.concat(parts, axis=2) if parts else None
+        return tf.concat(parts, axis=2) if parts else []
 
     def of_sample(self, parts, index):
-        if parts is None:
-            return []
-        return tf.split(tf.gather(parts, index), self.widths, axis=1)
+        return tf.split(self.row(parts, index), self.widths, axis=1) if self.widths else []
+
+    def room(self, count, dtype):
+        return tf.zeros([count, self.batch])
+
+    def put(self, room, index, values):
+        # As floats, which run faster.
+        return tf.concat([room[1:], tf.cast(values, tf.float32)[None]], axis=0)
+
+    def filled(self, room, dtype):
+        return tf.cast(room, dtype)
+
+    def rows(self, tensor, begin, count):
+        return tf.gather(tensor, begin + tf.range(count))
+
+    def row(self, tensor, index):
+        return tf.gather(tensor, index)
 
 
 def array(rows, extra: int = 0) -> tf.TensorArray:
@@ -212,21 +323,6 @@ def array(rows, extra: int = 0) -> tf.TensorArray:
     return written.unstack(rows)
 
 
-def rows_from(tensor, begin, count: int) -> tf.Tensor:
-    """`tensor[begin : begin + count]`.
-
-    XLA compiles an index that is no constant, or a length of -1, to a padded copy of the whole.
-    """
-    sizes = tf.shape(tensor)
-    others = [sizes[axis] if size is None else size for axis, size in enumerate(tensor.shape)][1:]
-    return tf.slice(tensor, [begin, *[0] * len(others)], [count, *others])
-
-
 def swap(tensor) -> tf.Tensor:
     """Time before batch in place of batch before time, or the other way round."""
     return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])
-
-
-def row(tensor, index) -> tf.Tensor:
-    """`tensor[index]`."""
-    return rows_from(tensor, index, 1)[0]
