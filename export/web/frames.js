@@ -57,7 +57,7 @@ function readNpy(bytes) {
   const type = /'descr': '([^']+)'/.exec(header)?.[1];
   const width = { "<f4": 4, "<f8": 8 }[type];
   if (!width || !header.includes("'fortran_order': False")) {
-    throw new Error(`its numbers must be float32 or float64 in C order, not ${type ?? "these"}`);
+    throw new Error("its numbers must be float32 or float64, in C order");
   }
   const shape = (/'shape': \(([^)]*)\)/.exec(header)?.[1].match(/\d+/g) ?? []).map(Number);
   const count = shape.reduce((product, size) => product * size, 1);

@@ -1,7 +1,9 @@
 // What the exporter told of a model, read from the TFLite file, a flatbuffer.
 
 const METADATA_NAME = "wavenet";
+const CHECKSUM_NAME = "wavenet_sha256";
 const SIGNATURES = ["initial_state", "prime", "generate_block"];
+const CONDITIONS = ["speaker_id", "global_conditioning", "local_conditioning"];
 // Places of fields in the tables of TFLite's schema.
 const MODEL_GRAPHS = 2, MODEL_BUFFERS = 4, MODEL_METADATA = 6, MODEL_SIGNATURES = 7;
 const ENTRY_NAME = 0, ENTRY_BUFFER = 1; // of metadata
@@ -19,13 +21,14 @@ export class FileError extends Error {}
  *
  * @param {Uint8Array} bytes of the file.
  * @param {string} name of the file, for messages.
- * @returns {{metadata: object, signatures: object}} the exporter's metadata: sample rate, block
- *     size, conditioning, speakers; and of each signature the names of the tensors that stand for
- *     its `inputs` and `outputs`.
+ * @returns {Promise<{metadata: object, signatures: object}>} the exporter's metadata: sample rate,
+ *     block size, conditioning, speakers; and of each signature the names of the tensors that stand
+ *     for its `inputs` and `outputs`.
  */
-export function readModel(bytes, name) {
+export async function readModel(bytes, name) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let metadata = null;
+  let whole = false;
   let signatures;
   try {
     if (text(view, 4, 4) !== "TFL3") {
@@ -34,19 +37,25 @@ export function readModel(bytes, name) {
     const model = target(view, 0);
     const buffers = tables(view, model, MODEL_BUFFERS);
     for (const entry of tables(view, model, MODEL_METADATA)) {
-      if (string(view, entry, ENTRY_NAME) === METADATA_NAME) {
-        const buffer = item(buffers, number(view, entry, ENTRY_BUFFER));
+      const key = string(view, entry, ENTRY_NAME);
+      const buffer = item(buffers, number(view, entry, ENTRY_BUFFER));
+      if (key === METADATA_NAME) {
         metadata = JSON.parse(string(view, buffer, BUFFER_DATA));
+      } else if (key === CHECKSUM_NAME) {
+        whole = await isWhole(bytes, target(view, field(view, buffer, BUFFER_DATA)) + 4);
       }
     }
     signatures = readSignatures(view, model);
-  } catch (error) {
-    throw new FileError(`${name} is no TFLite file, or is damaged: ${error.message}`);
+  } catch {
+    throw new FileError(`${name} is no TFLite file, or is damaged`);
   }
   if (metadata === null || typeof metadata !== "object") {
     throw new FileError(
-      `${name} is no TFLite file that export/tflite.py wrote: it has no metadata of a WaveNet`,
+      `${name} is no TFLite file that export/tflite.py wrote: it has no metadata`,
     );
+  }
+  if (!whole) {
+    throw new FileError(`${name} is damaged: its checksum is another`);
   }
   const missing = SIGNATURES.filter((signature) => !(signature in signatures));
   if (missing.length) {
@@ -57,7 +66,25 @@ export function readModel(bytes, name) {
       throw new FileError(`${name} does not tell its ${key}`);
     }
   }
+  if (!Array.isArray(metadata.conditioning)) {
+    throw new FileError(`${name} does not tell what it is conditioned on`);
+  }
+  const unknown = metadata.conditioning.filter((condition) => !CONDITIONS.includes(condition));
+  if (unknown.length) {
+    throw new FileError(
+      `${name} is conditioned on ${unknown.join(", ")}, which this page does not know`,
+    );
+  }
   return { metadata, signatures };
+}
+
+/** Whether a file has its checksum: over all of it, in which the checksum itself is zeros. */
+async function isWhole(bytes, start) {
+  const content = bytes.slice();
+  const kept = content.slice(start, start + 32);
+  content.fill(0, start, start + 32);
+  const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
+  return sum.every((byte, index) => byte === kept[index]);
 }
 
 function readSignatures(view, model) {

@@ -12,26 +12,35 @@ const part = (id) => document.getElementById(id);
 const number = (value, digits = 0) =>
   value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
+const query = new URLSearchParams(location.search);
+// With the model that the address names.
+let autostart = query.has("autostart");
 let worker = null;
 let metadata = null;
 let fileName = "";
-// Of the run: its player, blocks and figures.
+// Which of the models chosen is being read; it may be overtaken by another.
+let loads = 0;
+// Of the run: its settings, player and blocks. What belongs to a former one comes too late.
 let run = null;
 
 // --- the model ---
 
 /** Reads a model and gets ready to sample; `read` gives its bytes. */
 async function load(name, read) {
-  await leave();
-  part("settings").disabled = true;
-  tell("problem", "");
+  const mine = ++loads;
+  leave();
   tell("status", `Reading ${name} ...`);
   let bytes, facts;
   try {
     bytes = await read();
-    facts = readModel(bytes, name);
+    facts = await readModel(bytes, name);
   } catch (error) {
-    fail(error instanceof FileError ? error.message : `cannot read ${name}: ${error.message}`);
+    if (mine === loads) {
+      fail(error instanceof FileError ? error.message : `cannot read ${name}: ${error.message}`);
+    }
+    return;
+  }
+  if (mine !== loads) {
     return;
   }
   fileName = name;
@@ -45,11 +54,12 @@ async function load(name, read) {
 }
 
 /** Ends what a former model did. */
-async function leave() {
+function leave() {
   worker?.terminate();
   worker = null;
   metadata = null;
-  await endRun();
+  endRun();
+  part("settings").disabled = true;
   tell("model", "");
 }
 
@@ -77,35 +87,32 @@ function showModel() {
 // --- a run ---
 
 async function start() {
-  await endRun();
-  tell("problem", "");
-  for (const figure of ["speed", "factor", "first", "made", "heard"]) {
-    tell(figure, "-");
-  }
-  let settings;
-  try {
-    settings = await readSettings();
-  } catch (error) {
-    fail(error.message);
-    return;
-  }
-  const seconds = part("seconds").disabled ? "" : part("seconds").value;
-  const samples = seconds ? Math.ceil(Number(seconds) * metadata.sample_rate) : Infinity;
-  run = { settings, kept: [], made: 0, first: 0, over: false, finished: false, started: 0 };
-  part("download").hidden = true;
+  endRun();
+  const mine = { settings: null, player: null, kept: [], made: 0, finished: false, over: false };
+  run = mine;
   part("start").disabled = true;
-  part("stop").disabled = false;
+  const { sample_rate: rate } = metadata;
   try {
-    run.player = await Player.create(metadata.sample_rate, showHeard);
+    mine.settings = await readSettings();
+    mine.player = await Player.create(rate, (progress) => mine === run && showHeard(progress));
   } catch (error) {
-    fail(`cannot play audio of ${metadata.sample_rate} Hz: ${error.message}`);
+    if (mine === run) {
+      fail(error.message);
+    }
     return;
   }
-  // Waits for the user's click where none has started it.
-  run.player.resume().then(showStatus);
-  run.started = performance.now();
-  worker.postMessage({ type: "start", settings, samples });
+  if (mine !== run) {
+    mine.player.close();
+    return;
+  }
+  part("stop").disabled = false;
+  const seconds = part("seconds").disabled ? "" : part("seconds").value;
+  const samples = seconds ? Math.round(Number(seconds) * rate) : Infinity;
+  mine.started = performance.now();
+  worker.postMessage({ type: "start", settings: mine.settings, samples });
   showStatus();
+  // Waits for the user's click where none has started it; a run that ends before gives it up.
+  mine.player.resume().then(() => mine === run && showStatus(), () => {});
 }
 
 async function readSettings() {
@@ -137,7 +144,8 @@ async function readSettings() {
   const typed = part("seed").value;
   const [any] = crypto.getRandomValues(new Uint32Array(1));
   return {
-    seed: typed === "" ? any : Number(typed),
+    // Digits beyond what a number holds count too.
+    seed: /^\d+$/.test(typed) ? BigInt(typed) : Number(typed || any),
     temperature: Number(part("temperature").value),
     conditions,
   };
@@ -148,15 +156,15 @@ const handlers = {
   loaded({ seconds }) {
     part("settings").disabled = false;
     tell("status", `Ready: LiteRT and the model took ${number(seconds, 1)} s.`);
-    if (new URLSearchParams(location.search).has("autostart")) {
-      start();
+    if (autostart) {
+      autostart = false;
+      part("form").requestSubmit(); // checks the settings
     }
   },
 
   block({ audio, speed }) {
     if (!run.made) {
-      run.first = performance.now() - run.started;
-      tell("first", `${number(run.first)} ms`);
+      tell("first", `${number(performance.now() - run.started)} ms`);
     }
     const rate = metadata.sample_rate;
     if (run.made < KEPT_SECONDS * rate) {
@@ -173,7 +181,7 @@ const handlers = {
     run.finished = true;
     run.player.end();
     part("start").disabled = false;
-    part("stop").disabled = true;
+    part("stop").disabled = run.over;
     if (run.kept.length) {
       const { seed } = run.settings;
       const link = part("download");
@@ -186,19 +194,24 @@ const handlers = {
   },
 
   failed({ message }) {
-    fail(message);
+    fail(`cannot run ${fileName}: ${message}`);
   },
 };
 
 function showHeard({ heard, gaps, over }) {
-  const waits = gaps ? `, with ${gaps} waits for the model` : "";
+  const waits = gaps ? `, with ${gaps} wait${gaps > 1 ? "s" : ""} for the model` : "";
   tell("heard", `${number(heard / metadata.sample_rate, 2)} s${waits}`);
-  run.over = over;
   worker.postMessage({ type: "heard", samples: heard });
   if (over) {
-    run.player.close();
+    silence();
     showStatus();
   }
+}
+
+function silence() {
+  run.over = true;
+  run.player.close();
+  part("stop").disabled = true;
 }
 
 function showStatus() {
@@ -212,21 +225,27 @@ function showStatus() {
   }
 }
 
-/** Silences a run that is over, or that another takes the place of. */
-async function endRun() {
-  const ended = run;
+/** Silences a run, and takes away what it showed. */
+function endRun() {
+  run?.player?.close();
+  if (run?.address) {
+    URL.revokeObjectURL(run.address);
+  }
   run = null;
-  await ended?.player?.close();
-  if (ended?.address) {
-    URL.revokeObjectURL(ended.address);
+  part("start").disabled = false;
+  part("stop").disabled = true;
+  part("download").hidden = true;
+  for (const words of ["problem", "status"]) {
+    tell(words, "");
+  }
+  for (const figure of ["speed", "factor", "first", "made", "heard"]) {
+    tell(figure, "-");
   }
 }
 
 function fail(message) {
+  endRun();
   tell("problem", message);
-  tell("status", "");
-  part("start").disabled = false;
-  part("stop").disabled = true;
 }
 
 function tell(id, words) {
@@ -235,6 +254,12 @@ function tell(id, words) {
 
 // --- what the user does ---
 
+for (const input of document.querySelectorAll("input[type=file]")) {
+  // A file that has been written anew may be chosen again.
+  input.addEventListener("click", () => {
+    input.value = "";
+  });
+}
 part("file").addEventListener("change", ({ target }) => {
   const [file] = target.files;
   if (file) {
@@ -247,12 +272,11 @@ part("form").addEventListener("submit", (event) => {
 });
 part("stop").addEventListener("click", () => {
   worker.postMessage({ type: "stop" });
-  run.player.close();
-  run.over = true;
+  silence();
+  showStatus();
 });
 document.addEventListener("click", () => run?.player?.heldBack && run.player.resume());
 
-const query = new URLSearchParams(location.search);
 for (const setting of ["seed", "temperature", "seconds"]) {
   if (query.has(setting)) {
     part(setting).value = query.get(setting);

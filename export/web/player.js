@@ -24,7 +24,7 @@ export class Player {
 
   /** Browsers hold audio back until the page was clicked. */
   get heldBack() {
-    return this.context.state === "suspended";
+    return !this.closed && this.context.state === "suspended";
   }
 
   resume() {
@@ -39,9 +39,8 @@ export class Player {
     this.node.port.postMessage("end");
   }
 
-  async close() {
-    if (this.context.state !== "closed") {
-      await this.context.close();
-    }
+  /** For good; it may be called again. */
+  close() {
+    this.closed ??= this.context.close();
   }
 }

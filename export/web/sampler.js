@@ -20,7 +20,11 @@ async function loadLiteRt() {
   URL.revokeObjectURL(address);
   // In a worker, LiteRT would look for its WebAssembly beside the worker.
   const folder = new URL("core/wasm/", PACKAGES).href;
-  self.Module = { locateFile: (name) => folder + name };
+  self.Module = {
+    locateFile: (name) => folder + name,
+    // It tells facts as errors.
+    printErr: (line) => (line.startsWith("INFO:") ? console.info(line) : console.error(line)),
+  };
   await liteRt.loadLiteRt(folder);
   return liteRt;
 }
@@ -149,6 +153,6 @@ export class Sampler {
   }
 
   forget(tensors) {
-    Object.values(tensors).forEach((tensor) => tensor.delete());
+    Object.values(tensors).forEach((tensor) => tensor?.deleted || tensor?.delete());
   }
 }

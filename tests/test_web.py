@@ -1,0 +1,460 @@
+"""The web page of export/web, in a headless Chromium, compared with wavenet_tf.lite."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import browser
+import numpy as np
+import pytest
+import soundfile
+from conftest import ROOT, randomise, small_model
+from test_serving import LOCAL
+
+from wavenet_tf import audio, on_device
+
+lite = pytest.importorskip("wavenet_tf.lite", exc_type=ImportError)
+
+RATE = 8000
+NAMES = ["george", "lucas", "theo"]
+NO_NETWORK = "ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH"
+FIGURES = ("speed", "factor", "first", "made", "heard")
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory) -> Path:
+    """A copy of the page's folder, with the packages that it needs."""
+    for program in ("node", "npm"):
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed")
+    if not browser.program():
+        pytest.skip("Chromium is not installed")
+    folder = tmp_path_factory.mktemp("export") / "web"
+    shutil.copytree(ROOT / "export" / "web", folder, ignore=shutil.ignore_patterns("node_modules"))
+    words = ["npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"]
+    words += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
+    made = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    if made.returncode and re.search(NO_NETWORK, made.stderr):
+        pytest.skip("npm reaches no registry, from which LiteRT comes")
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(web, tmp_path_factory) -> Path:
+    """A folder of TFLite files."""
+    folder = tmp_path_factory.mktemp("models")
+
+    def write(name, model, *sizes, quantization="none"):
+        signatures = on_device.DeviceSignatures(model, *sizes)
+        (folder / name).write_bytes(on_device.convert(signatures, quantization))
+
+    write("plain.tflite", small_model())
+    write("frames.tflite", small_model(**LOCAL, global_channels=2), 100)
+    # Two streams, of a model that takes two uniforms a sample.
+    kind = {"num_speakers": 3, "speaker_names": NAMES, "output_distribution": "logistic_mixture"}
+    write("speakers.tflite", small_model(**kind), 64, 2)
+    # The converter leaves weights of less than 1,024 numbers as they are.
+    wide = small_model(residual_channels=32, gate_channels=32)
+    randomise(wide, scale=0.2)
+    write("int8.tflite", wide, 100, quantization="dynamic_int8")
+    return folder
+
+
+@contextmanager
+def served(folder, *files):
+    """The address that the server of a folder tells."""
+    words = ["node", folder / "server.js", "--port=0", *files]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def address(web, models):
+    """The address of the page with the plain model."""
+    with served(web, models / "plain.tflite") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def tab(web, tmp_path_factory):
+    with browser.opened(tmp_path_factory.mktemp("browser")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(tab, address):
+    """The page without a model, which leaves no error in the browser's console."""
+    tab.go(address.partition("?")[0])
+    tab.errors.clear()
+    yield tab
+    assert not tab.errors
+
+
+def choose(page, path):
+    page.choose("#file", path)
+    page.wait(lambda: page.enabled("#settings") or page.text("#problem"))
+
+
+def set_up(page, **settings):
+    for name, value in settings.items():
+        page.fill(f"#{name}", value)
+
+
+def sample(page, **settings) -> np.ndarray:
+    """The steps of the WAV file, once all is sampled."""
+    set_up(page, **settings)
+    page.click("#start")
+    page.wait(lambda: page.visible("#download") or page.text("#problem"))
+    return saved(page)
+
+
+def saved(page) -> np.ndarray:
+    assert not page.text("#problem")
+    steps, rate = soundfile.read(page.download("#download"), dtype="int16")
+    assert rate == RATE and steps.ndim == 1
+    return steps
+
+
+def expected(path, samples, seed, temperature=1.0, **conditions) -> np.ndarray:
+    """What the runner gives, of its first stream."""
+    stream = lite.Runner(path).stream(seed=seed, temperature=temperature, **conditions)
+    blocks = []
+    while stream.made < samples:
+        blocks.append(next(stream)[0])
+    steps = audio.to_16_bits(np.concatenate(blocks)[:samples])
+    assert len(np.unique(steps)) > 20
+    return steps
+
+
+def figure(page, name) -> float:
+    """The number that is shown, 0 for none."""
+    shown = re.match(r"[\d,.]+", page.text(f"#{name}"))
+    return float(shown[0].replace(",", "")) if shown else 0.0
+
+
+def test_random_numbers_are_numpys(page):
+    for seed in (0, 1, 2**32 - 1, 2**32, 2**64 + 3, 2**200 + 12345):
+        numbers = page.evaluate(
+            f"""import("/random.js").then(({{ Generator }}) => {{
+                const generator = new Generator({seed}n);
+                return [...generator.random(3), ...generator.random(1000)];
+            }})"""
+        )
+        wanted = np.random.default_rng(seed).random(1003, np.float32)
+        np.testing.assert_array_equal(np.float32(numbers), wanted)
+
+
+def test_steps_of_16_bits_are_pythons(page):
+    values = np.concatenate([np.arange(-9, 10) / 2**16, [-1.5, -1, 1, 1.5], np.linspace(-1, 1, 99)])
+    values = values.astype(np.float32)
+    steps = page.evaluate(
+        f"""import("/wav.js").then(({{ to16Bits }}) =>
+            Array.from(to16Bits(Float32Array.from({values.tolist()}))))"""
+    )
+    np.testing.assert_array_equal(steps, audio.to_16_bits(values))
+
+
+def test_it_plays_blocks_as_they_come_and_waits_for_late_ones(page):
+    # At 0 s there is as much as it begins with, then too little for it to go on, then more.
+    steps = page.evaluate(
+        """(async () => {
+            const context = new OfflineAudioContext(1, 16000, 8000);
+            await context.audioWorklet.addModule("/player_worklet.js");
+            const node = new AudioWorkletNode(context, "player", { numberOfInputs: 0 });
+            const told = [];
+            node.port.onmessage = ({ data }) => told.push(data);
+            node.connect(context.destination);
+            let next = 1;
+            const post = (count) =>
+                node.port.postMessage(Float32Array.from({ length: count }, () => next++ / 16384));
+            const at = (seconds, action) =>
+                context.suspend(seconds).then(async () => {
+                    action();
+                    await new Promise((resolve) => setTimeout(resolve, 100));
+                    context.resume();
+                });
+            at(0, () => (post(777), post(123)));
+            at(0.256, () => post(2000));
+            at(0.512, () => post(6000));
+            at(0.768, () => (post(1), post(99), node.port.postMessage("end")));
+            const rendered = await context.startRendering();
+            await new Promise((resolve) => setTimeout(resolve, 100));
+            return [Array.from(rendered.getChannelData(0), (x) => x * 16384), told];
+        })()"""
+    )
+    rendered, told = np.array(steps[0]), steps[1]
+    np.testing.assert_array_equal(rendered[:900], np.arange(1, 901))
+    assert not rendered[900:4096].any()
+    np.testing.assert_array_equal(rendered[4096 : 4096 + 8100], np.arange(901, 9001))
+    assert not rendered[4096 + 8100 :].any()
+    assert told[-1] == {"heard": 9000, "gaps": 1, "over": True}
+    heard = [progress["heard"] for progress in told]
+    assert heard == sorted(heard) and len(heard) > 5
+
+
+def test_same_audio_as_the_runner(page, models):
+    path = models / "plain.tflite"
+    assert not page.enabled("#start")
+    choose(page, path)
+    assert page.text("#model") == "plain.tflite: 8000 Hz, float32, blocks of 256 samples"
+    assert "Ready" in page.text("#status") and not page.enabled("#stop")
+    steps = sample(page, seconds=0.3, seed=5)
+    np.testing.assert_array_equal(steps, expected(path, 2400, seed=5))
+    page.wait(lambda: page.text("#status") == "Done; seed 5.")
+    assert page.text("#speed").endswith(" samples/s") and figure(page, "speed") > 100
+    assert figure(page, "factor") == pytest.approx(figure(page, "speed") / RATE, abs=0.006)
+    assert page.text("#first").endswith(" ms") and figure(page, "first") >= 1
+    assert page.text("#made") == "0.30 s" and page.text("#heard").startswith("0.30 s")
+    # Once more, with a seed beyond the whole numbers of JavaScript.
+    steps = sample(page, seconds=0.05, seed=2**60 + 1, temperature=0.5)
+    np.testing.assert_array_equal(steps, expected(path, 400, 2**60 + 1, temperature=0.5))
+    # Without a seed, each run has one of its own, which is told.
+    first, second = sample(page, seed=""), sample(page, seed="")
+    assert not np.array_equal(first, second)
+    seed = int(re.search(r"\d+", page.text("#status"))[0])
+    np.testing.assert_array_equal(second, expected(path, 400, seed, temperature=0.5))
+
+
+def test_speakers_and_streams(page, models):
+    path = models / "speakers.tflite"
+    choose(page, path)
+    assert "2 streams at once, of which the first is heard" in page.text("#model")
+    assert page.text("#speaker").split() == NAMES
+    for speaker in (0, 2):
+        steps = sample(page, seconds=0.1, seed=5, speaker=speaker)
+        wanted = expected(path, 800, 5, speaker_id=speaker)
+        # Rounding differs in WebAssembly, and what is drawn feeds back.
+        assert np.mean(steps == wanted) > 0.95
+        np.testing.assert_allclose(steps, wanted, atol=4)
+
+
+def test_weights_of_8_bits(page, models):
+    path = models / "int8.tflite"
+    choose(page, path)
+    assert "dynamic_int8" in page.text("#model")
+    # Not for long, as the inputs of products are rounded to 8 bits, and what is drawn feeds back.
+    steps = sample(page, seconds=0.0125, seed=5)
+    np.testing.assert_array_equal(steps, expected(path, 100, seed=5))
+
+
+def test_local_and_global_conditioning(page, models, tmp_path):
+    path, generator = models / "frames.tflite", np.random.default_rng(0)
+    frames = generator.normal(size=[23, LOCAL["local_channels"]])
+    vector = [0.5, -1.25]
+    wanted = expected(
+        path,
+        23 * 20,  # its last block is cut
+        seed=5,
+        local_conditioning=frames[None].astype(np.float32),
+        global_conditioning=[vector],
+    )
+    choose(page, path)
+    assert not page.enabled("#seconds") and not page.visible("#speaker")
+    set_up(page, seed=5, **{"global": "0.5, -1.25"})
+    np.save(tmp_path / "single.npy", frames.astype(np.float32))
+    np.save(tmp_path / "double.npy", frames[None])
+    (tmp_path / "list.json").write_text(json.dumps(frames.tolist()))
+    for name in ("single.npy", "double.npy", "list.json"):
+        page.choose("#frames", tmp_path / name)
+        np.testing.assert_array_equal(sample(page), wanted)
+
+
+def test_it_plays_while_it_samples_until_stopped(page, models):
+    path = models / "plain.tflite"
+    choose(page, path)
+    set_up(page, seconds="", seed=5)
+    page.click("#start")
+    assert not page.enabled("#start")
+    page.wait(lambda: figure(page, "heard") > 0.2)
+    assert page.text("#status") == "Sampling. Seed 5." and not page.visible("#download")
+    before = figure(page, "heard"), figure(page, "made")
+    page.wait(lambda: figure(page, "heard") > before[0] and figure(page, "made") > before[1])
+    # It does not go far ahead of what is heard.
+    for _ in range(20):
+        ahead = page.evaluate("parseFloat(made.textContent) - parseFloat(heard.textContent)")
+        assert 0 <= ahead < 5.5
+        time.sleep(0.02)
+    page.click("#stop")
+    page.wait(lambda: page.visible("#download"))
+    heard, made = figure(page, "heard"), page.text("#made")
+    assert page.text("#status") == "Done; seed 5." and not page.enabled("#stop")
+    steps = saved(page)
+    assert made == f"{len(steps) / RATE:.2f} s"
+    np.testing.assert_array_equal(steps, expected(path, len(steps), seed=5))
+    assert (figure(page, "heard"), page.text("#made")) == (heard, made)
+    # Stopped once all is sampled, it is silent too.
+    np.testing.assert_array_equal(sample(page, seconds=5)[:1000], steps[:1000])
+    assert page.text("#status") == "Sampled; playing. Seed 5."
+    page.click("#stop")
+    assert page.text("#status") == "Done; seed 5." and figure(page, "heard") < 5
+    # In the midst of a run, another model takes its place.
+    page.click("#start")
+    page.wait(lambda: figure(page, "made"))
+    page.choose("#file", models / "speakers.tflite")
+    page.choose("#file", path)  # before that one is there
+    page.wait(lambda: "Ready" in page.text("#status"))
+    assert all(page.text(f"#{name}") == "-" for name in FIGURES) and not page.visible("#download")
+    np.testing.assert_array_equal(sample(page, seconds=0.05), steps[:400])
+
+
+def test_files_that_are_no_models(page, models, tmp_path):
+    content = (models / "plain.tflite").read_bytes()
+    middle = len(content) // 2
+    bad = tmp_path / "bad.tflite"
+
+    def refused(file):
+        bad.write_bytes(file)
+        page.choose("#file", bad)
+        page.wait(lambda: page.text("#problem"))
+        message = page.text("#problem")
+        assert "\n" not in message and message.startswith("bad.tflite "), message
+        assert not page.enabled("#start") and not page.text("#status")
+        page.evaluate("problem.textContent = ''")
+        return message
+
+    for cut in np.linspace(0, len(content) - 1, 7).astype(int):
+        assert "is damaged" in refused(content[:cut])
+    assert "is no TFLite file, or is damaged" in refused(b"no model" * 1000)
+    flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    assert "is damaged: its checksum" in refused(flipped)
+    assert "it has no metadata" in refused(content.replace(b"wavenet\0", b"wavelet\0"))
+    for old, new, message in (
+        (b"generate_block", b"generate_clock", "it lacks generate_block"),
+        (b'"sample_rate"', b'"simple_rate"', "does not tell its sample_rate"),
+        (b'"conditioning"', b'"konditioning"', "what it is conditioned on"),
+    ):
+        assert message in refused(lite.sealed(content.replace(old, new)))
+    content = (models / "frames.tflite").read_bytes()
+    content = lite.sealed(content.replace(b'"local_conditioning"', b'"vocal_conditioning"'))
+    assert "is conditioned on vocal_conditioning, which this page does not know" in refused(content)
+    # What only LiteRT finds, each time.
+    content = (models / "plain.tflite").read_bytes()
+    bad.write_bytes(lite.sealed(content.replace(b'"batch_size": 1', b'"batch_size": 2')))
+    choose(page, bad)
+    for _ in range(2):
+        page.click("#start")
+        page.wait(lambda: page.text("#problem"))
+        assert page.text("#problem").startswith("cannot run bad.tflite: Input tensor for ")
+        assert page.enabled("#start") and not page.enabled("#stop")
+    choose(page, models / "plain.tflite")
+    steps = sample(page, seconds=0.05, seed=5)
+    np.testing.assert_array_equal(steps, expected(models / "plain.tflite", 400, seed=5))
+
+
+def test_settings_that_the_model_cannot_take(page, models, tmp_path):
+    path, frames = models / "frames.tflite", tmp_path / "frames.npy"
+    wrong = np.zeros([7, 4])
+    choose(page, path)
+
+    def refused():
+        page.click("#start")
+        page.wait(lambda: page.text("#problem"))
+        assert page.enabled("#start") and not page.enabled("#stop") and not page.text("#status")
+        message = page.text("#problem")
+        assert "\n" not in message
+        page.evaluate("problem.textContent = ''")
+        return message
+
+    assert "global conditioning takes 2 numbers" in refused()
+    set_up(page, seed=5, **{"global": "1, two"})
+    assert "global conditioning takes 2 numbers" in refused()
+    set_up(page, **{"global": "1 2"})
+    assert "choose a file of them" in refused()
+    for content, message in (
+        (wrong, "must have shape [frames, 5]; it has [7, 4]"),
+        (np.zeros([2, 7, 5]), "it has [2, 7, 5]"),
+        (np.zeros([0, 5]), "it has [0, 5]"),
+        (np.full([7, 5], np.nan), "not finite"),
+        (np.full([7, 5], 1e300), "not finite"),
+        (np.zeros([7, 5], int), "must be float32 or float64"),
+        (np.asfortranarray(np.zeros([7, 5])), "in C order"),
+    ):
+        np.save(frames, content)
+        page.choose("#frames", frames)
+        assert message in refused()
+    np.save(frames, np.zeros([7, 5]))
+    whole = frames.read_bytes()
+    for content, message in ((whole[:-1], "it is cut off"), (whole[:9], "it is no .npy file")):
+        frames.write_bytes(content)
+        page.choose("#frames", frames)
+        assert message in refused()
+    text = tmp_path / "frames.json"
+    for content in ("[[0, 1], [2]]", '[["a", 1, 2, 3, 4]]', "[[0, 1", "7"):
+        text.write_text(content)
+        page.choose("#frames", text)
+        assert "cannot read frames from frames.json" in refused()
+    text.write_text(json.dumps([[0.0] * 5] * 7))
+    page.choose("#frames", text)
+    assert len(sample(page)) == 7 * 20
+    # What the form itself refuses.
+    page.fill("#temperature", -1)
+    page.click("#start")
+    assert not page.evaluate("form.checkValidity()") and page.enabled("#start")
+
+
+def test_address_of_a_model_and_its_settings(page, address, models):
+    page.go(f"{address}&seed=5&temperature=0.5&seconds=0.3&autostart")
+    page.wait(lambda: page.visible("#download"))
+    # Before the user has done anything, browsers play no audio.
+    assert "click anywhere on this page" in page.text("#status") and page.text("#heard") == "-"
+    page.click("h1")
+    page.wait(lambda: page.text("#status") == "Done; seed 5.")
+    assert page.text("#heard").startswith("0.30 s")
+    wanted = expected(models / "plain.tflite", 2400, 5, temperature=0.5)
+    np.testing.assert_array_equal(saved(page), wanted)
+    # Held back, it can be stopped, and gives way to another model.
+    page.go(f"{address}&seconds=0.05&autostart")
+    page.wait(lambda: page.visible("#download"))
+    page.click("#stop")
+    assert page.text("#status").startswith("Done") and page.text("#heard") == "-"
+    page.choose("#file", models / "speakers.tflite")
+    page.wait(lambda: "Ready" in page.text("#status"))
+    page.go(address.replace("plain", "none"))
+    page.wait(lambda: page.text("#problem"))
+    assert page.text("#problem") == "cannot read none.tflite: 404 Not Found"
+    page.wait(lambda: page.errors)
+    assert "404" in page.errors.pop()  # the browser's own
+
+
+def test_page_without_its_packages(page, models, tmp_path):
+    ignored = shutil.ignore_patterns("node_modules")
+    shutil.copytree(ROOT / "export" / "web", tmp_path / "web", ignore=ignored)
+    with served(tmp_path / "web", models / "plain.tflite") as address:
+        page.go(address)
+        page.wait(lambda: page.text("#problem"))
+        assert "LiteRT is not installed: run npm ci" in page.text("#problem")
+        page.go("about:blank")
+    page.errors.clear()  # the browser's own
+
+
+def test_server(web, address):
+    place = urlsplit(address)
+
+    def status(path, method="GET"):
+        connection = HTTPConnection(place.netloc)
+        connection.request(method, path)
+        return connection.getresponse().status
+
+    assert status("/") == status("/models/plain.tflite") == status("/", "HEAD") == 200
+    (web.parent / "beside.js").touch()
+    for path in ("/none.js", "/models/frames.tflite", "/..%2fbeside.js", "/../beside.js", "/%"):
+        assert status(path) == 404
+    assert status("/", "POST") == status("/.npmrc") == status("/node_modules") == 404
+    # This machine's own address alone, though others lead here too.
+    assert place.hostname == "127.0.0.1"
+    with pytest.raises(OSError), socket.create_connection(("127.0.0.2", place.port), timeout=5):
+        pass
+    words = ["node", web / "server.js", f"--port={place.port}"]
+    made = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert made.returncode == 1 and made.stderr.startswith("cannot listen on port"), made
