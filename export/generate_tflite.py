@@ -7,12 +7,15 @@ Needs no TensorFlow: numpy, soundfile, absl-py and ai-edge-litert.
 
 from shared import command_line  # isort: skip
 
+from pathlib import Path
+
 import inputs
 import numpy as np
 import soundfile
 from absl import flags
 
 from wavenet_tf import files, lite
+from wavenet_tf.errors import InputError
 
 _MODEL = flags.DEFINE_string("model", None, "TFLite file of export/tflite.py.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "WAV or FLAC file to write.", required=True)
@@ -30,6 +33,8 @@ _THREADS = flags.DEFINE_integer("threads", 1, "Of the interpreter.", 1)
 def main(argv):
     """Makes the audio described by the flags."""
     command_line.refuse_words(argv)
+    if Path(_OUTPUT.value).suffix.lower() not in (".wav", ".flac"):
+        raise InputError(f"--output must be a WAV or FLAC file; received {_OUTPUT.value}")
     runner = lite.Runner(_MODEL.value, _THREADS.value)
     stream = runner.stream(
         prompt=inputs.prompt(_PROMPT.value, runner.sample_rate),
@@ -43,8 +48,13 @@ def main(argv):
         blocks.append(next(stream))
         inputs.show_progress(stream.made, samples, runner.sample_rate, stream.real_time_factor)
     audio = np.concatenate(blocks, axis=1)[:, :samples]
+    # soundfile would scale floats by 32767, and divides by 32768 when it reads.
+    steps = np.clip(np.round(audio * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
     with files.atomic_path(_OUTPUT.value) as temporary:
-        soundfile.write(temporary, audio.T, runner.sample_rate, subtype="PCM_16")
+        try:
+            soundfile.write(temporary, steps.T, runner.sample_rate, subtype="PCM_16")
+        except soundfile.LibsndfileError as error:
+            raise InputError(f"cannot write {_OUTPUT.value}: {error}") from error
     print(
         f"{_OUTPUT.value}: {samples / runner.sample_rate:.2f} s at {runner.sample_rate} Hz, "
         f"{stream.made / stream.seconds:,.0f} samples/s, real-time factor "

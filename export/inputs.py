@@ -2,6 +2,7 @@
 
 import math
 import sys
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,14 @@ def conditions(
 
     Args:
         metadata: what the exporter told of the model.
-        speaker: a name that the model knows.
+        speaker: a name that the model knows; a number where its speakers have no names.
         features: NumPy file of local conditioning, float `[frames, channels]`.
 
     Raises:
         InputError: for an unknown speaker, or a file that cannot be read.
     """
     asked: dict[str, Any] = {}
-    names = metadata["speaker_names"] or []
+    names = metadata["speaker_names"] or [str(i) for i in range(metadata["num_speakers"] or 0)]
     if speaker is not None or names:
         if speaker not in names:
             raise InputError(
@@ -34,9 +35,12 @@ def conditions(
         asked["speaker_id"] = names.index(speaker)
     if features is not None:
         try:
-            asked["local_conditioning"] = np.load(features)[None]
-        except (OSError, ValueError) as error:
+            frames = np.load(features)
+            if not isinstance(frames, np.ndarray):
+                raise ValueError("it holds several")
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
             raise InputError(f"cannot read {features} as a NumPy array: {error}") from error
+        asked["local_conditioning"] = frames[None]
     return asked
 
 

@@ -41,13 +41,9 @@ def main(argv):
     """Scores the recordings named by the flags."""
     command_line.refuse_words(argv)
     model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
-    settings = runs.Settings.of_run(_MODEL_DIR.value, data_dir=_DATA_DIR.value)
-    recordings = runs.read_recordings(settings, model, _DATA_DIR.value)
+    kept_aside = _VALIDATION_FRACTION.value if _SPLIT.value == "validation" else None
+    recordings = runs.recordings_of_run(_MODEL_DIR.value, model, _DATA_DIR.value, kept_aside)
     print(recordings.summary)
-    if _SPLIT.value == "validation":
-        _, recordings = recordings.split(_VALIDATION_FRACTION.value)
-    if model.features:
-        recordings = recordings.with_features(model.features, model.hop_length)
     scores = evaluation.score(model, recordings, _BATCH_SIZE.value, progress=sys.stdout.isatty())
     by_name = scores.bits_per_sample_by_name
     if _PER_FILE.value:

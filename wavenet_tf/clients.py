@@ -1,5 +1,6 @@
 """What clients of an exported model share, on a device or of a server: numpy is all it needs."""
 
+import numbers
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,10 +34,9 @@ def checked_conditions(
         )
     checked = {}
     for name in metadata["conditioning"]:
-        value = np.asarray(conditions[name])
-        width: tuple[int, ...] = ()
+        width: tuple[Any, ...] = ()
         if name == "speaker_id":
-            value = np.atleast_1d(value)
+            value = np.atleast_1d(conditions[name])
             known = metadata["num_speakers"]
             if value.dtype.kind not in "iu" or ((value < 0) | (value >= known)).any():
                 raise InputError(
@@ -45,13 +45,13 @@ def checked_conditions(
                 )
             value = value.astype(np.int32)
         else:
-            value = value.astype(np.float32)
-            if not np.isfinite(value).all():
-                raise InputError(f"{name} holds numbers that are not finite (NaN or infinity)")
+            value = _as_floats(name, conditions[name])
             width = (metadata["global_channels"],)
             if name == "local_conditioning":
                 width = (*value.shape[1:2], metadata["local_channels"])
         if value.shape not in ((1, *width), (batch_size, *width)) or 0 in value.shape:
+            if name == "local_conditioning":
+                width = ("frames", metadata["local_channels"])
             expected = [f"{batch_size} or 1", *width]
             raise InputError(
                 f"{name} must have shape [{', '.join(map(str, expected))}]; received shape "
@@ -73,20 +73,35 @@ def checked_audio(metadata: dict[str, Any], batch_size: int, audio) -> np.ndarra
     Raises:
         InputError: for audio of another shape, or with numbers that are not finite.
     """
-    audio = np.asarray(audio, np.float32)
+    audio = _as_floats("audio", audio)
     if audio.ndim != 2 or audio.shape[0] not in (1, batch_size):
         raise InputError(
             f"audio must have shape [{batch_size} or 1, samples]; received shape "
             f"{list(audio.shape)}"
         )
-    if not np.isfinite(audio).all():
-        raise InputError("audio holds samples that are not finite numbers (NaN or infinity)")
     hop = metadata["hop_length"] or 1
     if audio.shape[1] % hop:
         raise InputError(
             f"audio must hold whole frames of {hop} samples; received {audio.shape[1]}"
         )
     return audio
+
+
+def _as_floats(name: str, value) -> np.ndarray:
+    """The value as finite float32 numbers; raises InputError for any other."""
+    try:
+        with np.errstate(over="ignore"):  # infinity is told below
+            value = np.asarray(value, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be an array of numbers: {error}") from error
+    check_finite(name, value)
+    return value
+
+
+def check_finite(name: str, value: np.ndarray) -> None:
+    """Raises InputError if the value holds NaN or infinity."""
+    if not np.isfinite(value).all():
+        raise InputError(f"{name} holds numbers that are not finite (NaN or infinity)")
 
 
 def conditions_of_block(
@@ -127,7 +142,7 @@ class AudioStream(Iterator[np.ndarray]):
         seconds: that sampling them took.
 
     Raises:
-        InputError: for a temperature out of range, or frames that end with the prompt.
+        InputError: for a temperature or a seed out of range, or frames that end with the prompt.
     """
 
     def __init__(
@@ -140,12 +155,18 @@ class AudioStream(Iterator[np.ndarray]):
         temperature: float = 1.0,
         seed: int | None = None,
     ):
-        if not (temperature >= 0.0 and np.isfinite(temperature)):
-            raise InputError(f"temperature must be 0 or above; received {temperature}")
+        number = isinstance(temperature, numbers.Real)
+        if not (number and temperature >= 0.0 and np.isfinite(temperature)):
+            raise InputError(f"temperature must be 0 or above; received {temperature!r}")
         self.ask, self.metadata = ask, metadata
         self.conditions, self.state, self.start = conditions, state, start
         self.temperature = np.full(len(next(iter(state.values()))), temperature, np.float32)
-        self.generator = np.random.default_rng(seed)
+        try:
+            self.generator = np.random.default_rng(seed)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"seed must be a whole number of at least 0; received {seed!r}"
+            ) from error
         self.num_samples = None
         if "local_conditioning" in conditions:
             frames, hop = conditions["local_conditioning"].shape[1], metadata["hop_length"]

@@ -6,24 +6,26 @@ Example, with a file that `export/tflite.py` wrote:
     audio = next(stream)  # float32 [streams, block_size], at Runner.metadata["sample_rate"]
 """
 
+import hashlib
 import json
 import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wavenet_tf import clients
-from wavenet_tf.errors import InputError
+from wavenet_tf.errors import InputError, positive_integer
 
 try:
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.interpreter import Interpreter
 except ImportError:
     try:  # the one in TensorFlow, which is slower
-        from tensorflow.lite import Interpreter
         from tensorflow.lite.python import schema_py_generated as schema
+        from tensorflow.lite.python.interpreter import Interpreter
     except ImportError:
         raise ImportError(
             "wavenet_tf.lite needs ai-edge-litert (pip install ai-edge-litert) or TensorFlow; "
@@ -31,8 +33,10 @@ except ImportError:
         ) from None
 
 SIGNATURES = {"initial_state", "prime", "generate_block"}
-# Name of the exporter's metadata in the file.
+STATE_PREFIX = "state_"
+# Names of the exporter's entries in the file's metadata: JSON, and what `sealed` keeps.
 METADATA_NAME = "wavenet"
+CHECKSUM_NAME = "wavenet_sha256"
 
 
 def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
@@ -42,21 +46,58 @@ def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
         path: of the TFLite file.
 
     Raises:
-        InputError: for a file that cannot be read, is cut off, or is none of a WaveNet.
+        InputError: for a file that cannot be read, is damaged, or is none of a WaveNet.
     """
+    return _read(path)[1]
+
+
+def sealed(file: bytes) -> bytes:
+    """The file with its checksum renewed: over all of it, in which the checksum itself is zeros.
+
+    Args:
+        file: with the metadata `CHECKSUM_NAME`, 32 bytes of any kind.
+
+    Raises:
+        ValueError: for a file without.
+    """
+    content = bytearray(file)
+    place = _metadata(content, CHECKSUM_NAME)
+    if place is None:
+        raise ValueError("it has no checksum")
+    place[:] = 0
+    place[:] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
+    return bytes(content)
+
+
+def _metadata(file: bytes | bytearray, name: str) -> np.ndarray | None:
+    """The metadata of that name, as a view of the file; None where there is none."""
+    model = schema.Model.GetRootAs(file)
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        if entry.Name() == name.encode():
+            return model.Buffers(entry.Buffer()).DataAsNumpy()
+    return None
+
+
+def _read(path: str | os.PathLike) -> tuple[bytes, dict[str, Any]]:
+    """An undamaged file, and its metadata: the interpreter may crash on any other."""
     try:
-        content = Path(path).read_bytes()
+        file = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     try:
-        model = schema.Model.GetRootAs(content)
-        for index in range(model.MetadataLength()):
-            entry = model.Metadata(index)
-            if entry.Name() == METADATA_NAME.encode():
-                return json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
+        if file[4:8] != b"TFL3":
+            raise ValueError("its identifier is not TFL3")
+        description = _metadata(file, METADATA_NAME)
+        if description is not None and sealed(file) != file:
+            raise ValueError("its checksum is another")
     except (ValueError, TypeError, AttributeError, IndexError, struct.error) as error:
         raise InputError(f"{path} is no TFLite file, or is damaged: {error}") from error
-    raise InputError(f"{path} is no TFLite file that export/tflite.py wrote: it has no metadata")
+    if description is None:
+        raise InputError(
+            f"{path} is no TFLite file that export/tflite.py wrote: it has no metadata"
+        )
+    return file, json.loads(description.tobytes())
 
 
 class Runner:
@@ -70,13 +111,14 @@ class Runner:
         metadata: what the exporter told: sample rate, block size, conditioning, speakers.
 
     Raises:
-        InputError: for a file that cannot be read, or is none of a WaveNet.
+        InputError: for a file that cannot be read, is damaged, or is none of a WaveNet.
     """
 
     def __init__(self, path: str | os.PathLike, threads: int = 1):
-        self.metadata = read_metadata(path)
+        self.threads = positive_integer("threads", threads)
+        file, self.metadata = _read(path)
         try:
-            self.interpreter = Interpreter(model_path=os.fspath(path), num_threads=threads)
+            self.interpreter = Interpreter(model_content=file, num_threads=self.threads)
             found = set(self.interpreter.get_signature_list())
             if found != SIGNATURES:
                 raise ValueError(f"its signatures are {sorted(found)}")
@@ -85,7 +127,14 @@ class Runner:
             }
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path} is no TFLite file of a WaveNet: {error}") from error
-        self.threads = threads
+        # Now, as a call may change the shapes that the interpreter tells.
+        self.inputs = {
+            name: {
+                key: (tuple(int(size) for size in details["shape"]), np.dtype(details["dtype"]))
+                for key, details in runner.get_input_details().items()
+            }
+            for name, runner in self.signatures.items()
+        }
         self.batch_size: int = self.metadata["batch_size"]
         self.block_size: int = self.metadata["block_size"]
         self.sample_rate: int = self.metadata["sample_rate"]
@@ -116,10 +165,18 @@ class Runner:
             The state after it, and the log-likelihood of each sample in nats, `[streams, samples]`.
 
         Raises:
-            InputError: for audio of another shape, or with numbers that are not finite.
+            InputError: for audio of another shape, with numbers that are not finite, or longer than
+                its frames.
         """
         audio = clients.checked_audio(self.metadata, self.batch_size, audio)
         conditions = clients.checked_conditions(self.metadata, self.batch_size, conditions)
+        if "local_conditioning" in conditions:
+            frames, hop = conditions["local_conditioning"].shape[1], self.metadata["hop_length"]
+            if frames * hop < audio.shape[1]:
+                raise InputError(
+                    f"local_conditioning must have a frame for each {hop} samples of audio; "
+                    f"received {frames} frames and {audio.shape[1]} samples"
+                )
         state = self.initial_state(**conditions)
         # Before it lies digital silence, so that blocks may begin there.
         silent = -audio.shape[1] % self.block_size
@@ -152,7 +209,8 @@ class Runner:
             seed: as `WaveNet.generate` takes it: the same seed gives the same audio as there, but
                 for rounding and quantization.
             state: of `prime` or of a stream before, in place of a prompt.
-            **conditions: as `WaveNet.generate` takes them; frames begin with the prompt.
+            **conditions: as `WaveNet.generate` takes them; frames begin with the prompt, or after
+                what the state is of.
 
         Raises:
             InputError: for an argument out of range or of the wrong shape.
@@ -166,10 +224,58 @@ class Runner:
             start = scores.shape[1]
         elif state is None:
             state = self.initial_state(**conditions)
+        else:
+            state = self._checked_state(state)
         return clients.AudioStream(
             self.ask, self.metadata, checked, state, start, temperature, seed
         )
 
     def ask(self, signature: str, **inputs) -> dict[str, np.ndarray]:
-        """Calls a signature by its name, with its inputs by theirs."""
-        return dict(self.signatures[signature](**inputs))
+        """Calls a signature by its name, with its inputs by theirs.
+
+        Raises:
+            InputError: for an input that is missing, not wanted, or of another shape or type, or
+                for numbers that the model cannot take.
+        """
+        wanted = self.inputs[signature]
+        _check_names(signature, inputs, wanted)
+        for name, value in inputs.items():
+            _check_tensor(name, value, *wanted[name])
+            if not name.startswith(STATE_PREFIX):  # which is large, and the model's own
+                clients.check_finite(name, value)
+        try:
+            return dict(self.signatures[signature](**inputs))
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"the model cannot take these inputs: {error}") from error
+
+    def _checked_state(self, state) -> dict[str, np.ndarray]:
+        """A state as `prime` and streams give it."""
+        if not isinstance(state, Mapping):
+            raise InputError(f"state must be a dict of arrays; received {type(state).__name__}")
+        inputs = self.inputs["generate_block"]
+        wanted = {name: inputs[name] for name in inputs if name.startswith(STATE_PREFIX)}
+        _check_names("a state of this model", state, wanted)
+        for name, value in state.items():
+            _check_tensor(name, value, *wanted[name])
+            clients.check_finite(name, value)
+        return dict(state)
+
+
+def _check_names(what: str, given: Mapping, wanted: Mapping) -> None:
+    """Raises InputError if something is missing or is not wanted."""
+    for name in wanted:
+        if name not in given:
+            raise InputError(f"{what} needs {name}")
+    for name in given:
+        if name not in wanted:
+            raise InputError(f"{what} takes no {name}")
+
+
+def _check_tensor(name: str, value, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raises InputError if a value is no array of that shape and type."""
+    array = np.asarray(value)
+    if array.shape != shape or array.dtype != dtype:
+        raise InputError(
+            f"{name} must be {dtype} of shape {list(shape)}; received {array.dtype} of shape "
+            f"{list(array.shape)}"
+        )

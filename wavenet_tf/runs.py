@@ -212,6 +212,32 @@ def read_recordings(
     return recordings.with_speakers(settings.speakers, model.speaker_names)
 
 
+def recordings_of_run(
+    model_dir: str | os.PathLike,
+    model: WaveNet,
+    directory: str | os.PathLike,
+    kept_aside: float | None = None,
+) -> data.Recordings:
+    """Reads a folder as a run's own: with the speakers and features that its model wants.
+
+    Args:
+        model_dir: of the training run.
+        model: of it.
+        directory: of recordings.
+        kept_aside: only this fraction of them, which training on the same folder keeps aside.
+
+    Raises:
+        InputError: as `read_recordings` raises it.
+    """
+    settings = Settings.of_run(model_dir, data_dir=str(directory))
+    recordings = read_recordings(settings, model, directory)
+    if kept_aside is not None:
+        _, recordings = recordings.split(kept_aside)
+    if model.features:
+        recordings = recordings.with_features(model.features, model.hop_length)
+    return recordings
+
+
 def _new_model(settings: Settings) -> tuple[WaveNet, data.Recordings]:
     """An untrained model for the recordings, their speakers and features; and the recordings."""
     # A bad argument is told before the recordings are read, which may take long.

@@ -394,32 +394,51 @@ def log_likelihood(model, audio, conditions) -> tf.Tensor:
     Returns:
         float32 `[batch, time]`, in nats.
     """
+    return _teacher_forced(model, audio, conditions, model.distribution.log_likelihood, [])
+
+
+def distribution_parameters(model, audio, conditions) -> tf.Tensor:
+    """The parameters of each sample's distribution, given the samples before it.
+
+    Args:
+        model: a `WaveNet`.
+        audio: as `log_likelihood` takes it.
+        conditions: as `log_likelihood` takes them.
+
+    Returns:
+        float32 `[batch, time, parameters]`.
+    """
+    shape = [model.distribution.parameter_channels]
+    return _teacher_forced(model, audio, conditions, lambda parameters, _: parameters, shape)
+
+
+def _teacher_forced(model, audio, conditions, judge, shape: list[int]) -> tf.Tensor:
+    """What `judge` says of the parameters and values of each sample, `[batch, time, *shape]`."""
     batch, before = tf.shape(audio)[0], model.receptive_field
     silence = tf.fill([batch, before], model.distribution.silence)
     values = tf.concat([silence, model.distribution.encode(audio)], axis=1)
     steps = tf.shape(values)[1] - 1
     state = model.initial_state(batch)
 
-    def score_chunk(start, state, scored):
+    def judge_chunk(start, state, judged):
         count = tf.minimum(SCORED_AT_ONCE, steps - start)
         heard, targets = values[:, start : start + count], values[:, start + 1 : start + 1 + count]
         # What a position sees is the frame of the sample that it predicts.
         local = model.local_conditioning(conditions, start + 1 - before, count)
         parameters, state = model({"audio": heard, **conditions}, state, local)
-        nats = model.distribution.log_likelihood(parameters, targets)
-        return start + count, state, tf.concat([scored, nats], axis=1)
+        return start + count, state, tf.concat([judged, judge(parameters, targets)], axis=1)
 
-    _, _, scored = tf.while_loop(
+    _, _, judged = tf.while_loop(
         lambda start, *_: start < steps,
-        score_chunk,
-        [0, state, tf.zeros([batch, 0])],
+        judge_chunk,
+        [0, state, tf.zeros([batch, 0, *shape])],
         shape_invariants=[
             tf.TensorShape([]),
             tf.nest.map_structure(lambda part: tf.TensorShape([None, *part.shape[1:]]), state),
-            tf.TensorShape([None, None]),
+            tf.TensorShape([None, None, *shape]),
         ],
     )
-    return scored[:, before - 1 :]
+    return judged[:, before - 1 :]
 
 
 def silence(model, batch_size, conditions: dict | None = None) -> tuple[tf.Tensor, dict]:

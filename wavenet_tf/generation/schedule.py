@@ -5,6 +5,7 @@ give. Each sample costs O(layers), whatever the receptive field (Le Paine et al.
 1611.09482).
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,16 @@ from wavenet_tf.errors import InputError
 from wavenet_tf.generation.samplers import keep_top_k, keep_top_p
 from wavenet_tf.generation.storage import InPlace, swap
 from wavenet_tf.layers import CONTEXT_DELAY, held_frames
+
+
+def exact(name: str, activation) -> tf.Tensor:
+    """The activation as it is; in its place, `Schedule` may have one that rounds it.
+
+    Args:
+        name: of the activation; those of one name share a range.
+        activation: of any shape.
+    """
+    return activation
 
 
 class HeldRows(NamedTuple):
@@ -44,6 +55,7 @@ class Schedule(NamedTuple):
     top_k: int | None = None
     top_p: float | None = None
     storage: type[InPlace] = InPlace
+    rounded: Callable[[str, Any], tf.Tensor] = exact
 
 
 class BlockWeights(NamedTuple):
@@ -259,15 +271,16 @@ def generate_block(
     codes = isinstance(schedule.distribution, Categorical)
     known = swap(known)
     kernels = [block.dilated_kernel for block in weights.blocks]
-    input_kernels = tf.split(weights.input_kernel, kernel_size)
 
-    storage = schedule.storage(kernel_size, dilations, batch, channels, steps)
+    rounded = schedule.rounded
+    input_kernels = tf.split(rounded("embedding", weights.input_kernel), kernel_size)
+    storage = schedule.storage(kernel_size, dilations, batch, channels, steps, rounded)
     far, ahead = storage.far, storage.ahead
     # Off the critical path: all that conditioning adds is known before the loop.
     biases = [block.dilated_bias for block in weights.blocks]
     if global_conditioning is not None:
         biases = [
-            bias + tf.matmul(global_conditioning[:, 0], kernel)
+            bias + tf.matmul(rounded("global", global_conditioning[:, 0]), kernel)
             for bias, kernel in zip(biases, weights.global_kernels, strict=True)
         ]
     if local_conditioning is not None:
@@ -313,14 +326,15 @@ def generate_block(
         known_ahead = {}
         for block, taps in storage.past_taps(held, begin, count).items():
             taps = tf.reshape(tf.concat(taps, axis=-1), [count * batch, -1])
-            activations = tf.matmul(taps, kernels[block][:-channels])
+            activations = tf.matmul(rounded("signal", taps), kernels[block][:-channels])
             activations = tf.reshape(activations, [count, batch, kernels[block].shape[1]])
             known_ahead[block] = activations + biases[block]
         # What local conditioning adds to each block, and the place of each sample's row in it.
         local: list[list] = [[] for _ in dilations]
-        for rows, places, source_kernels in local_rows(begin, count, contexts):
+        for source, (rows, places, source_kernels) in enumerate(local_rows(begin, count, contexts)):
+            rows = rounded(f"source_{source}", tf.reshape(rows, [-1, rows.shape[-1]]))
             for block, kernel in enumerate(source_kernels):
-                added = tf.matmul(tf.reshape(rows, [-1, kernel.shape[0]]), kernel)
+                added = tf.matmul(rows, kernel)
                 added = tf.reshape(added, [-1, batch, kernel.shape[1]])
                 if block in known_ahead:
                     known_ahead[block] += added if places is None else tf.gather(added, places)
@@ -340,37 +354,47 @@ def generate_block(
                 companded = mu_law_compand(tf.stack(newest, axis=1))
                 signal = tf.matmul(companded, weights.input_kernel) + weights.input_bias
             added_ahead = dict(zip(far, storage.of_sample(ahead_by_sample, index), strict=True))
+            signal = rounded("signal", signal)
             signals, gated = [], []
             skip_sum = weights.skip_bias
             for block, dilation in enumerate(dilations):
-                added = added_ahead.get(block, biases[block])
+                own = weights.blocks[block]
+                added = [added_ahead[block]] if block in added_ahead else []
                 # Gathered: XLA compiles a slice anew for each beginning that arguments tell.
                 for rows, places in local[block]:
-                    place = index if places is None else tf.gather(places, index)
-                    added += storage.row(rows, index) if places is None else tf.gather(rows, place)
+                    added.append(
+                        storage.row(rows, index)
+                        if places is None
+                        else tf.gather(rows, tf.gather(places, index))
+                    )
                 if block in far:
-                    activation = tf.matmul(signal, current_kernels[block]) + added
+                    activation = tf.matmul(signal, current_kernels[block])
                 else:
                     taps = [
-                        storage.tap(memory, block, index, back * dilation)
+                        rounded("signal", storage.tap(memory, block, index, back * dilation))
                         for back in range(kernel_size - 1, 0, -1)
                     ]
                     taps = tf.concat([*taps, signal], axis=-1)
-                    activation = tf.matmul(taps, kernels[block]) + added
+                    activation = tf.matmul(taps, kernels[block]) + biases[block]
+                for part in added:
+                    name = f"activation_{block}"
+                    activation = rounded(name, activation) + rounded(name, part)
                 signals.append(signal)
-                gated.append(_gate(activation))
+                gated.append(_gate(rounded(f"activation_{block}", activation), rounded))
                 if storage.joins_skips:
-                    signal, skip_sum = _leave(weights.blocks[block], gated[-1], signal, skip_sum)
-                elif weights.blocks[block].residual_bias is not None:
-                    residual = weights.blocks[block].skip_and_residual_kernel[:, skip_channels:]
-                    signal += tf.matmul(gated[-1], residual) + weights.blocks[block].residual_bias
+                    signal, skip_sum = _leave(own, gated[-1], signal, skip_sum)
+                elif own.residual_bias is not None:
+                    residual = own.skip_and_residual_kernel[:, skip_channels:]
+                    residual = tf.matmul(gated[-1], residual) + own.residual_bias
+                    signal = rounded("signal", signal + rounded("signal", residual))
             if not storage.joins_skips:
                 every = [b.skip_and_residual_kernel[:, :skip_channels] for b in weights.blocks]
                 skip_sum += tf.matmul(tf.concat(gated, axis=1), np.concatenate(every))
             memory = storage.end_step(memory, index, signals)
             (head, head_bias), (output, output_bias) = weights.head
-            hidden = tf.nn.relu(tf.matmul(tf.nn.relu(skip_sum), head) + head_bias)
-            outputs = tf.matmul(hidden, output) + output_bias
+            skip_sum = rounded("skips", tf.nn.relu(skip_sum))
+            hidden = rounded("hidden", tf.nn.relu(tf.matmul(skip_sum, head) + head_bias))
+            outputs = rounded("outputs", tf.matmul(hidden, output) + output_bias)
             parameters = schedule.distribution.parameters(outputs, newest[-1])
             if schedule.top_k is not None:
                 parameters = keep_top_k(parameters, schedule.top_k)
@@ -431,10 +455,10 @@ def generate_block(
     return swap(storage.filled(results, kind)), State(layers, newest[-1])
 
 
-def _gate(activation) -> tf.Tensor:
+def _gate(activation, rounded=exact) -> tf.Tensor:
     """Twice the gated activation, of what `prepare_weights` made of filter and gate."""
-    filter_half, gate_half = tf.split(tf.tanh(activation), 2, axis=-1)
-    return filter_half * (1.0 + gate_half)
+    filter_half, gate_half = tf.split(rounded("tanh", tf.tanh(activation)), 2, axis=-1)
+    return rounded("gated", filter_half * rounded("opening", 1.0 + gate_half))
 
 
 def _leave(block: BlockWeights, gated, signal, skip_sum) -> tuple[tf.Tensor, tf.Tensor]:

@@ -8,6 +8,7 @@ Both forms hold the same; `prime` and `generate_block` have them begin and end a
   tensor whose shape it does not know.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -27,6 +28,7 @@ class InPlace:
         batch: number of streams.
         channels: of a block's inputs.
         steps: samples of the whole block of audio.
+        rounded: rounds what blocks have for inputs, "signal".
 
     Attributes:
         far: the far blocks.
@@ -39,9 +41,15 @@ class InPlace:
     joins_skips = True
 
     def __init__(
-        self, kernel_size: int, dilations: tuple[int, ...], batch, channels: int, steps: int
+        self,
+        kernel_size: int,
+        dilations: tuple[int, ...],
+        batch,
+        channels: int,
+        steps: int,
+        rounded: Callable[[str, Any], tf.Tensor],
     ):
-        self.dilations, self.batch = dilations, batch
+        self.dilations, self.batch, self.rounded = dilations, batch, rounded
         self.channels, self.steps = channels, steps
         self.contexts = [(kernel_size - 1) * dilation for dilation in dilations]
         self.far = [i for i, d in enumerate(dilations) if d >= self.ahead and kernel_size > 1]
@@ -206,6 +214,7 @@ class Shifting(InPlace):
         self.whole = self.steps - self.steps % self.ahead
 
     def begin(self, past):
+        past = [self.rounded("signal", part) for part in past]
         length = max(self.before)
         near = [
             tf.pad(past[block], [[0, 0], [length - self.before[block], 0], [0, 0]])
@@ -251,10 +260,10 @@ class Shifting(InPlace):
     def end_step(self, memory, index, signals):
         near, recorded = memory
         if self.near:
-            near = [*near[1:], tf.concat([signals[block] for block in self.near], axis=1)]
+            near = [*near[1:], self._row(signals, self.near)]
         if self.far:
             ringed = [block for blocks in self.rings.values() for block in blocks]
-            recorded = [*recorded[1:], tf.concat([signals[block] for block in ringed], axis=1)]
+            recorded = [*recorded[1:], self._row(signals, ringed)]
         return near, recorded
 
     def keep(self, held, memory, begin):
@@ -282,6 +291,9 @@ class Shifting(InPlace):
             for block, part in zip(blocks, tf.split(rows, len(blocks), axis=2), strict=True):
                 states[block] = part
         return states
+
+    def _row(self, signals, blocks) -> tf.Tensor:
+        return self.rounded("signal", tf.concat([signals[block] for block in blocks], axis=1))
 
     def _by_ring(self, recorded) -> dict[int, tf.Tensor]:
         """What was recorded, by dilation, `[count, batch, blocks * channels]`."""

@@ -1,0 +1,76 @@
+"""The comparison of exports, on a model that has hardly been trained."""
+
+import json
+
+import pytest
+from conftest import run_program, tone
+
+import wavenet_tf as wt
+
+pytest.importorskip("wavenet_tf.lite", exc_type=ImportError)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder of recordings and of a run that hears features of them."""
+    folder = tmp_path_factory.mktemp("verify")
+    for index, frequency in enumerate((200.0, 300.0, 400.0, 500.0)):
+        path = folder / "recordings" / f"{index}.wav"
+        wt.write_audio(path, tone(0.5, frequency=frequency), 8000)
+    flags = ["--preset=tiny", "--steps=20", "--crop_seconds=0.2", "--set=layers_per_stack=5"]
+    result = run_program(
+        "train.py",
+        f"--data_dir={folder / 'recordings'}",
+        f"--model_dir={folder / 'model'}",
+        "--sample_rate=8000",
+        "--features=mel",
+        *flags,
+    )
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def verify(folder, *flags):
+    return run_program(
+        "../export/verify.py",
+        f"--model_dir={folder / 'model'}",
+        f"--data_dir={folder / 'recordings'}",
+        "--seconds=0.1",
+        *flags,
+    )
+
+
+def test_exports_are_compared_with_keras(trained):
+    figures = trained / "figures.json"
+    result = verify(
+        trained, "--runtime=TFLite, none", "--runtime=TFLite, int8", f"--json={figures}"
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("\n| ") == 4
+    keras, exact, rounded = json.loads(figures.read_text())
+    assert [row["name"] for row in (keras, exact, rounded)] == [
+        "Keras",
+        "TFLite, none",
+        "TFLite, int8",
+    ]
+    assert keras["samples_equal"] == keras["draws"] == 800
+    assert keras["differing"] == keras["bits_lost"] == 0
+    # Nothing but rounding tells them apart; 8 bits do more.
+    assert exact["differing"] == exact["by_rounding"] <= 4
+    assert exact["largest_difference_nats"] < 1e-3 < rounded["largest_difference_nats"]
+    assert abs(exact["bits_lost"]) < 1e-4 < abs(rounded["bits_lost"]) < 0.5
+    assert rounded["bytes"] < exact["bytes"]
+    assert rounded["differing"] > 0
+    # Without TensorFlow.
+    assert exact["peak_megabytes"] < keras["peak_megabytes"] / 2
+
+
+def test_what_cannot_be_compared_is_told(trained):
+    refused = verify(trained, "--seconds=0")
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines() == [
+        "verify.py: seconds must be finite and give at least one sample; received 0.0"
+    ]
+    refused = verify(trained, "--block_size=30", "--runtime=TFLite, none")
+    assert refused.returncode == 1
+    assert "tflite.py failed: tflite.py: block_size must be a multiple of 100" in refused.stderr
