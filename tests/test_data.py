@@ -371,3 +371,27 @@ def test_crops_of_a_model_with_context_stacks_hold_what_these_hear(tmp_path):
         for row, target in zip(heard, targets.numpy(), strict=True):
             expected = target[-1] - np.arange(len(row), 0, -1)
             np.testing.assert_array_equal(row, np.maximum(expected, 0))
+
+
+def test_16_bit_models_hear_drifts_that_the_targets_decrease(tmp_path):
+    model = small_model(output_distribution="logistic_mixture")
+    wt.write_audio(tmp_path / "r" / "silence.wav", np.zeros(RATE, np.float32), RATE)
+    recordings = data.read_recordings(tmp_path / "r", RATE)
+    batches = unpacked(data.training_batches(recordings, model, 4, 0.2), 20)
+    heard, targets = (np.concatenate(parts) for parts in list(zip(*batches, strict=True))[:2])
+    step = 2.0**-15
+    # Crop by crop: each target is nearer to silence than what is heard in its place.
+    np.testing.assert_allclose(targets[:, :-1], 0.98 * heard[:, 1:], atol=step)
+    drifting = np.abs(heard).max(axis=1) > step
+    assert 0.3 < drifting.mean() < 0.7
+    assert 0.1 < np.abs(heard).max() <= 0.2
+    # Nothing above 60 Hz, but for the rounding to 16 bits.
+    levels = np.abs(np.fft.rfft(heard * np.hanning(heard.shape[1]), axis=1))
+    frequencies = np.fft.rfftfreq(heard.shape[1], 1 / RATE)
+    assert levels[:, frequencies > 90].max() < 1e-3 * levels.max()
+    # What is scored in the end has none, nor have other models.
+    for _inputs, expected, _ in unpacked(data.evaluation_batches(recordings, model, 4, 0.2), 1):
+        assert not expected.any()
+    categorical = small_model()
+    for inputs, _, _ in unpacked(data.training_batches(recordings, categorical, 4, 0.2), 5):
+        assert (inputs == categorical.distribution.silence).all()

@@ -4,6 +4,7 @@ This is the one place where targets are shifted by a sample: `targets[:, t]` is 
 `inputs[:, t]`.
 """
 
+import functools
 import math
 import os
 
@@ -13,6 +14,13 @@ import tensorflow as tf
 from wavenet_tf.audio import STEPS_OF_16_BITS
 from wavenet_tf.data.recordings import Recordings, read_recordings
 from wavenet_tf.errors import InputError
+
+# Slow drifts that 16-bit models hear in part of the crops. Recordings have none, so that a model
+# that drifts while it generates would not know the way back: the targets lead towards zero.
+DRIFTING_CROPS = 0.5
+LARGEST_DRIFT = 0.2  # of full scale
+FASTEST_DRIFT = 60.0  # Hz
+DRIFT_KEPT = 0.98  # by the next sample
 
 
 def audio_datasets(
@@ -76,7 +84,8 @@ def training_batches(
 
     The crop number alone decides clip and place, so that a run resumed at `first_batch` sees what
     it would have seen. An epoch takes from each clip one crop for each crop length in it, the
-    first at the clip's start and the others anywhere, in shuffled order.
+    first at the clip's start and the others anywhere, in shuffled order. 16-bit models hear a slow
+    drift in half of the crops, which the targets decrease.
 
     Args:
         recordings: to crop.
@@ -107,7 +116,11 @@ def training_batches(
         place = tf.random.stateless_uniform(
             [], tf.stack([seed, number]), maxval=places[clip], dtype=tf.int64
         )
-        return cropper.crop(clip, tf.where(index == 0, tf.constant(0, tf.int64), place * hop))
+        start = tf.where(index == 0, tf.constant(0, tf.int64), place * hop)
+        if model.output_distribution == "categorical":
+            return cropper.crop(clip, start)
+        draws = tf.random.stateless_uniform([4], tf.stack([seed, -1 - number]))
+        return cropper.crop(clip, start, functools.partial(_drift, draws, model.sample_rate))
 
     numbers = tf.data.Dataset.range(first_batch * batch_size, np.iinfo(np.int64).max)
     crops = numbers.map(random_crop, num_parallel_calls=tf.data.AUTOTUNE)
@@ -203,8 +216,14 @@ class _Cropper:
         clip = tf.searchsorted(self.crops_before, number[None], side="right")[0] - 1
         return clip, number - self.crops_before[clip]
 
-    def crop(self, clip, start):
-        """Inputs, targets and weights of the crop that scores the clip from `start` on."""
+    def crop(self, clip, start, drift=None):
+        """Inputs, targets and weights of the crop that scores the clip from `start` on.
+
+        Args:
+            clip: its number.
+            start: in samples.
+            drift: makes so many samples of a drift to be heard; None for none.
+        """
         begin, length = self.starts[clip], self.starts[clip + 1] - self.starts[clip]
         targets = self.before + self.crop_samples + self.after
         first = -1 - self.context
@@ -213,10 +232,15 @@ class _Cropper:
         clipped = begin + tf.clip_by_value(places, 0, length - 1)
         waveform = tf.cast(tf.gather(self.samples, clipped), tf.float32) / STEPS_OF_16_BITS
         # Around the clip lies digital silence, which is where generation starts from.
-        values = self.distribution.encode(tf.where(inside, waveform, 0.0))
+        waveform = tf.where(inside, waveform, 0.0)
+        values = targeted = self.distribution.encode(waveform)
+        if drift is not None:
+            heard = drift(tf.shape(places)[0])
+            values = self.distribution.encode(waveform + heard)
+            targeted = self.distribution.encode(waveform + DRIFT_KEPT * heard)
         scored = inside & (places >= start) & (places < start + self.crop_samples)
         context, values = values[: self.context], values[self.context :]
-        scored = scored[self.context :]
+        targeted, scored = targeted[self.context :], scored[self.context :]
         inputs = {"audio": values[:-1]}
         if self.context:
             inputs["context_audio"] = context
@@ -231,4 +255,13 @@ class _Cropper:
             inputs["local_conditioning"] = tf.gather(self.frames, frames)
         if len(inputs) == 1:
             inputs = inputs["audio"]
-        return inputs, values[1:], tf.cast(scored[1:], tf.float32)
+        return inputs, targeted[1:], tf.cast(scored[1:], tf.float32)
+
+
+def _drift(draws, sample_rate: int, length) -> tf.Tensor:
+    """A slow sine, or zeros, float32 `[length]`, as four uniform numbers say."""
+    level, frequency, phase, chosen = tf.unstack(draws)
+    time = tf.cast(tf.range(length), tf.float32) / sample_rate
+    wave = tf.sin(2.0 * math.pi * (FASTEST_DRIFT * frequency * time + phase))
+    # Small ones are more frequent.
+    return tf.where(chosen < DRIFTING_CROPS, LARGEST_DRIFT * level**2 * wave, 0.0)
