@@ -17,7 +17,7 @@ demo: $(INSTALLED)  ## trains on melodies, or on DATA=folder, and generates audi
 	$(BIN)/python tools/demo.py --output_dir demo $(if $(DATA),--data_dir "$(DATA)")
 
 test: $(INSTALLED)  ## runs all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
