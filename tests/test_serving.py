@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import run_program, small_model, tone
-from oracles import assert_drawn_from, random_conditions
+from oracles import assert_drawn_from, random_conditions, uniforms_of
 
 import wavenet_tf as wt
 from wavenet_tf import runs, serving
@@ -329,3 +329,42 @@ def test_any_tensorflow_loads_it_and_answers_the_warm_up_requests(program_export
     assert ran.stdout.split() == ["serving_default", "initial_state", "generate_block"]
     model = runs.load_model(program_export / "model")
     assert_drawn_from(model, np.load(tmp_path / "audio.npy"), 3)
+
+
+def test_the_c_api_runs_it(program_export, tmp_path):
+    library = Path(tf.__file__).parent / "libtensorflow_cc.so.2"
+    if not library.exists():
+        pytest.skip("this TensorFlow brings no library with the C API")
+    flags = [f"--model_dir={program_export / 'model'}", f"--output_dir={tmp_path}"]
+    result = export("saved_model.py", *flags, "--block_size=64", "--nowarm_up")
+    assert result.returncode == 0, result.stderr
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        told = tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path / "1"))
+    names = {
+        name: {
+            "inputs": {key: info.name for key, info in signature.inputs.items()},
+            "outputs": {key: info.name for key, info in signature.outputs.items()},
+        }
+        for name, signature in told.signature_def.items()
+    }
+    uniforms = uniforms_of(3, 192, 2)
+    np.save(tmp_path / "uniforms.npy", uniforms.reshape(2, 3, 64).swapaxes(0, 1))
+    ran = subprocess.run(
+        [
+            sys.executable,
+            Path(__file__).parent / "c_api.py",
+            library,
+            tmp_path / "1",
+            tmp_path / "uniforms.npy",
+            tmp_path / "audio.npy",
+        ],
+        input=json.dumps(names),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "temperature must be 0 or above" in ran.stdout
+    model = runs.load_model(program_export / "model")
+    assert_drawn_from(model, np.load(tmp_path / "audio.npy"), uniforms)
