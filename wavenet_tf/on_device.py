@@ -129,10 +129,9 @@ class DeviceSignatures:
             follow,
             [0, generation.State(layers, silent)],
         )
-        # The converter quantises nothing of a signature that rounds nothing outside of its loops.
-        past = {
-            layer.name: self.rounded("signal", state.layers[layer.name]) for layer in model.blocks
-        }
+        # As in the storage: or the converter would quantise nothing of this signature.
+        first = model.blocks[0].name
+        past = {first: self.rounded("signal_0", state.layers[first])}
         state = generation.State({**state.layers, **past}, state.previous)
         return serving.state_tensors(state)
 
@@ -366,16 +365,19 @@ def _operator(code: int, options, inputs: list[int], outputs: list[int]) -> sche
 def _strip(model: schema.ModelT) -> None:
     """Leaves out what nobody reads of thousands of tensors.
 
-    These are names, but for those of the signatures' tensors, and quantization that is none.
+    These are names and that there is a shape, but for the signatures' tensors, quantization that is
+    none, and the ranges that quantization came from.
     """
     told = {signature.subgraphIndex for signature in model.signatureDefs}
     for index, graph in enumerate(model.subgraphs):
         kept = {*graph.inputs, *graph.outputs} if index in told else set()
         for place, tensor in enumerate(graph.tensors):
             if place not in kept:
-                tensor.name = None
-            if tensor.quantization is not None and tensor.quantization.scale is None:
-                tensor.quantization = None
+                tensor.name, tensor.hasRank = None, False
+            if tensor.quantization is not None:
+                tensor.quantization.min = tensor.quantization.max = None
+                if tensor.quantization.scale is None:
+                    tensor.quantization = None
 
 
 def _share_weights(model: schema.ModelT) -> None:

@@ -287,6 +287,9 @@ def generate_block(
         held_rows = swap(local_conditioning.rows)
     skip_channels = weights.skip_bias.shape[0]
     current_kernels = {block: kernels[block][-channels:] for block in far}
+    both = [block.skip_and_residual_kernel for block in weights.blocks]
+    residual_kernels = [kernel[:, skip_channels:] for kernel in both]
+    skip_kernel = tf.concat([kernel[:, :skip_channels] for kernel in both], axis=0)
 
     def local_rows(begin, count, contexts):
         """Each source of local conditioning, and its kernels.
@@ -326,7 +329,8 @@ def generate_block(
         known_ahead = {}
         for block, taps in storage.past_taps(held, begin, count).items():
             taps = tf.reshape(tf.concat(taps, axis=-1), [count * batch, -1])
-            activations = tf.matmul(rounded("signal", taps), kernels[block][:-channels])
+            taps = rounded(f"signal_{block}", taps)
+            activations = tf.matmul(taps, kernels[block][:-channels])
             activations = tf.reshape(activations, [count, batch, kernels[block].shape[1]])
             known_ahead[block] = activations + biases[block]
         # What local conditioning adds to each block, and the place of each sample's row in it.
@@ -354,7 +358,6 @@ def generate_block(
                 companded = mu_law_compand(tf.stack(newest, axis=1))
                 signal = tf.matmul(companded, weights.input_kernel) + weights.input_bias
             added_ahead = dict(zip(far, storage.of_sample(ahead_by_sample, index), strict=True))
-            signal = rounded("signal", signal)
             signals, gated = [], []
             skip_sum = weights.skip_bias
             for block, dilation in enumerate(dilations):
@@ -368,13 +371,15 @@ def generate_block(
                         else tf.gather(rows, tf.gather(places, index))
                     )
                 if block in far:
-                    activation = tf.matmul(signal, current_kernels[block])
+                    activation = tf.matmul(
+                        rounded(f"signal_{block}", signal), current_kernels[block]
+                    )
                 else:
                     taps = [
-                        rounded("signal", storage.tap(memory, block, index, back * dilation))
+                        storage.tap(memory, block, index, back * dilation)
                         for back in range(kernel_size - 1, 0, -1)
                     ]
-                    taps = tf.concat([*taps, signal], axis=-1)
+                    taps = rounded(f"signal_{block}", tf.concat([*taps, signal], axis=-1))
                     activation = tf.matmul(taps, kernels[block]) + biases[block]
                 for part in added:
                     name = f"activation_{block}"
@@ -384,12 +389,10 @@ def generate_block(
                 if storage.joins_skips:
                     signal, skip_sum = _leave(own, gated[-1], signal, skip_sum)
                 elif own.residual_bias is not None:
-                    residual = own.skip_and_residual_kernel[:, skip_channels:]
-                    residual = tf.matmul(gated[-1], residual) + own.residual_bias
-                    signal = rounded("signal", signal + rounded("signal", residual))
+                    residual = tf.matmul(gated[-1], residual_kernels[block]) + own.residual_bias
+                    signal += rounded(f"residual_{block}", residual)
             if not storage.joins_skips:
-                every = [b.skip_and_residual_kernel[:, :skip_channels] for b in weights.blocks]
-                skip_sum += tf.matmul(tf.concat(gated, axis=1), np.concatenate(every))
+                skip_sum += tf.matmul(tf.concat(gated, axis=1), skip_kernel)
             memory = storage.end_step(memory, index, signals)
             (head, head_bias), (output, output_bias) = weights.head
             skip_sum = rounded("skips", tf.nn.relu(skip_sum))
@@ -438,11 +441,13 @@ def generate_block(
     newest = [*tf.unstack(state.layers["input_convolution"], axis=1), state.previous]
     contexts = [state.layers[f"context_{i}"] for i in range(len(schedule.contexts))]
     held = storage.begin([state.layers[f"block_{i}"] for i in range(len(dilations))])
-    _, held, contexts, newest, results = tf.while_loop(
-        lambda time, *_: time < begin,
-        draw_and_keep,
-        [0, held, contexts, newest, storage.room(steps, kind)],
-    )
+    results = storage.room(steps, kind)
+    if whole:
+        _, held, contexts, newest, results = tf.while_loop(
+            lambda time, *_: time < begin,
+            draw_and_keep,
+            [0, held, contexts, newest, results],
+        )
     memory = None
     if rest:
         memory, contexts, newest, results = draw_ahead(begin, rest, held, contexts, newest, results)

@@ -2,10 +2,10 @@
 
 Both forms hold the same; `prime` and `generate_block` have them begin and end as tensors.
 
-- `InPlace`: arrays and rings of which single rows are written, as XLA and TensorFlow do.
-- `Shifting`: tensors of fixed shapes that move on by a row, many blocks side by side: TFLite copies
-  a whole tensor to change a row of it, pays for each operation, and plans its memory anew for each
-  tensor whose shape it does not know.
+- `InPlace`: arrays and rings of which single rows are written, as XLA does.
+- `Shifting`: tensors of fixed shapes that move on by a row, many blocks side by side: graphs and
+  TFLite pay for each operation; TFLite copies a whole tensor to change a row of it, and plans its
+  memory anew for each tensor whose shape it does not know.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class InPlace:
         batch: number of streams.
         channels: of a block's inputs.
         steps: samples of the whole block of audio.
-        rounded: rounds what blocks have for inputs, "signal".
+        rounded: rounds what a block has for inputs, of the name "signal_0" and so on.
 
     Attributes:
         far: the far blocks.
@@ -214,7 +214,8 @@ class Shifting(InPlace):
         self.whole = self.steps - self.steps % self.ahead
 
     def begin(self, past):
-        past = [self.rounded("signal", part) for part in past]
+        # The converter quantises nothing of a signature that rounds nothing outside of its loops.
+        past = [self.rounded("signal_0", past[0]), *past[1:]]
         length = max(self.before)
         near = [
             tf.pad(past[block], [[0, 0], [length - self.before[block], 0], [0, 0]])
@@ -260,10 +261,10 @@ class Shifting(InPlace):
     def end_step(self, memory, index, signals):
         near, recorded = memory
         if self.near:
-            near = [*near[1:], self._row(signals, self.near)]
+            near = [*near[1:], tf.concat([signals[block] for block in self.near], axis=1)]
         if self.far:
             ringed = [block for blocks in self.rings.values() for block in blocks]
-            recorded = [*recorded[1:], self._row(signals, ringed)]
+            recorded = [*recorded[1:], tf.concat([signals[block] for block in ringed], axis=1)]
         return near, recorded
 
     def keep(self, held, memory, begin):
@@ -291,9 +292,6 @@ class Shifting(InPlace):
             for block, part in zip(blocks, tf.split(rows, len(blocks), axis=2), strict=True):
                 states[block] = part
         return states
-
-    def _row(self, signals, blocks) -> tf.Tensor:
-        return self.rounded("signal", tf.concat([signals[block] for block in blocks], axis=1))
 
     def _by_ring(self, recorded) -> dict[int, tf.Tensor]:
         """What was recorded, by dilation, `[count, batch, blocks * channels]`."""
