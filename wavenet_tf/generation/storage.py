@@ -181,10 +181,9 @@ class InPlace:
         XLA compiles an index that is no constant, or a length of -1, to a padded copy of the whole.
         """
         sizes = tf.shape(tensor)
-        others = [sizes[axis] if size is None else size for axis, size in enumerate(tensor.shape)][
-            1:
-        ]
-        return tf.slice(tensor, [begin, *[0] * len(others)], [count, *others])
+        known = [sizes[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
+        first = [0] * (len(known) - 1)
+        return tf.slice(tensor, [begin, *first], [count, *known[1:]])
 
     def row(self, tensor, index) -> tf.Tensor:
         """`tensor[index]`."""
