@@ -101,10 +101,7 @@ class DeviceSignatures:
             "prime": self.prime,
             "generate_block": self.generate_block,
         }
-        return {
-            name: tf.function(function, autograph=False).get_concrete_function(**inputs[name])
-            for name, function in functions.items()
-        }
+        return serving.traced(functions, inputs)
 
     def initial_state(self, **conditions) -> dict[str, tf.Tensor]:
         """The state after digital silence, conditioned on the first frame."""

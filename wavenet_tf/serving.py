@@ -259,10 +259,7 @@ class Signatures:
             "score": self.score,
             "metadata": self.metadata_text,
         }
-        return {
-            name: tf.function(function, autograph=False).get_concrete_function(**inputs[name])
-            for name, function in functions.items()
-        }
+        return traced(functions, inputs)
 
     def generate(self, **inputs) -> dict[str, tf.Tensor]:
         """Audio at once: `num_samples` of it, or as the frames of local conditioning say.
@@ -381,6 +378,19 @@ class Signatures:
                 checks.append(_check(shape[1] > 0, wrong, shape))
         with tf.control_dependencies(checks):
             return {name: tf.identity(inputs[name]) for name in model.conditioning_names}
+
+
+def traced(functions: dict[str, Any], inputs: dict[str, dict]) -> dict[str, Any]:
+    """Signatures by name, traced for their inputs.
+
+    Args:
+        functions: of each name.
+        inputs: of each name, a `tf.TensorSpec` an argument.
+    """
+    return {
+        name: tf.function(function, autograph=False).get_concrete_function(**inputs[name])
+        for name, function in functions.items()
+    }
 
 
 def log_likelihood(model, audio, conditions) -> tf.Tensor:

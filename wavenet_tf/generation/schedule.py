@@ -271,7 +271,6 @@ def generate_block(
     codes = isinstance(schedule.distribution, Categorical)
     known = swap(known)
     kernels = [block.dilated_kernel for block in weights.blocks]
-
     rounded = schedule.rounded
     input_kernels = tf.split(rounded("embedding", weights.input_kernel), kernel_size)
     storage = schedule.storage(kernel_size, dilations, batch, channels, steps, rounded)
@@ -404,7 +403,7 @@ def generate_block(
             if schedule.top_p is not None:
                 parameters = keep_top_p(parameters, schedule.top_p)
             time = begin + index
-            value = made = storage.row(known, time)
+            value = storage.row(known, time)
             if given is None:
                 value = made = schedule.distribution.sample(parameters, value, temperature)
             else:
@@ -454,9 +453,9 @@ def generate_block(
     layers = {f"context_{index}": context for index, context in enumerate(contexts)}
     for block, part in enumerate(storage.end(held, memory, begin, rest)):
         layers[f"block_{block}"] = part
-    layers["input_convolution"] = (
-        tf.stack(newest[:-1], axis=1) if kernel_size > 1 else (state.layers["input_convolution"])
-    )
+    layers["input_convolution"] = state.layers["input_convolution"]
+    if kernel_size > 1:
+        layers["input_convolution"] = tf.stack(newest[:-1], axis=1)
     return swap(storage.filled(results, kind)), State(layers, newest[-1])
 
 
