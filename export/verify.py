@@ -65,7 +65,7 @@ def main(argv):
     logging.set_verbosity(logging.WARNING)
     model = runs.load_model(_MODEL_DIR.value)
     recordings = runs.recordings_of_run(
-        _MODEL_DIR.value, model, _DATA_DIR.value, _VALIDATION_FRACTION.value
+        _MODEL_DIR.value, model, _DATA_DIR.value, "validation", _VALIDATION_FRACTION.value
     )
     samples = inputs.length(_SECONDS.value, model.sample_rate)
     request = {
@@ -161,7 +161,7 @@ def conditions_to_generate(
     hop = model.hop_length
     if hop:
         count = -(-samples // hop)
-        frames = np.concatenate(recordings.features)
+        frames = recordings.sample_frames()
         places = np.arange(count) + len(frames) // batch * np.arange(batch)[:, None]
         conditions["local_conditioning"] = frames[places % len(frames)]
         samples = count * hop

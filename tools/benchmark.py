@@ -5,6 +5,10 @@
 The yardstick is one float32 product of as many weights as a sampling step multiplies with the
 batch, in numpy's BLAS on as many threads, measured in the same run and alternately. `--picture`
 also draws what a step costs as the network grows deeper, and as its dilations grow.
+
+    python tools/benchmark.py --data recordings --preset small
+
+measures instead how fast batches of a corpus come, beside how fast training takes them.
 """
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
@@ -14,6 +18,7 @@ import os
 import platform
 import resource
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -25,7 +30,7 @@ import threadpoolctl
 from absl import flags
 
 import wavenet_tf as wt
-from wavenet_tf import files, generation, presets
+from wavenet_tf import audio, data, files, generation, presets
 from wavenet_tf.errors import InputError
 
 _PRESET = flags.DEFINE_multi_enum(
@@ -40,12 +45,16 @@ _CONDITIONING = flags.DEFINE_multi_enum(
     list(presets.PRESETS),
     "Also what conditioning and a context stack add to a step of this size.",
 )
+_DATA = flags.DEFINE_string(
+    "data", None, "Folder of recordings: measure how fast they feed training, and nothing else."
+)
 _PICTURE = flags.DEFINE_string("picture", None, "PNG file to draw the cost of growth into.")
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
 _README = flags.DEFINE_string("readme", None, "Markdown file whose performance table to renew.")
 
 # Larger models make shorter blocks, or a benchmark would take hours.
 WEIGHTS_OF_A_BLOCK = 2**31
+CROPS, CROP_SECONDS = 4, 1  # of a batch of `measure_data`
 TABLE_BEGIN, TABLE_END = "<!-- benchmark -->", "<!-- end of benchmark -->"
 
 # Arguments of the model for each row of the table of conditioning; features are 80 mel bands.
@@ -174,6 +183,73 @@ def measure_growth(repeats: int) -> dict:
     return growth
 
 
+def measure_data(directory: str, preset: str, repeats: int) -> dict[str, float]:
+    """Times batches from each kind of source, and training steps, alternately.
+
+    Args:
+        directory: of recordings.
+        preset: of the model that is trained, on batches of 4 crops of a second.
+        repeats: of which the medians are taken.
+
+    Returns:
+        Scored samples a second; those that training takes first.
+    """
+    model = wt.WaveNet.from_preset(preset)
+    model.compile("adam")
+    on_demand = data.read_recordings(directory, model.sample_rate, in_memory_bytes=0)
+    with tempfile.TemporaryDirectory() as folder:
+        data.prepare(data.Preparation(directory, sample_rate=model.sample_rate), folder)
+        recordings = {
+            "raw, decoded when asked for": on_demand,
+            "raw, read into memory": data.read_recordings(directory, model.sample_rate),
+            "prepared": data.open_prepared(folder),
+        }
+        sources = {
+            name: data.training_batches(part, model, CROPS, CROP_SECONDS)
+            for name, part in recordings.items()
+        }
+        paths = [str(on_demand.directory / name.partition("#")[0]) for name in on_demand.names]
+        for decoder in audio.decoders():
+            sources[f"whole files, decode_audio by {decoder}"] = _whole_files(
+                paths, model.sample_rate, decoder
+            )
+        batch = next(iter(sources["prepared"]))
+        iterators = {name: iter(source) for name, source in sources.items()}
+        samples = CROPS * CROP_SECONDS * model.sample_rate
+        speeds: dict[str, list[float]] = {"training": [], **{name: [] for name in sources}}
+        model.train_on_batch(*batch)
+        for _ in range(repeats):
+            seconds = sum(_seconds(model.train_on_batch, *batch) for _ in range(4))
+            speeds["training"].append(4 * samples / seconds)
+            for name, iterator in iterators.items():
+                taken, start = 0, time.perf_counter()
+                while time.perf_counter() < start + 1.0:
+                    taken += int(tf.reduce_sum(next(iterator)[-1]))
+                speeds[name].append(taken / (time.perf_counter() - start))
+                # What is fetched ahead is done before the next one is measured.
+                time.sleep(0.3)
+    return {name: float(np.median(values)) for name, values in speeds.items()}
+
+
+def _whole_files(paths: list[str], sample_rate: int, decoder: str) -> tf.data.Dataset:
+    """Whole recordings, decoded by operations of the graph, and how long they are."""
+
+    def decode(path):
+        waveform = audio.decode_audio(tf.io.read_file(path), sample_rate, decoder)
+        return waveform, tf.size(waveform)
+
+    dataset = tf.data.Dataset.from_tensor_slices(paths).repeat()
+    return dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def data_table(speeds: dict[str, float]) -> str:
+    """The figures of `measure_data` as a Markdown table."""
+    lines = ["| source | samples/s | times what training takes |", "| --- | --- | --- |"]
+    for name, speed in speeds.items():
+        lines.append(f"| {name} | {speed:,.0f} | {speed / speeds['training']:.1f} |")
+    return "\n".join(lines)
+
+
 def _seconds(function, *arguments) -> float:
     start = time.perf_counter()
     function(*arguments)
@@ -243,6 +319,11 @@ def machine() -> str:
 def main(argv):
     """Measures, prints, and writes what the flags ask for."""
     command_line.refuse_words(argv)
+    if _DATA.value:
+        for preset in _PRESET.value:
+            speeds = _apart(measure_data, _DATA.value, preset, _REPEATS.value)
+            print(f"{preset}, {machine()}:\n\n{data_table(speeds)}")
+        return
     try:
         batch_sizes = [int(size) for size in _BATCH_SIZES.value]
     except ValueError as error:

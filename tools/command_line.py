@@ -17,13 +17,15 @@ def _silence_native_libraries() -> None:
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     faulthandler.enable(sys.stderr)  # a crash in C++ is still told
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
 
 
+# Names of files may be no text.
+sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 # Before TensorFlow is imported, or its start-up messages bury the program's own.
 _silence_native_libraries()
 # Large tensors kept between steps instead of handed back to the system: 12% more steps a second.

@@ -42,31 +42,37 @@ def main(argv):
         clips = melodies.write_corpus(data_dir, _CLIPS.value, CLIP_SECONDS, SAMPLE_RATE, SEED)
         print(f"composed {len(clips)} melodies of {CLIP_SECONDS:g} s in {data_dir}")
 
+    recordings = data.read_recordings(data_dir, SAMPLE_RATE)
     settings = runs.Settings.of_run(
         output_dir,
         data_dir=str(data_dir),
         preset="tiny",
         overrides={"sample_rate": SAMPLE_RATE},
+        speakers="corpus" if recordings.speaker_names else None,
         steps=_STEPS.value,
         learning_rate=LEARNING_RATE,
         steps_per_validation=100,
     )
     model = runs.train(settings, output_dir)
-    recordings = data.read_recordings(data_dir, SAMPLE_RATE)
     _, held_out = recordings.split(settings.validation_fraction)
     held_out = held_out.select(range(min(len(held_out.names), 16)))
+    speaker = int(held_out.speaker_ids[0]) if model.num_speakers else None
+    heard_as = "" if speaker is None else f" as {model.speaker_names[speaker]}"
     bits = evaluation.score(model, held_out).bits_per_sample
 
     generated_path, picture_path = output_dir / "generated.wav", output_dir / "picture.png"
     generated = model.generate(
-        round(_SECONDS.value * SAMPLE_RATE), temperature=TEMPERATURE, seed=SEED, progress=True
+        round(_SECONDS.value * SAMPLE_RATE),
+        speaker_id=speaker,
+        temperature=TEMPERATURE,
+        seed=SEED,
+        progress=True,
     )[0]
     audio.write_audio(generated_path, generated, SAMPLE_RATE)
-    held_out_audio = audio.read_audio(data_dir / held_out.names[0], SAMPLE_RATE)[0]
     pictures.draw_recordings(
         [
-            (f"recorded: {held_out.names[0]}", held_out_audio[: len(generated)], SAMPLE_RATE),
-            (f"generated after {settings.steps} updates", generated, SAMPLE_RATE),
+            (f"recorded: {held_out.names[0]}", held_out.waveform(0)[: len(generated)], SAMPLE_RATE),
+            (f"generated{heard_as} after {settings.steps} updates", generated, SAMPLE_RATE),
         ],
         picture_path,
     )

@@ -19,8 +19,8 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of recordings.", requi
 _SPLIT = flags.DEFINE_enum(
     "split",
     "all",
-    ["all", "validation"],
-    "All recordings, or those that training on the same folder keeps aside.",
+    ["all", "validation", "test"],
+    "All recordings, those that training on the same folder keeps aside, or the corpus' test set.",
 )
 _VALIDATION_FRACTION = flags.DEFINE_float(
     "validation_fraction", 0.1, "Of the files, that training kept aside."
@@ -41,8 +41,9 @@ def main(argv):
     """Scores the recordings named by the flags."""
     command_line.refuse_words(argv)
     model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
-    kept_aside = _VALIDATION_FRACTION.value if _SPLIT.value == "validation" else None
-    recordings = runs.recordings_of_run(_MODEL_DIR.value, model, _DATA_DIR.value, kept_aside)
+    recordings = runs.recordings_of_run(
+        _MODEL_DIR.value, model, _DATA_DIR.value, _SPLIT.value, _VALIDATION_FRACTION.value
+    )
     print(recordings.summary)
     scores = evaluation.score(model, recordings, _BATCH_SIZE.value, progress=sys.stdout.isatty())
     by_name = scores.bits_per_sample_by_name

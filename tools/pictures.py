@@ -4,7 +4,9 @@ import os
 import textwrap
 from collections.abc import Sequence
 
+import matplotlib.axes
 import matplotlib.figure
+import matplotlib.ticker
 import numpy as np
 
 from wavenet_tf import files
@@ -19,6 +21,10 @@ WINDOW_SECONDS = 0.04
 NUM_SPECTROGRAM_COLUMNS = 1000
 DYNAMIC_RANGE_DB = 80.0
 
+NUM_BINS = 50
+# Of a crop: quieter ones are not drawn any larger.
+QUIETEST_PEAK = 0.01
+
 
 def draw_recordings(
     recordings: Sequence[tuple[str, np.ndarray, int]], path: str | os.PathLike
@@ -32,6 +38,22 @@ def draw_recordings(
 
     Raises:
         OSError: if the file cannot be written.
+        ValueError: if there is no recording.
+    """
+    figure = figure_of_recordings(recordings)
+    with files.atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def figure_of_recordings(
+    recordings: Sequence[tuple[str, np.ndarray, int]],
+) -> matplotlib.figure.Figure:
+    """The figure that `draw_recordings` writes.
+
+    Args:
+        recordings: see there.
+
+    Raises:
         ValueError: if there is no recording.
     """
     if not recordings:
@@ -68,8 +90,7 @@ def draw_recordings(
     axes[1, 0].set_ylim(0.0, max(rate for _, _, rate in recordings) / 2000)
     axes[1, 0].set_ylabel("Frequency (kHz)")
     figure.colorbar(image, ax=axes[1, :], label="Level (dBFS)")
-    with files.atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
+    return figure
 
 
 def draw_curves(
@@ -100,6 +121,75 @@ def draw_curves(
     axes[0].set_ylabel(ylabel)
     with files.atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def figure_of_histograms(
+    values: dict[str, np.ndarray], xlabel: str, limits: tuple[float, float]
+) -> matplotlib.figure.Figure:
+    """Draws how often values of clips occur, several kinds over one another.
+
+    Args:
+        values: one a clip, by the name of their kind, which is told where there are several.
+        xlabel: the name of the values.
+        limits: of the axis; values beyond count in its outermost bars.
+    """
+    figure, axis = _figure_of_one_axis()
+    for name, kind in values.items():
+        axis.hist(np.clip(kind, *limits), NUM_BINS, range=limits, alpha=0.7, label=name)
+    if len(values) > 1:
+        axis.legend()
+    axis.set_xlim(limits)
+    axis.set_xlabel(xlabel)
+    axis.set_ylabel("Clips")
+    axis.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+    return figure
+
+
+def figure_of_codes(shares: np.ndarray) -> matplotlib.figure.Figure:
+    """Draws how often each code occurs.
+
+    Args:
+        shares: of the samples, for each code.
+    """
+    figure, axis = _figure_of_one_axis()
+    axis.stairs(100 * shares, np.arange(len(shares) + 1) - 0.5, fill=True, alpha=0.7)
+    axis.axhline(100 / len(shares), color="C1", linewidth=1, label="All alike")
+    axis.legend()
+    axis.set_xlim(0, len(shares) - 1)
+    axis.set_xlabel("Code")
+    axis.set_ylabel("Share of samples (%)")
+    return figure
+
+
+def figure_of_crop(
+    audio: np.ndarray, scored: np.ndarray, sample_rate: int
+) -> matplotlib.figure.Figure:
+    """Draws a crop's waveform, with what is not scored shaded.
+
+    Args:
+        audio: mono, in [-1, 1], `[samples]`.
+        scored: whether each sample is, `[samples]`.
+        sample_rate: in Hz.
+    """
+    figure, axis = _figure_of_one_axis()
+    time = np.arange(len(audio)) / sample_rate
+    axis.plot(time, audio, linewidth=0.5)
+    edges = np.flatnonzero(np.diff(~scored, prepend=False, append=False)) / sample_rate
+    for begin, end in edges.reshape(-1, 2):
+        axis.axvspan(begin, end, color="grey", alpha=0.3, linewidth=0)
+    peak = max(np.max(np.abs(audio)), QUIETEST_PEAK)
+    axis.set_ylim(-1.05 * peak, 1.05 * peak)
+    axis.set_xlim(0.0, len(audio) / sample_rate)
+    axis.set_xlabel("Time (s)")
+    axis.set_ylabel("Amplitude")
+    return figure
+
+
+def _figure_of_one_axis() -> tuple[matplotlib.figure.Figure, matplotlib.axes.Axes]:
+    figure = matplotlib.figure.Figure(
+        figsize=(COLUMN_INCHES, 0.5 * HEIGHT_INCHES), dpi=DOTS_PER_INCH, layout="constrained"
+    )
+    return figure, figure.subplots()
 
 
 def _spectrogram(audio: np.ndarray, sample_rate: int) -> np.ndarray:

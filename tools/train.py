@@ -12,10 +12,19 @@ from typing import Any
 
 from absl import flags
 
-from wavenet_tf import WaveNet, audio, distributions, presets, runs, training
+from wavenet_tf import WaveNet, audio, data, distributions, presets, runs, training
 
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of WAV, AIFF, FLAC, OGG or MP3 recordings. Not needed to go on."
+    "data_dir",
+    None,
+    "Folder of WAV, AIFF, FLAC, OGG or MP3 recordings, or one that prepare_data.py wrote. Not "
+    "needed to go on.",
+)
+_LAYOUT = flags.DEFINE_string(
+    "layout",
+    None,
+    f"Of the corpus: {', '.join(data.LAYOUTS)}, with options as in vctk:microphone=mic2 (auto: "
+    "looks).",
 )
 _MODEL_DIR = flags.DEFINE_string(
     "model_dir", None, "Where checkpoints, logs and the model go.", required=True
@@ -34,9 +43,13 @@ _CONTEXT_STACK = flags.DEFINE_multi_string(
 _SPEAKERS = flags.DEFINE_string(
     "speakers",
     None,
-    "Condition on the speaker: 'folder' for the name of a recording's folder, 'table.csv:column' "
+    "Condition on the speaker: 'corpus' as the layout or the preparation names it, 'folder' for "
+    "the name of a recording's folder, 'table.csv:column' "
     "for that column of a table in the folder of recordings, which has a column 'path' too, or a "
     "regular expression whose first group finds the speaker in a recording's path.",
+)
+_BALANCE_SPEAKERS = flags.DEFINE_bool(
+    "balance_speakers", None, "Hear all speakers alike, however long their recordings are."
 )
 _FEATURES = flags.DEFINE_string(
     "features",
@@ -62,7 +75,9 @@ _STEPS_PER_VALIDATION = flags.DEFINE_integer(
 )
 _CHECKPOINTS_KEPT = flags.DEFINE_integer("checkpoints_kept", None, "The newest ones (3).")
 _VALIDATION_FRACTION = flags.DEFINE_float(
-    "validation_fraction", None, "Of the files, kept aside to validate on (0.1)."
+    "validation_fraction",
+    None,
+    "Of the files, kept aside to validate on where the corpus does not say (0.1).",
 )
 _SEED = flags.DEFINE_integer("seed", None, "Of the weights and the order of the data (0).")
 
@@ -87,10 +102,12 @@ def main(argv):
     settings = runs.Settings.of_run(
         _MODEL_DIR.value,
         data_dir=_DATA_DIR.value,
+        layout=_LAYOUT.value,
         preset=_PRESET.value,
         overrides=overrides or None,
         features=_FEATURES.value,
         speakers=_SPEAKERS.value,
+        balance_speakers=_BALANCE_SPEAKERS.value,
         steps=_STEPS.value,
         batch_size=_BATCH_SIZE.value,
         crop_seconds=_CROP_SECONDS.value,

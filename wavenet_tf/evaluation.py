@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -24,7 +25,7 @@ class Scores:
         samples: a clip's length.
     """
 
-    names: list[str]
+    names: Sequence[str]
     nats: np.ndarray
     samples: np.ndarray
 
@@ -129,11 +130,12 @@ def resynthesise(
     Raises:
         InputError: for a model or recordings without features.
     """
-    if not model.local_channels or not recordings.features:
+    if not model.local_channels or not len(recordings.features):
         raise InputError("the model makes nothing from features: train it with some")
-    longest = max(map(len, recordings.features))
+    features = [frames[:] for frames in recordings.features]
+    longest = max(map(len, features))
     # The last frame holds, as it does at every end.
-    frames = [np.pad(f, [(0, longest - len(f)), (0, 0)], "edge") for f in recordings.features]
+    frames = [np.pad(part, [(0, longest - len(part)), (0, 0)], "edge") for part in features]
     generated = model.generate(
         longest * model.hop_length,
         batch_size=len(frames),
@@ -143,8 +145,7 @@ def resynthesise(
         seed=seed,
         progress=progress,
     )
-    lengths = np.diff(recordings.starts)
-    return [clip[:length] for clip, length in zip(generated, lengths, strict=True)]
+    return [clip[:length] for clip, length in zip(generated, recordings.lengths, strict=True)]
 
 
 def log_spectral_distance(reference, waveform, sample_rate: int) -> float:

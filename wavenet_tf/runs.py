@@ -11,11 +11,11 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from wavenet_tf import audio, data, files, training
 from wavenet_tf.errors import InputError
@@ -24,6 +24,7 @@ from wavenet_tf.presets import PRESETS
 
 FINAL_MODEL = "model.keras"
 SETTINGS = "settings.json"
+NAMES_LISTED = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,19 +32,21 @@ class Settings:
     """How a model is trained.
 
     Attributes:
-        data_dir: the folder of recordings.
+        data_dir: the folder of recordings, raw or prepared.
+        layout: of the corpus, see `corpora.read_corpus`.
         preset: the model's configuration, see `presets.py`.
         overrides: arguments of `WaveNet` that take the place of the preset's.
         features: names of features of the recordings to condition the model on, see
             `audio.FEATURES`, joined by commas; None trains without.
-        speakers: how a recording's path tells its speaker, see `Recordings.with_speakers`; None
-            trains without.
+        speakers: how a recording's speaker is told, see `Recordings.with_speakers`; None trains
+            without.
+        balance_speakers: hear all speakers alike, however long their recordings are.
         steps: updates in all.
         batch_size: crops an update.
         crop_seconds: scored part of a crop, in seconds.
         learning_rate: the highest.
         schedule: "cosine" falls from it to nearly 0 over the steps, "constant" keeps it.
-        validation_fraction: of the files.
+        validation_fraction: of the files, where the corpus does not say what to validate on.
         validation_crops: crops scored at each validation, the same ones each time.
         steps_per_validation: updates between validations; a checkpoint is written at each.
         checkpoints_kept: the newest ones.
@@ -51,10 +54,12 @@ class Settings:
     """
 
     data_dir: str
+    layout: str = "auto"
     preset: str = "small"
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
     features: str | None = None
     speakers: str | None = None
+    balance_speakers: bool = False
     steps: int = 20000
     batch_size: int = 4
     crop_seconds: float = 1.0
@@ -90,9 +95,7 @@ class Settings:
             InputError: if what is given is another model than the run's, or no folder of
                 recordings is named for a new run.
         """
-        stored = {}
-        if (Path(model_dir) / SETTINGS).exists():
-            stored = json.loads((Path(model_dir) / SETTINGS).read_text(encoding="utf-8"))
+        stored = _stored(model_dir)
         given = {name: value for name, value in given.items() if value is not None}
         for name in ("preset", "overrides", "features", "speakers"):
             if stored and given.get(name, stored.get(name)) != stored.get(name):
@@ -104,6 +107,12 @@ class Settings:
         if "data_dir" not in settings:
             raise InputError("data_dir must name a folder of recordings")
         return cls(**settings)
+
+
+def _stored(model_dir: str | os.PathLike) -> dict[str, Any]:
+    """What `settings.json` says; nothing where there is none."""
+    path = Path(model_dir) / SETTINGS
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
@@ -133,7 +142,7 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
         validation_part = validation_part.with_features(model.features, model.hop_length)
     if not existing:
         if model.features:
-            model.adapt(np.concatenate(train_part.features))
+            model.adapt(train_part.sample_frames())
         model.compile("adam")
     model.optimizer.learning_rate = training.learning_rate_schedule(
         settings.schedule, settings.learning_rate, settings.steps
@@ -147,16 +156,18 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
         settings.crop_seconds,
         settings.seed,
         first_batch=done,
+        balance_speakers=settings.balance_speakers,
     )
     validation = data.evaluation_batches(
         validation_part, model, settings.batch_size, settings.crop_seconds
     ).take(-(-settings.validation_crops // settings.batch_size))
     print(recordings.summary)
-    if recordings.speaker_names:
-        print(f"{len(recordings.speaker_names)} speakers: {', '.join(recordings.speaker_names)}")
+    if model.speaker_names:
+        print(f"{len(model.speaker_names)} speakers: {_listed(model.speaker_names)}")
     print(
         f"training on {len(train_part.names)} recordings ({train_part.seconds:,.0f} s), "
         f"validating on {len(validation_part.names)} ({validation_part.seconds:,.0f} s)"
+        + (", as the corpus says" if recordings.has_split else "")
     )
     print(
         f"{model.count_params():,} parameters, receptive field {model.receptive_field} samples "
@@ -206,7 +217,7 @@ def read_recordings(
     Raises:
         InputError: as `data.read_recordings` and `Recordings.with_speakers` raise it.
     """
-    recordings = data.read_recordings(directory, model.sample_rate)
+    recordings = data.read_recordings(directory, model.sample_rate, settings.layout)
     if settings.speakers is None:
         return recordings
     return recordings.with_speakers(settings.speakers, model.speaker_names)
@@ -216,7 +227,8 @@ def recordings_of_run(
     model_dir: str | os.PathLike,
     model: WaveNet,
     directory: str | os.PathLike,
-    kept_aside: float | None = None,
+    split: str = "all",
+    kept_aside: float = 0.1,
 ) -> data.Recordings:
     """Reads a folder as a run's own: with the speakers and features that its model wants.
 
@@ -224,15 +236,21 @@ def recordings_of_run(
         model_dir: of the training run.
         model: of it.
         directory: of recordings.
-        kept_aside: only this fraction of them, which training on the same folder keeps aside.
+        split: "all" of them, "validation" for those that training on the same folder keeps aside,
+            or "test" for those that the corpus calls so.
+        kept_aside: this fraction of them, where the corpus does not say what to validate on.
 
     Raises:
         InputError: as `read_recordings` raises it.
     """
     settings = Settings.of_run(model_dir, data_dir=str(directory))
+    if Path(directory).resolve() != Path(_stored(model_dir).get("data_dir", "")).resolve():
+        settings = dataclasses.replace(settings, layout="auto")
     recordings = read_recordings(settings, model, directory)
-    if kept_aside is not None:
+    if split == "validation":
         _, recordings = recordings.split(kept_aside)
+    elif split == "test":
+        recordings = recordings.test_part()
     if model.features:
         recordings = recordings.with_features(model.features, model.hop_length)
     return recordings
@@ -240,17 +258,20 @@ def recordings_of_run(
 
 def _new_model(settings: Settings) -> tuple[WaveNet, data.Recordings]:
     """An untrained model for the recordings, their speakers and features; and the recordings."""
-    # A bad argument is told before the recordings are read, which may take long.
-    sample_rate = WaveNet.from_preset(settings.preset, **settings.overrides).sample_rate
     arguments = dict(settings.overrides)
-    recordings = data.read_recordings(settings.data_dir, sample_rate)
+    if "sample_rate" not in arguments and data.is_prepared(settings.data_dir):
+        arguments["sample_rate"] = data.open_prepared(settings.data_dir).sample_rate
+    # A bad argument is told before the recordings are read, which may take long.
+    sample_rate = WaveNet.from_preset(settings.preset, **arguments).sample_rate
+    recordings = data.read_recordings(settings.data_dir, sample_rate, settings.layout)
     if settings.speakers is not None:
         recordings = recordings.with_speakers(settings.speakers)
         names = recordings.speaker_names
-        arguments |= {"num_speakers": len(names), "speaker_names": names}
+        arguments |= {"num_speakers": len(names), "speaker_names": list(names)}
     if settings.features is not None:
         features = settings.features.split(",")
-        factors = upsample_factors(max(1, round(audio.HOP_SECONDS * sample_rate)))
+        hop_length = recordings.hop_length or max(1, round(audio.HOP_SECONDS * sample_rate))
+        factors = upsample_factors(hop_length)
         arguments |= {
             "local_channels": audio.feature_channels(features),
             "upsample_factors": factors,
@@ -264,6 +285,12 @@ def upsample_factors(hop_length: int) -> tuple[int, int]:
     """Two factors of a hop length, as near to each other as can be, the smaller one first."""
     smaller = max(n for n in range(1, int(hop_length**0.5) + 1) if hop_length % n == 0)
     return smaller, hop_length // smaller
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few, and whether there are more."""
+    more = ", ..." if len(names) > NAMES_LISTED else ""
+    return ", ".join(names[:NAMES_LISTED]) + more
 
 
 def load_model(model_dir: str | os.PathLike, update: int | None = None) -> WaveNet:

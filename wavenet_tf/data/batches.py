@@ -7,13 +7,15 @@ This is the one place where targets are shifted by a sample: `targets[:, t]` is 
 import functools
 import math
 import os
+import warnings
 
 import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.audio import STEPS_OF_16_BITS
-from wavenet_tf.data.recordings import Recordings, read_recordings
-from wavenet_tf.errors import InputError
+from wavenet_tf.data.reading import read_recordings
+from wavenet_tf.data.recordings import UNKNOWN, Recordings
+from wavenet_tf.errors import InputError, positive_integer
 
 # Slow drifts that 16-bit models hear in part of the crops. Recordings have none, so that a model
 # that drifts while it generates would not know the way back: the targets lead towards zero.
@@ -21,6 +23,8 @@ DRIFTING_CROPS = 0.5
 LARGEST_DRIFT = 0.2  # of full scale
 FASTEST_DRIFT = 60.0  # Hz
 DRIFT_KEPT = 0.98  # by the next sample
+# Make other random numbers of the same seed and crop: of the speaker, of the speaker's crop.
+SPEAKER_DRAW, CROP_DRAW = 2**33, 2**34
 
 
 def audio_datasets(
@@ -31,21 +35,26 @@ def audio_datasets(
     validation_fraction: float = 0.1,
     seed: int = 0,
     speakers: str | None = None,
+    layout: str = "auto",
+    balance_speakers: bool = False,
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Makes the datasets for training and validation from a folder of recordings.
 
     Args:
-        directory: holds WAV, AIFF, FLAC, OGG or MP3 files, in it or below it.
+        directory: holds WAV, AIFF, FLAC, OGG or MP3 files, in it or below it, or is prepared.
         model: the `WaveNet` to train; it says the sample rate, the context, the coding and the
             `features` it is conditioned on, whose mean and deviation it takes from the training
             part if it has none yet.
         batch_size: crops a batch.
         crop_seconds: scored part of a crop, in seconds.
-        validation_fraction: of the files, kept aside by a hash of their names.
+        validation_fraction: of the files, kept aside by a hash of their names where the corpus
+            does not say itself what to validate on.
         seed: of the order and places of the crops.
-        speakers: "folder", "table.csv:column" or a regular expression, see
+        speakers: "corpus", "folder", "table.csv:column" or a regular expression, see
             `Recordings.with_speakers`; for a model with `num_speakers`, whose `speaker_names` say
             the ids; without these, ids follow the names' order.
+        layout: of the corpus, see `corpora.read_corpus`; "auto" looks.
+        balance_speakers: see `training_batches`.
 
     Returns:
         Training batches without end (give `fit` the `steps_per_epoch`), and validation batches
@@ -55,7 +64,7 @@ def audio_datasets(
         InputError: if the folder has fewer than two usable recordings, or these lack what the
             model is conditioned on.
     """
-    recordings = read_recordings(directory, model.sample_rate)
+    recordings = read_recordings(directory, model.sample_rate, layout)
     if speakers is not None:
         recordings = recordings.with_speakers(speakers, model.speaker_names)
     print(recordings.summary)
@@ -65,9 +74,11 @@ def audio_datasets(
             part.with_features(model.features, model.hop_length) for part in (training, validation)
         )
         if not model.upsampler.adapted:
-            model.adapt(np.concatenate(training.features))
+            model.adapt(training.sample_frames())
     return (
-        training_batches(training, model, batch_size, crop_seconds, seed),
+        training_batches(
+            training, model, batch_size, crop_seconds, seed, balance_speakers=balance_speakers
+        ),
         evaluation_batches(validation, model, batch_size, crop_seconds),
     )
 
@@ -79,13 +90,18 @@ def training_batches(
     crop_seconds: float,
     seed: int = 0,
     first_batch: int = 0,
+    balance_speakers: bool = False,
+    worker: int = 0,
+    num_workers: int = 1,
 ) -> tf.data.Dataset:
     """Random crops, without end.
 
     The crop number alone decides clip and place, so that a run resumed at `first_batch` sees what
-    it would have seen. An epoch takes from each clip one crop for each crop length in it, the
-    first at the clip's start and the others anywhere, in shuffled order. 16-bit models hear a slow
-    drift in half of the crops, which the targets decrease.
+    it would have seen, and so that an iterator may be saved in a `tf.train.Checkpoint`. An epoch
+    takes from each clip one crop for each crop length in it, the first at the clip's start and the
+    others anywhere, shuffled over all clips. 16-bit models hear a slow drift in half of the crops,
+    which the targets decrease. A clip that cannot be read when its turn comes has no weight, and
+    is told once.
 
     Args:
         recordings: to crop.
@@ -94,6 +110,9 @@ def training_batches(
         crop_seconds: scored part of a crop, in seconds.
         seed: of the order and places.
         first_batch: to begin with.
+        balance_speakers: draw the speaker first, all alike, and then the speaker's crop.
+        worker: whose part of each batch it is, from 0 on.
+        num_workers: among whom each batch is divided: together they see what one would see.
 
     Returns:
         Batches `(values, values one sample later, weights)`, each
@@ -102,17 +121,43 @@ def training_batches(
         `[batch_size]`, and `local_conditioning`, `[batch_size, frames, local_channels]`, whose
         frames are those of the targets; crops then begin and end with a frame.
     """
+    share, rest = divmod(positive_integer("batch_size", batch_size), num_workers)
+    if rest or not 0 <= worker < num_workers:
+        raise InputError(
+            f"batch_size must be a multiple of num_workers, and worker below it; received "
+            f"{batch_size}, {num_workers} and {worker}"
+        )
+    if balance_speakers:
+        recordings = _by_speaker(recordings)
     crop_samples = _crop_samples(crop_seconds, model)
     cropper = _Cropper(recordings, model, crop_samples)
     hop = model.hop_length or 1
-    places = -(-np.maximum(np.diff(recordings.starts) - crop_samples, 0) // hop) + 1
+    places = -(-np.maximum(recordings.lengths - crop_samples, 0) // hop) + 1
     places = tf.constant(places)
+    if balance_speakers:
+        firsts = np.unique(recordings.speaker_ids, return_index=True)[1]
+        crops_before = tf.gather(cropper.crops_before, [*firsts, len(recordings.lengths)])
 
-    def random_crop(number):
+    def next_turn(number):
+        if balance_speakers:
+            speaker = tf.random.stateless_uniform(
+                [], tf.stack([seed + SPEAKER_DRAW, number]), maxval=len(firsts), dtype=tf.int32
+            )
+            return tf.random.stateless_uniform(
+                [],
+                tf.stack([seed + CROP_DRAW, number]),
+                minval=crops_before[speaker],
+                maxval=crops_before[speaker + 1],
+                dtype=tf.int64,
+            )
         epoch, turn = number // cropper.crops, number % cropper.crops
         order_seed = tf.cast(tf.stack([seed, epoch]), tf.int32)
-        turn = tf.random.experimental.index_shuffle(turn, order_seed, cropper.crops - 1)
-        clip, index = cropper.locate(turn)
+        return tf.random.experimental.index_shuffle(turn, order_seed, cropper.crops - 1)
+
+    def random_crop(number):
+        # This worker's n-th crop is one of its share of some batch.
+        number = number // share * batch_size + worker * share + number % share
+        clip, index = cropper.locate(next_turn(number))
         place = tf.random.stateless_uniform(
             [], tf.stack([seed, number]), maxval=places[clip], dtype=tf.int64
         )
@@ -122,9 +167,9 @@ def training_batches(
         draws = tf.random.stateless_uniform([4], tf.stack([seed, -1 - number]))
         return cropper.crop(clip, start, functools.partial(_drift, draws, model.sample_rate))
 
-    numbers = tf.data.Dataset.range(first_batch * batch_size, np.iinfo(np.int64).max)
+    numbers = tf.data.Dataset.range(first_batch * share, np.iinfo(np.int64).max)
     crops = numbers.map(random_crop, num_parallel_calls=tf.data.AUTOTUNE)
-    return crops.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return crops.batch(share, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
 def evaluation_batches(
@@ -168,7 +213,14 @@ def _crop_samples(crop_seconds: float, model) -> int:
 
 
 def _crops_per_clip(recordings: Recordings, crop_samples: int) -> np.ndarray:
-    return -(-np.diff(recordings.starts) // crop_samples)
+    return -(-recordings.lengths // crop_samples)
+
+
+def _by_speaker(recordings: Recordings) -> Recordings:
+    """The recordings in the order of their speakers."""
+    if not len(recordings.speaker_names):
+        raise InputError("balance_speakers needs recordings with speakers; these have none")
+    return recordings.select(np.argsort(recordings.speaker_ids, kind="stable"))
 
 
 class _Cropper:
@@ -179,17 +231,23 @@ class _Cropper:
             raise InputError(
                 "recordings have no global_conditioning: add it to the batches' inputs yourself"
             )
-        if (model.num_speakers or 0) != len(recordings.speaker_names):
+        if model.num_speakers:
+            known = len(recordings.speaker_names)
+            if model.num_speakers != known:
+                raise InputError(
+                    f"the model is conditioned on {model.num_speakers} speakers; the recordings "
+                    f"are labelled with {known or 'none'}"
+                )
+            if UNKNOWN in recordings.speaker_ids:
+                first = int(np.argmax(recordings.speaker_ids == UNKNOWN))
+                raise InputError(f"{recordings.names[first]} has no speaker")
+        found = recordings.features[0][:1].shape[1] if len(recordings.features) else None
+        if (model.local_channels or found) != found:
             raise InputError(
-                f"the model is conditioned on {model.num_speakers or 'no'} speakers; the "
-                f"recordings are labelled with {len(recordings.speaker_names) or 'none'}"
-            )
-        found = recordings.features[0].shape[1] if recordings.features else None
-        if model.local_channels != found:
-            raise InputError(
-                f"the model is conditioned on {model.local_channels or 'no'} local channels; the "
+                f"the model is conditioned on {model.local_channels} local channels; the "
                 f"recordings have features of {found or 'none'}"
             )
+        self.recordings = recordings
         self.speaker_ids = tf.constant(recordings.speaker_ids) if model.num_speakers else None
         self.crop_samples = crop_samples
         # What only context stacks hear.
@@ -200,14 +258,11 @@ class _Cropper:
             frames_before = -(-self.before // self.hop) + model.upsampler.frames_before
             self.before = frames_before * self.hop
             self.after = model.upsampler.look_ahead
-            self.frames = tf.constant(np.concatenate(recordings.features))
-            ends = np.cumsum([0, *map(len, recordings.features)])
-            self.frame_starts = tf.constant(ends)
+            self.channels = found or 0
         self.distribution = model.distribution
-        self.samples = tf.constant(recordings.samples)
-        self.starts = tf.constant(recordings.starts)
+        self.lengths = tf.constant(recordings.lengths)
         # Crop numbers: those of the first clip, then those of the second, and so on.
-        crops_before = np.cumsum([0, *_crops_per_clip(recordings, crop_samples)])
+        crops_before = np.cumsum(np.append(0, _crops_per_clip(recordings, crop_samples)))
         self.crops = int(crops_before[-1])
         self.crops_before = tf.constant(crops_before)
 
@@ -224,21 +279,22 @@ class _Cropper:
             start: in samples.
             drift: makes so many samples of a drift to be heard; None for none.
         """
-        begin, length = self.starts[clip], self.starts[clip + 1] - self.starts[clip]
         targets = self.before + self.crop_samples + self.after
-        first = -1 - self.context
-        places = start - self.before + tf.range(first, targets, dtype=tf.int64)
-        inside = (places >= 0) & (places < length)
-        clipped = begin + tf.clip_by_value(places, 0, length - 1)
-        waveform = tf.cast(tf.gather(self.samples, clipped), tf.float32) / STEPS_OF_16_BITS
-        # Around the clip lies digital silence, which is where generation starts from.
-        waveform = tf.where(inside, waveform, 0.0)
+        first, last = start - self.before - 1 - self.context, start - self.before + targets
+        waveform, readable = tf.numpy_function(
+            self._read_samples, [clip, first, last], [tf.int16, tf.bool], stateful=False
+        )
+        waveform = tf.cast(waveform, tf.float32) / STEPS_OF_16_BITS
+        waveform.set_shape([1 + self.context + targets])
+        readable.set_shape([])
+        places = tf.range(first, last)
         values = targeted = self.distribution.encode(waveform)
         if drift is not None:
             heard = drift(tf.shape(places)[0])
             values = self.distribution.encode(waveform + heard)
             targeted = self.distribution.encode(waveform + DRIFT_KEPT * heard)
-        scored = inside & (places >= start) & (places < start + self.crop_samples)
+        end = tf.minimum(start + self.crop_samples, self.lengths[clip])
+        scored = (places >= start) & (places < end) & readable
         context, values = values[: self.context], values[self.context :]
         targeted, scored = targeted[self.context :], scored[self.context :]
         inputs = {"audio": values[:-1]}
@@ -247,15 +303,40 @@ class _Cropper:
         if self.speaker_ids is not None:
             inputs["speaker_id"] = self.speaker_ids[clip]
         if self.hop:
-            begin, end = self.frame_starts[clip], self.frame_starts[clip + 1]
-            frames = tf.range(targets // self.hop, dtype=tf.int64)
-            frames += begin + (start - self.before) // self.hop
-            # Around the clip, its first and last frame hold, as they do in generation.
-            frames = tf.clip_by_value(frames, begin, end - 1)
-            inputs["local_conditioning"] = tf.gather(self.frames, frames)
+            first = (start - self.before) // self.hop
+            frames = tf.numpy_function(
+                self._read_frames,
+                [clip, first, first + targets // self.hop],
+                tf.float32,
+                stateful=False,
+            )
+            frames.set_shape([targets // self.hop, self.channels])
+            inputs["local_conditioning"] = frames
         if len(inputs) == 1:
             inputs = inputs["audio"]
         return inputs, targeted[1:], tf.cast(scored[1:], tf.float32)
+
+    def _read_samples(self, clip, first, last) -> tuple[np.ndarray, np.bool_]:
+        """Samples of a clip, and whether they can be read; around it lies digital silence, which
+        is where generation starts from.
+        """
+        samples = np.zeros(last - first, np.int16)
+        begin, end = max(first, 0), min(last, self.recordings.lengths[clip])
+        try:
+            samples[begin - first : end - first] = self.recordings.clips[clip][begin:end]
+        except InputError as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+            return samples, np.bool_(False)
+        return samples, np.bool_(True)
+
+    def _read_frames(self, clip, first, last) -> np.ndarray:
+        """Frames of a clip; around it, its first and last one hold, as they do in generation."""
+        frames = self.recordings.features[clip]
+        places = np.clip(np.arange(first, last), 0, len(frames) - 1)
+        try:
+            return frames[places[0] : places[-1] + 1][places - places[0]]
+        except InputError:  # told by the samples
+            return np.zeros([last - first, self.channels], np.float32)
 
 
 def _drift(draws, sample_rate: int, length) -> tf.Tensor:

@@ -1,0 +1,143 @@
+"""Music with tags."""
+
+import collections
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from wavenet_tf.data.corpora.walking import join, list_folder, not_in_layout, some
+from wavenet_tf.data.manifest import Clip
+from wavenet_tf.errors import InputError, positive_integer
+
+TABLE = "annotations_final.csv"
+# The usual split, by the first folder of a recording's path.
+SPLITS = {
+    **dict.fromkeys("0123456789ab", "train"),
+    "c": "validation",
+    **dict.fromkeys("def", "test"),
+}
+# As is usual for this corpus; each group goes by its first name.
+SYNONYMS = (
+    ("beat", "beats"),
+    ("chant", "chanting"),
+    ("choir", "choral"),
+    ("classical", "clasical", "classic"),
+    ("drum", "drums"),
+    ("electro", "electronic", "electronica", "electric"),
+    ("fast", "fast beat", "quick"),
+    (
+        "female",
+        "female singer",
+        "female singing",
+        "female vocal",
+        "female vocals",
+        "female voice",
+        "woman",
+        "woman singing",
+        "women",
+    ),
+    ("flute", "flutes"),
+    ("guitar", "guitars"),
+    ("hard", "hard rock"),
+    ("harpsichord", "harpsicord"),
+    ("heavy", "heavy metal", "metal"),
+    ("horn", "horns"),
+    ("india", "indian"),
+    ("jazz", "jazzy"),
+    (
+        "male",
+        "male singer",
+        "male vocal",
+        "male vocals",
+        "male voice",
+        "man",
+        "man singing",
+        "men",
+    ),
+    ("no beat", "no drums"),
+    (
+        "no singer",
+        "no singing",
+        "no vocal",
+        "no vocals",
+        "no voice",
+        "no voices",
+        "instrumental",
+    ),
+    ("opera", "operatic"),
+    ("orchestra", "orchestral"),
+    ("quiet", "silence"),
+    ("singer", "singing"),
+    ("space", "spacey"),
+    ("strange", "weird"),
+    ("string", "strings"),
+    ("synth", "synthesizer"),
+    ("violin", "violins"),
+    ("vocal", "vocals", "voice", "voices"),
+)
+MERGED = {tag: group[0] for group in SYNONYMS for tag in group}
+
+
+def magnatagatune(directory: Path, *, top_tags: int = 50) -> Iterator[Clip]:
+    """MagnaTagATune: 29-second stretches of music, with tags; synonymous tags are merged.
+
+    Args:
+        directory: holds annotations_final.csv, and the folders 0 to f of MP3 files, in it or in a
+            folder in it.
+        top_tags: how many tags to keep, the most frequent ones; of equally frequent tags those
+            whose names come first.
+
+    Returns:
+        A clip for each line of the table, with sorted tags, maybe none. Folders 0 to b are for
+        training, c is for validation, d to f are for testing.
+
+    Raises:
+        InputError: for another layout, or a table that cannot be read.
+    """
+    top_tags = positive_integer("top_tags", top_tags)
+    if not (directory / TABLE).is_file():
+        raise not_in_layout(directory, "magnatagatune", TABLE)
+    clips = _clips(directory, _recordings_folder(directory), top_tags)
+    return some(clips, directory, "magnatagatune", f"lines in {TABLE}")
+
+
+def _recordings_folder(directory: Path) -> str:
+    """The folder that the table's paths are below."""
+    for folder in ("", *list_folder(directory)[0]):
+        if any((directory / folder / name).is_dir() for name in SPLITS):
+            return folder
+    wanted = f"folders 0 to f of MP3 files beside {TABLE}, or in a folder beside it"
+    raise not_in_layout(directory, "magnatagatune", wanted)
+
+
+def _clips(directory: Path, folder: str, top_tags: int) -> Iterator[Clip]:
+    counts: collections.Counter[str] = collections.Counter()
+    for _, tags in _rows(directory / TABLE):
+        counts.update(tags)
+    kept = set(sorted(counts, key=lambda tag: (-counts[tag], tag))[:top_tags])
+    for path, tags in _rows(directory / TABLE):
+        split = SPLITS.get(path.partition("/")[0])
+        yield Clip(join(folder, path), tags=tuple(sorted(tags & kept)), split=split)
+
+
+def _rows(table: Path) -> Iterator[tuple[str, set[str]]]:
+    """Path and merged tags of each recording."""
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter="\t")
+            header = next(reader, [])
+            if len(header) < 2 or header[0] != "clip_id" or header[-1] != "mp3_path":
+                raise InputError("the columns must be clip_id, the tags and mp3_path, by tabs")
+            names = [MERGED.get(name, name) for name in header[1:-1]]
+            for row in reader:
+                if len(row) != len(header):
+                    raise InputError(
+                        f"line {reader.line_num} must have {len(header)} columns; has {len(row)}"
+                    )
+                marks = row[1:-1]
+                yield (
+                    row[-1],
+                    {name for name, mark in zip(names, marks, strict=True) if mark == "1"},
+                )
+    except (InputError, OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read {table}: {error}") from error
