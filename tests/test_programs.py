@@ -186,6 +186,66 @@ def test_a_vocoder_is_trained_scored_and_makes_a_recording_again(tmp_path):
         assert message in result.stderr
 
 
+def test_a_corpus_is_prepared_trained_on_and_scored(tmp_path):
+    """A corpus whose layout names speakers and a test set, prepared with features."""
+    for take in range(8):
+        for speaker, pitch in (("ana", 300), ("ben", 500)):
+            path = tmp_path / "digits" / f"3_{speaker}_{take}.wav"
+            wt.write_audio(path, tone(0.3, 8000, pitch + take), 8000)
+    (tmp_path / "digits" / "3_eve_9.wav").write_text("no audio")
+    prepared, model = f"--output={tmp_path / 'p'}", f"--model_dir={tmp_path / 'model'}"
+    source = f"--source={tmp_path / 'digits'}"
+    result = run_program("prepare_data.py", source, prepared, "--features=mel", "--trim_db=60")
+    assert result.returncode == 0, result.stderr
+    for line in ("16 clips, 4.8 s", "test 10 (3 s)", "speakers    2", "skipped     3_eve_9.wav: "):
+        assert line in result.stdout, result.stdout
+    train = ["train.py", f"--data_dir={tmp_path / 'p'}", model, "--preset=tiny", "--steps=2"]
+    train += ["--crop_seconds=0.1", "--speakers=corpus", "--features=mel", "--balance_speakers"]
+    result = run_program(*train, *TINY_MODEL[1:])  # the sample rate is the prepared one
+    assert result.returncode == 0, result.stderr
+    assert "2 speakers: ana, ben" in result.stdout
+    assert ", as the corpus says" in result.stdout
+    for split, clips in (("test", 10), ("all", 16)):
+        result = run_program(
+            "evaluate.py", model, f"--data_dir={tmp_path / 'p'}", f"--split={split}"
+        )
+        assert result.returncode == 0, result.stderr
+        assert f"over {clips} recordings" in result.stdout
+    for program, arguments, message in (
+        ("prepare_data.py", [source, prepared], "holds another preparation: its trim_db is 60.0"),
+        ("prepare_data.py", [source, prepared, "--layout=vctk:mic=1"], "holds another preparation"),
+        (
+            "prepare_data.py",
+            [f"--source={tmp_path}/no", f"--output={tmp_path}/q"],
+            "cannot read the folder",
+        ),
+        (
+            "train.py",
+            [*train[1:2], f"--model_dir={tmp_path}/n", "--sample_rate=16000"],
+            "at 8000 Hz",
+        ),
+        (
+            "train.py",
+            [f"--data_dir={tmp_path}/digits", f"--model_dir={tmp_path}/n", "--layout=ljspeech"],
+            "layout 'ljspeech'",
+        ),
+    ):
+        result = run_program(program, *arguments)
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
+        assert message in result.stderr
+
+
+def test_benchmark_measures_how_fast_a_corpus_feeds_training(run):
+    result = run_program(
+        "benchmark.py", f"--data={run / 'recordings'}", "--preset=tiny", "--repeats=1"
+    )
+    assert result.returncode == 0, result.stderr
+    rows = [line.split("|")[1:4] for line in result.stdout.splitlines() if line.startswith("| ")]
+    speeds = {name.strip(): float(speed.replace(",", "")) for name, speed, _ in rows[2:]}
+    assert {"training", "raw, decoded when asked for", "prepared"} <= set(speeds)
+    assert min(speeds.values()) > 0
+
+
 def test_benchmark_renews_its_table(tmp_path):
     (tmp_path / "page.md").write_text("above <!-- benchmark -->old<!-- end of benchmark --> below")
     result = run_program(
