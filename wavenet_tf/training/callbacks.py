@@ -1,0 +1,47 @@
+"""What happens while a model trains."""
+
+import math
+
+import keras
+
+from wavenet_tf.errors import InputError
+from wavenet_tf.training.optimizers import GRADIENT_CLIP_NORM
+
+
+class StopOnNonFiniteLoss(keras.callbacks.Callback):
+    """Ends training with an error that says what to do when the loss is NaN or infinite."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = float((logs or {}).get("loss", 0.0))
+        if math.isfinite(loss):
+            return
+        optimizer = self.model.optimizer
+        raise InputError(
+            f"the loss is {loss} at update {int(optimizer.iterations)}: the weights are spoilt. "
+            f"Start again from the last checkpoint with a lower learning rate (it was "
+            f"{float(optimizer.learning_rate):.2g}), with clipped gradients "
+            f"(global_clipnorm={GRADIENT_CLIP_NORM:g}), and without float16"
+        )
+
+
+class StopAtUpdate(keras.callbacks.Callback):
+    """Ends training after an update, be it in the middle of an epoch.
+
+    Args:
+        update: the last one, counted over the whole run.
+    """
+
+    def __init__(self, update: int):
+        super().__init__()
+        self.update = update
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.optimizer.iterations) >= self.update:
+            self.model.stop_training = True
+
+
+class CountUpdates(keras.callbacks.Callback):
+    """Adds the number of updates to the logs, for the callbacks after it."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["update"] = int(self.model.optimizer.iterations)
