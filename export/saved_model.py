@@ -20,7 +20,9 @@ _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Of a training run.", requir
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Gets a folder with the next version number.", required=True
 )
-_UPDATE = flags.DEFINE_integer("update", None, "Take the checkpoint of this update.")
+_UPDATE = flags.DEFINE_string(
+    "update", None, "Take the checkpoint of this update, or the 'best' one."
+)
 _XLA = flags.DEFINE_bool(
     "xla", False, "Compile the sampling loop, many times as fast; not for a stock server."
 )

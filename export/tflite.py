@@ -14,7 +14,9 @@ from wavenet_tf.errors import InputError
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Of a training run.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "TFLite file to write.", required=True)
-_UPDATE = flags.DEFINE_integer("update", None, "Take the checkpoint of this update.")
+_UPDATE = flags.DEFINE_string(
+    "update", None, "Take the checkpoint of this update, or the 'best' one."
+)
 _QUANTIZATION = flags.DEFINE_enum(
     "quantization",
     "none",

@@ -272,7 +272,7 @@ def test_compile_and_fit_need_no_arguments_and_report_bits():
     np.testing.assert_allclose(result["bits_per_sample"], expected / np.log(2), rtol=1e-5)
     history = model.fit(inputs, targets, validation_data=(inputs, targets), verbose=0).history
     assert {"loss", "bits_per_sample", "val_loss", "val_bits_per_sample"} <= history.keys()
-    assert model.optimizer.global_clipnorm == training.GRADIENT_CLIP_NORM
+    assert model.optimizer.global_clipnorm == training.optimizers.GRADIENT_CLIP_NORM
 
 
 def test_every_weight_has_a_part_in_the_output():

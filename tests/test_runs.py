@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from conftest import ROOT, SMALL, small_model
 
 from wavenet_tf import data, evaluation, runs, training
 from wavenet_tf.errors import InputError
+from wavenet_tf.runs.checkpoints import WriteCheckpoint
 
 
 def settings_for(recordings_dir, **changes):
@@ -33,7 +35,9 @@ def test_a_run_leaves_model_checkpoints_logs_and_settings(recordings_dir, tmp_pa
     model = runs.train(settings_for(recordings_dir, steps=7, checkpoints_kept=2), tmp_path / "run")
     assert int(model.optimizer.iterations) == 7
     names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
-    assert names == {"update_00000006.keras", "update_00000007.keras"}
+    best = runs.best_validation(tmp_path / "run")["update"]
+    kept = {f"update_{update:08d}.keras" for update in {6, 7, best}}
+    assert names == kept | {"best.json"}
     with open(tmp_path / "run" / "log.csv") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["update"]) for row in rows] == [3, 6, 7]
@@ -178,3 +182,208 @@ def test_cosine_schedule_rises_then_falls():
     np.testing.assert_allclose([constant(step) for step in (0, 1, 999)], 0.01, rtol=1e-6)
     with pytest.raises(InputError, match="unknown schedule 'linear'"):
         training.learning_rate_schedule("linear", 0.01, 1000)
+
+
+PROGRAM = (
+    "import json, sys; from wavenet_tf import runs; "
+    "runs.train(runs.Settings(**json.loads(sys.argv[1])), sys.argv[2])"
+)
+
+
+def train_apart(settings, model_dir, **popen):
+    """Trains in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, json.dumps(vars(settings)), str(model_dir)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **popen,
+    )
+
+
+def state(model_dir):
+    """Every number of the last checkpoint, and the log."""
+    model = keras.models.load_model(runs.checkpoints(model_dir)[-1])
+    values = [*model.weights, *model.optimizer.variables]
+    return [np.asarray(value) for value in values], (model_dir / "log.csv").read_text()
+
+
+def assert_same_run(model_dir, other):
+    (values, log), (expected, expected_log) = state(model_dir), state(other)
+    assert len(values) == len(expected) > 80
+    for value, wanted in zip(values, expected, strict=True):
+        np.testing.assert_array_equal(value, wanted)
+    assert log == expected_log
+
+
+def test_kills_at_any_moment_change_nothing_bit_by_bit(recordings_dir, tmp_path):
+    settings = settings_for(
+        recordings_dir,
+        steps=150,
+        steps_per_validation=5,
+        deterministic=True,
+        averaging=0.9,
+        weight_decay=0.01,
+        validation_crops=4,
+    )
+    whole = train_apart(settings, tmp_path / "whole")
+    assert whole.communicate(timeout=300) and whole.returncode == 0
+    generator = np.random.default_rng(0)
+    kills, folder = 0, tmp_path / "killed"
+    while kills < 5:
+        before = len((folder / "log.csv").read_text()) if (folder / "log.csv").exists() else 0
+        process = train_apart(settings, folder)
+        deadline = time.monotonic() + 120
+        # Some time after it got on: in an update, a validation, a checkpoint, a line of the log.
+        while time.monotonic() < deadline and process.poll() is None:
+            log = folder / "log.csv"
+            if log.exists() and len(log.read_text()) > before:
+                break
+            time.sleep(0.001)
+        time.sleep(generator.uniform(0.0, 0.15))
+        assert process.poll() is None, process.communicate()
+        process.kill()
+        process.communicate()
+        kills += 1
+    done = int(runs.load_model(folder).optimizer.iterations)
+    assert 20 < done < 150
+    last = train_apart(settings, folder)
+    _, told = last.communicate(timeout=300)
+    assert last.returncode == 0, told
+    assert_same_run(folder, tmp_path / "whole")
+
+
+def test_a_damaged_last_checkpoint_is_told_and_the_one_before_taken(recordings_dir, tmp_path):
+    settings = settings_for(recordings_dir, deterministic=True)
+    whole, damaged = tmp_path / "whole", tmp_path / "damaged"
+    for folder in (whole, damaged):
+        process = train_apart(settings, folder)
+        assert process.communicate(timeout=120) and process.returncode == 0
+    path = runs.checkpoints(damaged)[-1]
+    contents = bytearray(path.read_bytes())
+    contents[len(contents) // 2 :] = bytes(len(contents) - len(contents) // 2)
+    path.write_bytes(contents)
+    process = train_apart(settings, damaged)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    assert "going back to the checkpoint before it" in told
+    assert_same_run(damaged, whole)
+    for path in runs.checkpoints(damaged):
+        path.write_text("nothing")
+    with pytest.warns(UserWarning), pytest.raises(InputError, match="none of the checkpoints in"):
+        runs.train(settings, damaged)
+
+
+def test_a_full_disk_is_an_error_after_which_the_run_goes_on(recordings_dir, tmp_path):
+    """The system refuses to let files grow, as a full disk does."""
+    settings = settings_for(recordings_dir, steps=4, steps_per_validation=2)
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000)); "
+    command = [
+        sys.executable,
+        "-c",
+        limited + PROGRAM,
+        json.dumps(vars(settings)),
+        tmp_path / "run",
+    ]
+    full = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert full.returncode == 1
+    assert "OSError" in full.stderr.strip().splitlines()[-1], full.stderr
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+    assert int(runs.train(settings, tmp_path / "run").optimizer.iterations) == 4
+
+
+def test_averaged_weights_are_validated_and_generate(recordings_dir, tmp_path):
+    settings = settings_for(
+        recordings_dir, averaging=0.7, steps=5, steps_per_validation=1, checkpoints_kept=9
+    )
+    final = runs.train(settings, tmp_path)
+    average = None
+    for path in runs.checkpoints(tmp_path):
+        model = keras.models.load_model(path)  # as it is trained
+        weights = [np.asarray(weight) for weight in model.trainable_weights]
+        if average is None:
+            average = weights
+        average = [0.7 * a + 0.3 * w for a, w in zip(average, weights, strict=True)]
+    for weight, expected in zip(final.trainable_weights, average, strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-6)
+    assert (
+        np.abs(
+            np.concatenate([np.ravel(a - w) for a, w in zip(average, weights, strict=True)])
+        ).max()
+        > 1e-3
+    )
+    for update in (None, 5):
+        loaded = runs.load_model(tmp_path, update)
+        for weight, expected in zip(loaded.trainable_weights, average, strict=True):
+            np.testing.assert_allclose(weight, expected, atol=1e-6)
+    _, validation = data.read_recordings(recordings_dir, 8000).split(0.1)
+    batches = data.evaluation_batches(validation, final, 4, settings.crop_seconds).take(16)
+    bits = final.evaluate(batches, return_dict=True, verbose=0)["bits_per_sample"]
+    with open(tmp_path / "log.csv") as file:
+        logged = float(list(csv.DictReader(file))[-1]["val_bits_per_sample"])
+    np.testing.assert_allclose(bits, logged, rtol=1e-5)
+
+
+def test_the_best_checkpoint_is_kept_and_patience_ends_training(tmp_path, capsys):
+    model = small_model()
+    model.compile("adam")
+    callback = WriteCheckpoint(tmp_path, kept=1, patience=2)
+    callback.set_model(model)
+    for update, bits in ((1, 5.0), (2, 4.0), (3, 4.5)):
+        model.optimizer.iterations.assign(update)
+        callback.on_epoch_end(update, {"val_bits_per_sample": bits})
+        assert not getattr(model, "stop_training", False)
+    model.optimizer.iterations.assign(4)
+    callback.on_epoch_end(4, {"val_bits_per_sample": 4.2})
+    assert model.stop_training
+    assert "no better validation since update 2 (4.0000 bits per sample)" in capsys.readouterr().out
+    updates = [int(path.stem.split("_")[1]) for path in runs.checkpoints(tmp_path)]
+    assert updates == [2, 4]
+    assert int(runs.load_model(tmp_path, "best").optimizer.iterations) == 2
+    assert int(runs.load_model(tmp_path).optimizer.iterations) == 4
+    for update, message in ((3, "no checkpoint of update 3; kept are 2, 4"), ("last", "'last'")):
+        with pytest.raises(InputError, match=message):
+            runs.load_model(tmp_path, update)
+
+
+def test_accumulated_gradients_are_those_of_a_larger_batch(recordings_dir, tmp_path):
+    arguments = {"validation_fraction": 0.2, "crop_seconds": 0.1, "steps": 3}
+    arguments |= {"schedule": "constant", "learning_rate": 0.01}
+    whole = runs.train(settings_for(recordings_dir, batch_size=4, **arguments), tmp_path / "whole")
+    parts = settings_for(recordings_dir, batch_size=2, gradient_accumulation=2, **arguments)
+    model = runs.train(parts, tmp_path / "parts")
+    assert int(model.optimizer.iterations) == 3
+    for weight, expected in zip(model.weights, whole.weights, strict=True):
+        np.testing.assert_allclose(weight, expected, atol=2e-5)
+    longer = runs.train(dataclasses.replace(parts, steps=4), tmp_path / "parts")
+    assert int(longer.optimizer.iterations) == 4
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_runs_in_half_precision_go_on(recordings_dir, tmp_path, precision):
+    settings = settings_for(recordings_dir, precision=precision, averaging=0.5, steps=2)
+    runs.train(settings, tmp_path)
+    model = runs.train(dataclasses.replace(settings, steps=4), tmp_path)
+    assert int(model.optimizer.iterations) == 4
+    assert model.blocks[0].compute_dtype == precision.removeprefix("mixed_")
+    assert runs.load_model(tmp_path).output_convolution.compute_dtype == "float32"
+
+
+def test_rematerialised_blocks_train_alike(recordings_dir, tmp_path):
+    settings = settings_for(recordings_dir, steps=3, schedule="constant")
+    model = runs.train(settings, tmp_path / "plain")
+    again = dataclasses.replace(settings, rematerialise=True)
+    runs.train(dataclasses.replace(again, steps=2), tmp_path / "again")
+    for weight, expected in zip(
+        runs.train(again, tmp_path / "again").weights, model.weights, strict=True
+    ):
+        np.testing.assert_allclose(weight, expected, atol=1e-6)
+
+
+def test_an_estimate_tells_and_leaves_nothing(recordings_dir, tmp_path):
+    text = runs.estimate(settings_for(recordings_dir, steps=1000))
+    for line in ("8,998 parameters", "receptive field 16 samples (2 ms)", "memory      ", "GiB"):
+        assert line in text
+    assert "for 1,000 updates of " in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["recordings"]

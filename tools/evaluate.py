@@ -26,7 +26,9 @@ _VALIDATION_FRACTION = flags.DEFINE_float(
     "validation_fraction", 0.1, "Of the files, that training kept aside."
 )
 _PER_FILE = flags.DEFINE_bool("per_file", False, "Also a line for each recording, best first.")
-_UPDATE = flags.DEFINE_integer("update", None, "Take the checkpoint of this update.")
+_UPDATE = flags.DEFINE_string(
+    "update", None, "Take the checkpoint of this update, or the 'best' one."
+)
 _SPEAKERS = flags.DEFINE_bool(
     "identify_speakers", False, "Also how often the right speaker is the most likely one."
 )

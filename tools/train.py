@@ -64,16 +64,40 @@ _OUTPUT_DISTRIBUTION = flags.DEFINE_enum(
     "Of a sample: over 256 mu-law codes, or a mixture over 16 bits (categorical).",
 )
 _STEPS = flags.DEFINE_integer("steps", None, "Updates in all (20000).")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Crops an update (4).")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Crops a batch (4).")
+_GRADIENT_ACCUMULATION = flags.DEFINE_integer(
+    "gradient_accumulation", None, "Batches an update: large updates in little memory (1)."
+)
 _CROP_SECONDS = flags.DEFINE_float("crop_seconds", None, "Length of a crop, in seconds (1).")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", None, "The highest (0.004).")
 _SCHEDULE = flags.DEFINE_enum(
-    "schedule", None, training.SCHEDULES, "Of the learning rate over the steps (cosine)."
+    "schedule", None, training.SCHEDULES, "Of the learning rate over the updates (cosine)."
+)
+_WEIGHT_DECAY = flags.DEFINE_float("weight_decay", None, "Of AdamW (0).")
+_AVERAGING = flags.DEFINE_float(
+    "averaging",
+    None,
+    "Average the weights over the updates, such as 0.999; the average is validated and generates.",
+)
+_PRECISION = flags.DEFINE_enum("precision", None, runs.PRECISIONS, "Of the network (float32).")
+_REMATERIALISE = flags.DEFINE_bool(
+    "rematerialise", None, "Work the blocks out twice, to need less memory."
+)
+_PATIENCE = flags.DEFINE_integer(
+    "patience", None, "Stop after so many validations without a better one."
+)
+_DETERMINISTIC = flags.DEFINE_bool(
+    "deterministic", None, "The same weights, bit by bit, every time; somewhat slower."
+)
+_DRY_RUN = flags.DEFINE_bool(
+    "dry_run", False, "Only tell parameters, receptive field, memory and time, by a few steps."
 )
 _STEPS_PER_VALIDATION = flags.DEFINE_integer(
     "steps_per_validation", None, "Updates between validations and checkpoints (500)."
 )
-_CHECKPOINTS_KEPT = flags.DEFINE_integer("checkpoints_kept", None, "The newest ones (3).")
+_CHECKPOINTS_KEPT = flags.DEFINE_integer(
+    "checkpoints_kept", None, "The newest ones (3); the best one is kept beside them."
+)
 _VALIDATION_FRACTION = flags.DEFINE_float(
     "validation_fraction",
     None,
@@ -111,13 +135,23 @@ def main(argv):
         steps=_STEPS.value,
         batch_size=_BATCH_SIZE.value,
         crop_seconds=_CROP_SECONDS.value,
+        gradient_accumulation=_GRADIENT_ACCUMULATION.value,
         learning_rate=_LEARNING_RATE.value,
         schedule=_SCHEDULE.value,
+        weight_decay=_WEIGHT_DECAY.value,
+        averaging=_AVERAGING.value,
+        precision=_PRECISION.value,
+        rematerialise=_REMATERIALISE.value,
+        patience=_PATIENCE.value,
+        deterministic=_DETERMINISTIC.value,
         steps_per_validation=_STEPS_PER_VALIDATION.value,
         checkpoints_kept=_CHECKPOINTS_KEPT.value,
         validation_fraction=_VALIDATION_FRACTION.value,
         seed=_SEED.value,
     )
+    if _DRY_RUN.value:
+        print(runs.estimate(settings))
+        return
     model = runs.train(settings, _MODEL_DIR.value)
     program, given = ("vocode", " --input in.wav") if model.features else ("generate", "")
     if model.speaker_names:

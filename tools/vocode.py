@@ -20,7 +20,9 @@ _OUTPUT = flags.DEFINE_string("output", None, "Audio file to write.", required=T
 _SPEAKER = flags.DEFINE_string("speaker", None, "Who speaks, where the model knows speakers.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Below 1 more careful, above 1 wilder.")
 _SEED = flags.DEFINE_integer("seed", None, "The same seed gives the same audio.")
-_UPDATE = flags.DEFINE_integer("update", None, "Take the checkpoint of this update.")
+_UPDATE = flags.DEFINE_string(
+    "update", None, "Take the checkpoint of this update, or the 'best' one."
+)
 _PICTURE = flags.DEFINE_string("picture", None, "PNG file to draw both recordings into.")
 
 

@@ -21,6 +21,7 @@ from wavenet_tf.layers import (
     slice_time,
 )
 from wavenet_tf.presets import PRESETS
+from wavenet_tf.training.distribution import share_of_mean
 
 _CONTEXT_ARGUMENTS = ("pooling", "num_stacks", "layers_per_stack", "kernel_size", "channels")
 
@@ -92,7 +93,7 @@ class WaveNet(keras.Model):
     >>> model.compile("adam")
     >>> history = model.fit(tf.fill([4, 50], 128), tf.fill([4, 50], 128), verbose=0)
     >>> sorted(history.history)
-    ['bits_per_sample', 'loss']
+    ['bits_per_sample', 'gradient_norm', 'loss']
     >>> model.generate(num_samples=100, seed=0).shape
     (1, 100)
     """
@@ -222,6 +223,8 @@ class WaveNet(keras.Model):
             dtype="float32",
             name="output_convolution",
         )
+        self.gradient_norm = keras.metrics.Mean(name="gradient_norm")
+        self._evaluating = False
         self.build()
 
     def build(self, input_shape=None):
@@ -418,10 +421,10 @@ class WaveNet(keras.Model):
             local_conditioning = self.local_conditioning(inputs)
         next_state: dict[str, Any] = {}
 
-        def run(layer, signal, *conditions):
+        def run(layer, signal, **conditions):
             if state is None:
-                return layer(signal, *conditions)
-            *outputs, next_state[layer.name] = layer(signal, *conditions, state=state[layer.name])
+                return layer(signal, **conditions)
+            *outputs, next_state[layer.name] = layer(signal, **conditions, state=state[layer.name])
             return outputs if len(outputs) > 1 else outputs[0]
 
         parts = [] if local_conditioning is None else [local_conditioning]
@@ -435,9 +438,12 @@ class WaveNet(keras.Model):
                 parts.append(slice_time(held, tf.shape(heard)[1] - time, time))
         joined = tf.concat(parts, axis=-1) if parts else None
         signal = tf.cast(run(self.input_convolution, values), self.compute_dtype)
+        conditions = {"global_conditioning": global_conditioning, "local_conditioning": joined}
+        # Rematerialised blocks take no None.
+        conditions = {name: value for name, value in conditions.items() if value is not None}
         gated = []
         for block in self.blocks:
-            signal, activation = run(block, signal, global_conditioning, joined)
+            signal, activation = run(block, signal, **conditions)
             gated.append(activation)
         return gated, next_state
 
@@ -475,26 +481,129 @@ class WaveNet(keras.Model):
             optimizer=optimizer,
             loss=loss or training.NegativeLogLikelihood(self.distribution),
             weighted_metrics=weighted_metrics,
-            **{"jit_compile": training.compile_with_xla(), **kwargs},
+            # XLA compiles no sums over several replicas.
+            **{"jit_compile": training.compile_with_xla() and self._replicas == 1, **kwargs},
         )
         # Left to the first step, its variables would have the step traced twice.
         self.optimizer.build(self.trainable_variables)
+        if tf.distribute.has_strategy():
+            self._build_loss_and_metrics()
+
+    def _build_loss_and_metrics(self):
+        targets, weights = tf.zeros([1, 1]), tf.ones([1, 1])
+        outputs = tf.zeros([1, 1, self.distribution.parameter_channels])
+        with keras.StatelessScope():  # the metrics keep their state
+            self.compute_loss(None, targets, outputs, weights)
+            self.compute_metrics(None, targets, outputs, weights)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing is left to build: `compile` does it.
+
+        Keras would do it here, from the mean of a first batch over the replicas, which fails for a
+        dict (keras-team/keras#20585), and would be hidden by no public method.
+        """
 
     def compile_from_config(self, config):
         """Compiles a loaded model as it was saved, the optimizer's state included."""
         self.compile(**keras.saving.deserialize_keras_object(config))
 
-    def fit(self, x=None, *args, callbacks=None, **kwargs):
+    @property
+    def _replicas(self) -> int:
+        return self.distribute_strategy.num_replicas_in_sync
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss of a batch; of several replicas, each has its summand of the whole batch's."""
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if self._replicas == 1 or not hasattr(self.loss, "reduction"):
+            return loss
+        if self.loss.reduction != "mean_with_sample_weight":
+            return loss
+        # Keras takes their means for equally heavy; but with more padding, a crop weighs less.
+        weight = tf.size(y) if sample_weight is None else tf.reduce_sum(sample_weight)
+        return share_of_mean(loss * self._replicas, tf.cast(weight, loss.dtype))
+
+    def train_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            outputs = self(x)
+            loss = self.compute_loss(x, y, outputs, sample_weight)
+            scaled_loss = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled_loss, self.trainable_weights)
+        if self._replicas > 1:
+            gradients, loss = training.sum_over_replicas((gradients, loss))
+        self._track_norm(gradients)
+        if self._replicas > 1:
+            # The optimizer clips, and then sums over replicas: now equal shares.
+            gradients = [gradient / self._replicas for gradient in gradients]
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        return self._logs(x, y, outputs, sample_weight, loss)
+
+    def test_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        outputs = self(x)
+        loss = self.compute_loss(x, y, outputs, sample_weight, training=False)
+        logs = self._logs(x, y, outputs, sample_weight, training.sum_over_replicas(loss))
+        logs.pop(self.gradient_norm.name, None)
+        return logs
+
+    def _track_norm(self, gradients) -> None:
+        norm = tf.linalg.global_norm([tf.convert_to_tensor(gradient) for gradient in gradients])
+        norm = norm / self.optimizer.scale_loss(1.0)
+        # An optimizer that scales losses leaves out a step whose gradients overflow.
+        finite = tf.math.is_finite(norm)
+        self.gradient_norm.update_state(tf.where(finite, norm, 0.0), sample_weight=finite)
+
+    def _logs(self, x, y, outputs, sample_weight, loss) -> dict[str, tf.Tensor]:
+        tracker = next(metric for metric in self.metrics if metric.name == "loss")
+        tracker.update_state(loss, sample_weight=tf.shape(y)[0])
+        logs = self.compute_metrics(x, y, outputs, sample_weight)
+        if training.num_workers(self.distribute_strategy) > 1:
+            # Keras takes the mean over an axis that a scalar lacks: keras-team/keras#20585.
+            logs = {name: tf.convert_to_tensor(value)[None] for name, value in logs.items()}
+        return logs
+
+    def get_metrics_result(self):
+        """The metrics' values; the gradients' norm is of training only."""
+        results = super().get_metrics_result()
+        if self._evaluating:
+            results.pop(self.gradient_norm.name, None)
+        return results
+
+    def make_train_function(self, force=False):
+        made = self.train_function
+        super().make_train_function(force)
+        if self._replicas > 1 and self.train_function is not made:
+            clipping = training.clipping_shares(self.optimizer, self._replicas)
+            self.train_function = clipping(self.train_function)
+
+    def fit(self, x=None, *args, callbacks=None, validation_data=None, **kwargs):
         """Trains as `keras.Model.fit` does, and stops with a clear error when the loss is NaN.
+
+        Under the scope of a `tf.distribute` strategy it trains as one replica does on the whole
+        batch, up to rounding; see `training.named_strategy` and `training.distribute`.
 
         Raises:
             InputError: when the loss is no finite number any more; it says what to do.
         """
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = [*(callbacks or []), training.StopOnNonFiniteLoss()]
-        if isinstance(x, tf.data.Dataset):
+        if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
             kwargs.setdefault("shuffle", False)  # or Keras warns that it leaves it to the dataset
-        return super().fit(x, *args, callbacks=callbacks, **kwargs)
+        return super().fit(
+            training.shard_by_element(x),
+            *args,
+            callbacks=callbacks,
+            validation_data=training.shard_by_element(validation_data),
+            **kwargs,
+        )
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Scores as `keras.Model.evaluate` does."""
+        self._evaluating = True
+        try:
+            return super().evaluate(training.shard_by_element(x), *args, **kwargs)
+        finally:
+            self._evaluating = False
 
     def generate(
         self,

@@ -173,7 +173,11 @@ def training_batches(
 
 
 def evaluation_batches(
-    recordings: Recordings, model, batch_size: int, crop_seconds: float
+    recordings: Recordings,
+    model,
+    batch_size: int,
+    crop_seconds: float,
+    whole_batches: bool = False,
 ) -> tf.data.Dataset:
     """Crops that together score every sample of every clip once, each with its full context.
 
@@ -182,6 +186,7 @@ def evaluation_batches(
         model: a `WaveNet`.
         batch_size: crops a batch; the last batch may have fewer.
         crop_seconds: scored part of a crop, in seconds; the result does not depend on it.
+        whole_batches: fill the last batch up with crops of no weight.
 
     Returns:
         Batches like those of `training_batches`.
@@ -190,11 +195,13 @@ def evaluation_batches(
     cropper = _Cropper(recordings, model, crop_samples)
 
     def next_crop(number):
-        clip, index = cropper.locate(number)
-        return cropper.crop(clip, index * crop_samples)
+        clip, index = cropper.locate(tf.minimum(number, cropper.crops - 1))
+        inputs, targets, weights = cropper.crop(clip, index * crop_samples)
+        return inputs, targets, tf.where(number < cropper.crops, weights, 0.0)
 
-    crops = tf.data.Dataset.range(cropper.crops).map(next_crop, num_parallel_calls=tf.data.AUTOTUNE)
-    return crops.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    last = -(-cropper.crops // batch_size) * batch_size if whole_batches else cropper.crops
+    crops = tf.data.Dataset.range(last).map(next_crop, num_parallel_calls=tf.data.AUTOTUNE)
+    return crops.batch(batch_size, drop_remainder=whole_batches).prefetch(tf.data.AUTOTUNE)
 
 
 def clips_of_crops(recordings: Recordings, model, crop_seconds: float) -> np.ndarray:

@@ -1,0 +1,161 @@
+"""Checkpoints: models with their optimizer's state, of which the newest and the best are kept."""
+
+import json
+import os
+import warnings
+from pathlib import Path
+
+import keras
+
+from wavenet_tf import files
+from wavenet_tf.errors import InputError
+from wavenet_tf.models import WaveNet
+
+FINAL_MODEL = "model.keras"
+BEST = "best"
+
+
+def checkpoints(model_dir: Path) -> list[Path]:
+    """The checkpoints, oldest first."""
+    return sorted(model_dir.glob("checkpoints/update_*.keras"))
+
+
+def load_model(model_dir: str | os.PathLike, update: int | str | None = None) -> WaveNet:
+    """The newest model of a model directory: the final one, or else the last checkpoint.
+
+    A model whose training averages its weights comes with the averaged ones.
+
+    Args:
+        model_dir: of a training run.
+        update: takes the checkpoint of this update instead; "best" that with the best validation.
+
+    Raises:
+        InputError: if there is none, or it cannot be read.
+    """
+    model_dir = Path(model_dir)
+    if not model_dir.is_dir():
+        raise InputError(f"no model directory at {model_dir}")
+    if update is not None:
+        return _average(load(_asked_checkpoint(model_dir, update)))
+    final = [path for path in [model_dir / FINAL_MODEL] if path.exists()]
+    models = sorted([*checkpoints(model_dir), *final], key=lambda path: path.stat().st_mtime)
+    if not models:
+        raise InputError(
+            f"{model_dir} holds no model: expected {FINAL_MODEL} or a checkpoint of a training run"
+        )
+    return _average(load(models[-1]))
+
+
+def _asked_checkpoint(model_dir: Path, update: int | str) -> Path:
+    kept = {_update_of(path): path for path in checkpoints(model_dir)}
+    if update == BEST:
+        update = best_validation(model_dir).get("update", BEST)
+    elif not str(update).isdecimal():
+        raise InputError(f"update must be a whole number or {BEST!r}; received {update!r}")
+    if str(update).isdecimal() and int(update) in kept:
+        return kept[int(update)]
+    known = ", ".join(map(str, kept)) or "none"
+    raise InputError(f"no checkpoint of update {update}; kept are {known}")
+
+
+def _average(model: WaveNet) -> WaveNet:
+    """The model with its averaged weights in place, where its training averages them."""
+    if model.optimizer is not None:
+        model.optimizer.finalize_variable_values(model.trainable_weights)
+    return model
+
+
+def load(path: Path) -> WaveNet:
+    """The model of a file.
+
+    Raises:
+        InputError: if it cannot be read, or is another model.
+    """
+    try:
+        model = keras.models.load_model(path)
+    except Exception as error:  # of zip, HDF5, JSON, Keras: whatever a damaged file leads to
+        raise InputError(f"cannot read {path} as a model: {error}") from error
+    if not isinstance(model, WaveNet):
+        raise InputError(f"{path} holds a {type(model).__name__}, not a WaveNet")
+    return model
+
+
+def load_newest(model_dir: Path) -> WaveNet | None:
+    """The model of the newest checkpoint that can be read, to go on with; None if there is none.
+
+    Newer ones that cannot be read are told, and deleted.
+
+    Raises:
+        InputError: if there are checkpoints, but none that can be read.
+    """
+    existing = checkpoints(model_dir)
+    damaged = []
+    for path in reversed(existing):
+        try:
+            model = load(path)
+        except InputError as error:
+            warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
+            damaged.append(path)
+            continue
+        for spoilt in damaged:
+            spoilt.unlink()
+        return model
+    if existing:
+        raise InputError(f"none of the checkpoints in {existing[0].parent} can be read")
+    return None
+
+
+def save(model: WaveNet, path: Path) -> None:
+    """Writes a model, whole or not at all."""
+    with files.atomic_path(path) as temporary:
+        model.save(temporary)
+
+
+def best_validation(model_dir: Path) -> dict:
+    """The update of the best validation and its bits per sample; nothing before the first."""
+    path = model_dir / "checkpoints" / f"{BEST}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _update_of(path: Path) -> int:
+    return int(path.stem.split("_")[1])
+
+
+class WriteCheckpoint(keras.callbacks.Callback):
+    """Writes a checkpoint at the end of each epoch; the newest and the best are kept.
+
+    Args:
+        model_dir: of the run.
+        kept: how many of the newest.
+        patience: epochs without a better validation after which training ends; None for no end.
+    """
+
+    def __init__(self, model_dir: Path, kept: int, patience: int | None = None):
+        super().__init__()
+        self.model_dir = model_dir
+        self.kept = kept
+        self.patience = patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        update = int(self.model.optimizer.iterations)
+        folder = self.model_dir / "checkpoints"
+        save(self.model, folder / f"update_{update:08d}.keras")
+        best = best_validation(self.model_dir)
+        # Of an update that is trained again, after a checkpoint was lost, nothing is known.
+        if best.get("update", -1) > update:
+            best = {}
+        bits = float(logs["val_bits_per_sample"])
+        if bits < best.get("bits_per_sample", float("inf")):
+            best = {"update": update, "bits_per_sample": bits, "validations_since": 0}
+        else:
+            best["validations_since"] += 1
+        files.write_text(folder / f"{BEST}.json", json.dumps(best) + "\n")
+        for path in checkpoints(self.model_dir)[: -self.kept]:
+            if _update_of(path) != best["update"]:
+                path.unlink()
+        if self.patience is not None and best["validations_since"] >= self.patience:
+            print(
+                f"no better validation since update {best['update']} "
+                f"({best['bits_per_sample']:.4f} bits per sample): training ends"
+            )
+            self.model.stop_training = True

@@ -1,0 +1,61 @@
+"""The recordings of a run."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from wavenet_tf import data
+from wavenet_tf.models import WaveNet
+from wavenet_tf.runs.settings import Settings, stored_settings
+
+
+def read_recordings(
+    settings: Settings, model: WaveNet, directory: str | os.PathLike
+) -> data.Recordings:
+    """Reads a folder for the model of a run, with the speakers that the run tells apart.
+
+    Args:
+        settings: of the run.
+        model: whose sample rate and, if it has them, speakers count.
+        directory: of recordings.
+
+    Raises:
+        InputError: as `data.read_recordings` and `Recordings.with_speakers` raise it.
+    """
+    recordings = data.read_recordings(directory, model.sample_rate, settings.layout)
+    if settings.speakers is None:
+        return recordings
+    return recordings.with_speakers(settings.speakers, model.speaker_names)
+
+
+def recordings_of_run(
+    model_dir: str | os.PathLike,
+    model: WaveNet,
+    directory: str | os.PathLike,
+    split: str = "all",
+    kept_aside: float = 0.1,
+) -> data.Recordings:
+    """Reads a folder as a run's own: with the speakers and features that its model wants.
+
+    Args:
+        model_dir: of the training run.
+        model: of it.
+        directory: of recordings.
+        split: "all" of them, "validation" for those that training on the same folder keeps aside,
+            or "test" for those that the corpus calls so.
+        kept_aside: this fraction of them, where the corpus does not say what to validate on.
+
+    Raises:
+        InputError: as `read_recordings` raises it.
+    """
+    settings = Settings.of_run(model_dir, data_dir=str(directory))
+    if Path(directory).resolve() != Path(stored_settings(model_dir).get("data_dir", "")).resolve():
+        settings = dataclasses.replace(settings, layout="auto")
+    recordings = read_recordings(settings, model, directory)
+    if split == "validation":
+        _, recordings = recordings.split(kept_aside)
+    elif split == "test":
+        recordings = recordings.test_part()
+    if model.features:
+        recordings = recordings.with_features(model.features, model.hop_length)
+    return recordings

@@ -1,0 +1,149 @@
+"""How a model is trained, and where a run remembers it."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from wavenet_tf import audio
+from wavenet_tf.errors import InputError
+from wavenet_tf.presets import PRESETS
+
+SETTINGS = "settings.json"
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+# Another value makes another model, or another state of the optimizer.
+MODEL_SETTINGS = (
+    "preset",
+    "overrides",
+    "features",
+    "speakers",
+    "precision",
+    "rematerialise",
+    "weight_decay",
+    "averaging",
+    "gradient_accumulation",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a model is trained.
+
+    Attributes:
+        data_dir: the folder of recordings, raw or prepared.
+        layout: of the corpus, see `corpora.read_corpus`.
+        preset: the model's configuration, see `presets.py`.
+        overrides: arguments of `WaveNet` that take the place of the preset's.
+        features: names of features of the recordings to condition the model on, see
+            `audio.FEATURES`, joined by commas; None trains without.
+        speakers: how a recording's speaker is told, see `Recordings.with_speakers`; None trains
+            without.
+        balance_speakers: hear all speakers alike, however long their recordings are.
+        steps: updates in all.
+        batch_size: crops a batch.
+        gradient_accumulation: batches an update; more than 1 makes updates of large batches in
+            little memory.
+        crop_seconds: scored part of a crop, in seconds.
+        learning_rate: the highest.
+        schedule: see `training.learning_rate_schedule`.
+        weight_decay: of every weight, at each update times the learning rate (AdamW).
+        averaging: of the weights over the updates, such as 0.999: what the model's average keeps
+            of itself at each. It is validated and generates; None averages none.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        rematerialise: work the blocks out again for the gradient in place of keeping what they
+            gave: less memory, a third more work.
+        validation_fraction: of the files, where the corpus does not say what to validate on.
+        validation_crops: crops scored at each validation, the same ones each time.
+        steps_per_validation: updates between validations; a checkpoint is written at each.
+        checkpoints_kept: the newest ones, and the best one beside them.
+        patience: validations without a better one after which to stop; None goes on to the end.
+        strategy: see `training.named_strategy`.
+        deterministic: the same weights, bit by bit, every time; somewhat slower.
+        tensorboard_audio: seconds to generate for TensorBoard at each validation; 0 for none.
+        tensorboard_histograms: of weights and gradients, for TensorBoard, at each validation.
+        seed: of the weights, and of the crops' order and places.
+    """
+
+    data_dir: str
+    layout: str = "auto"
+    preset: str = "small"
+    overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
+    features: str | None = None
+    speakers: str | None = None
+    balance_speakers: bool = False
+    steps: int = 20000
+    batch_size: int = 4
+    gradient_accumulation: int = 1
+    crop_seconds: float = 1.0
+    learning_rate: float = 4e-3
+    schedule: str = "cosine"
+    weight_decay: float = 0.0
+    averaging: float | None = None
+    precision: str = "float32"
+    rematerialise: bool = False
+    validation_fraction: float = 0.1
+    validation_crops: int = 64
+    steps_per_validation: int = 500
+    checkpoints_kept: int = 3
+    patience: int | None = None
+    strategy: str = "auto"
+    deterministic: bool = False
+    tensorboard_audio: float = 0.0
+    tensorboard_histograms: bool = False
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.preset not in PRESETS:
+            raise InputError(
+                f"unknown preset {self.preset!r}: expected one of {', '.join(PRESETS)}"
+            )
+        if self.features:
+            audio.feature_channels(self.features.split(","))
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}"
+            )
+        whole = ["steps", "batch_size", "validation_crops", "steps_per_validation"]
+        whole += ["gradient_accumulation", "checkpoints_kept"]
+        for name in [*whole, "crop_seconds", "learning_rate"]:
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be above 0; received {getattr(self, name)}")
+        if self.patience is not None and not self.patience > 0:
+            raise InputError(f"patience must be above 0; received {self.patience}")
+        for name in ("weight_decay", "tensorboard_audio"):
+            if not getattr(self, name) >= 0.0:
+                raise InputError(f"{name} must be at least 0; received {getattr(self, name)}")
+        if self.averaging is not None and not 0.0 < self.averaging < 1.0:
+            raise InputError(f"averaging must be between 0 and 1; received {self.averaging}")
+
+    @classmethod
+    def of_run(cls, model_dir: str | os.PathLike, **given) -> "Settings":
+        """The settings of the run in a model directory, with those given now in their place.
+
+        Args:
+            model_dir: a folder, which may be missing.
+            **given: attributes; None where nothing was given.
+
+        Raises:
+            InputError: if what is given is another model than the run's, or no folder of
+                recordings is named for a new run.
+        """
+        stored = stored_settings(model_dir)
+        given = {name: value for name, value in given.items() if value is not None}
+        for name in MODEL_SETTINGS:
+            if stored and given.get(name, stored.get(name)) != stored.get(name):
+                raise InputError(
+                    f"{model_dir} holds the run of another model: its {name} is "
+                    f"{stored.get(name)!r}, given was {given[name]!r}. Choose another folder"
+                )
+        settings = {**stored, **given}
+        if "data_dir" not in settings:
+            raise InputError("data_dir must name a folder of recordings")
+        return cls(**settings)
+
+
+def stored_settings(model_dir: str | os.PathLike) -> dict[str, Any]:
+    """What `settings.json` says; nothing where there is none."""
+    path = Path(model_dir) / SETTINGS
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

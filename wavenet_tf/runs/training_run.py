@@ -1,0 +1,289 @@
+"""Training: a new run, or one that goes on."""
+
+import contextlib
+import csv
+import dataclasses
+import io
+import json
+import os
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from wavenet_tf import audio, data, files, training
+from wavenet_tf.errors import InputError
+from wavenet_tf.models import WaveNet
+from wavenet_tf.presets import PRESETS
+from wavenet_tf.runs.checkpoints import FINAL_MODEL, WriteCheckpoint, load_newest, save
+from wavenet_tf.runs.reading import read_recordings
+from wavenet_tf.runs.settings import SETTINGS, Settings
+
+LOG = "log.csv"
+NAMES_LISTED = 10
+# Of `estimate`: the first is traced, and its time is no step's.
+ESTIMATED_STEPS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """A model and what it is trained on."""
+
+    model: WaveNet
+    recordings: data.Recordings
+    training: data.Recordings
+    validation: data.Recordings
+    done: int  # updates
+
+    @property
+    def description(self) -> str:
+        """What a user should know before it starts."""
+        model = self.model
+        lines = [self.recordings.summary]
+        if model.speaker_names:
+            lines.append(f"{len(model.speaker_names)} speakers: {_listed(model.speaker_names)}")
+        lines.append(
+            f"training on {len(self.training.names)} recordings ({self.training.seconds:,.0f} s), "
+            f"validating on {len(self.validation.names)} ({self.validation.seconds:,.0f} s)"
+            + (", as the corpus says" if self.recordings.has_split else "")
+        )
+        lines.append(
+            f"{model.count_params():,} parameters, receptive field {model.receptive_field} samples "
+            f"({1000 * model.receptive_field / model.sample_rate:.0f} ms)"
+        )
+        lines.append(
+            f"bits per sample: {model.distribution.uniform_bits:.2f} is uniform guessing, lower is "
+            "better"
+        )
+        return "\n".join(lines)
+
+
+def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
+    """Trains a model, or goes on where the run in `model_dir` stopped.
+
+    Args:
+        settings: of the run, see `Settings.of_run`.
+        model_dir: made if missing.
+
+    Returns:
+        The trained model, also saved as `model.keras`.
+
+    Raises:
+        InputError: if the recordings cannot be used, a setting is out of range, memory runs out, or
+            the loss becomes NaN.
+    """
+    model_dir = Path(model_dir)
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    run = _open_run(settings, model_dir)
+    print(run.description)
+    if run.done:
+        print(f"going on after update {run.done}")
+    text = json.dumps(dataclasses.asdict(settings), indent=2) + "\n"
+    files.write_text(model_dir / SETTINGS, text)
+    if run.done < settings.steps:
+        _cut_log(model_dir / LOG, run.done)
+        period = settings.steps_per_validation
+        first_epoch = run.done // period
+        with _told_when_memory_runs_out():
+            run.model.fit(
+                _batches(settings, run),
+                initial_epoch=first_epoch,
+                epochs=first_epoch + -(-(settings.steps - run.done) // period),
+                steps_per_epoch=settings.gradient_accumulation
+                * min(period, settings.steps - run.done),
+                validation_data=_validation_batches(settings, run),
+                callbacks=_callbacks(settings, model_dir, run),
+                verbose=0,
+            )
+    save(run.model, model_dir / FINAL_MODEL)
+    return run.model
+
+
+def estimate(settings: Settings) -> str:
+    """What a run would be like, by a few steps of it that leave nothing behind.
+
+    Args:
+        settings: of the run.
+
+    Returns:
+        Parameters, receptive field, memory and time, in lines.
+
+    Raises:
+        InputError: as `train` raises it.
+    """
+    run = _open_run(settings, None)
+    steps = iter(_batches(settings, run))
+    seconds = []
+    with _told_when_memory_runs_out():
+        for _ in range(ESTIMATED_STEPS):
+            start = time.perf_counter()
+            run.model.train_on_batch(*next(steps))
+            seconds.append(time.perf_counter() - start)
+    step = min(seconds[1:]) * settings.gradient_accumulation
+    samples = settings.batch_size * settings.crop_seconds * run.model.sample_rate
+    samples *= settings.gradient_accumulation
+    lines = [
+        run.description,
+        f"memory      {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB at most "
+        f"of {_memory() / 2**30:.1f} GiB, recordings included",
+    ]
+    if tf.config.list_physical_devices("GPU"):
+        peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+        lines.append(f"GPU memory  {peak / 2**30:.2f} GiB at most")
+    lines.append(
+        f"time        {training.duration(step * settings.steps)} for {settings.steps:,} updates of "
+        f"{step:.2f} s ({samples / step:,.0f} samples/s), without validation"
+    )
+    return "\n".join(lines)
+
+
+def _memory() -> int:
+    """Of this machine, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _open_run(settings: Settings, model_dir: Path | None) -> _Run:
+    """The model of a run, or a new one, and its recordings."""
+    with _rematerialised(settings):
+        model = None if model_dir is None else load_newest(model_dir)
+        if model is not None:
+            recordings = read_recordings(settings, model, settings.data_dir)
+        else:
+            model, recordings = _new_model(settings)
+    training_part, validation_part = recordings.split(settings.validation_fraction)
+    if model.features:
+        training_part = training_part.with_features(model.features, model.hop_length)
+        validation_part = validation_part.with_features(model.features, model.hop_length)
+    if not model.compiled:
+        if model.features:
+            model.adapt(training_part.sample_frames())
+        model.compile(_optimizer(settings))
+    model.optimizer.learning_rate = training.learning_rate_schedule(
+        settings.schedule, settings.learning_rate, settings.steps
+    )
+    done = int(model.optimizer.iterations)
+    return _Run(model, recordings, training_part, validation_part, done)
+
+
+def _new_model(settings: Settings) -> tuple[WaveNet, data.Recordings]:
+    """An untrained model for the recordings, their speakers and features; and the recordings."""
+    arguments = dict(settings.overrides)
+    if settings.precision != "float32":
+        arguments["dtype"] = settings.precision
+    if "sample_rate" not in arguments and data.is_prepared(settings.data_dir):
+        arguments["sample_rate"] = data.open_prepared(settings.data_dir).sample_rate
+    # A bad argument is told before the recordings are read, which may take long.
+    sample_rate = WaveNet.from_preset(settings.preset, **arguments).sample_rate
+    recordings = data.read_recordings(settings.data_dir, sample_rate, settings.layout)
+    if settings.speakers is not None:
+        recordings = recordings.with_speakers(settings.speakers)
+        names = recordings.speaker_names
+        arguments |= {"num_speakers": len(names), "speaker_names": list(names)}
+    if settings.features is not None:
+        features = settings.features.split(",")
+        hop_length = recordings.hop_length or max(1, round(audio.HOP_SECONDS * sample_rate))
+        arguments |= {
+            "local_channels": audio.feature_channels(features),
+            "upsample_factors": upsample_factors(hop_length),
+            "features": features,
+        }
+    keras.utils.set_random_seed(settings.seed)
+    return WaveNet.from_preset(settings.preset, **arguments), recordings
+
+
+def _optimizer(settings: Settings) -> keras.optimizers.Optimizer:
+    arguments: dict = {}
+    if settings.weight_decay:
+        arguments["weight_decay"] = settings.weight_decay
+    if settings.averaging is not None:
+        arguments |= {"use_ema": True, "ema_momentum": settings.averaging}
+    if settings.gradient_accumulation > 1:
+        arguments["gradient_accumulation_steps"] = settings.gradient_accumulation
+    return training.named_optimizer("adamw" if settings.weight_decay else "adam", **arguments)
+
+
+def _rematerialised(settings: Settings) -> contextlib.AbstractContextManager:
+    """The scope in which a model is made, or loaded, whose blocks are worked out again."""
+    if not settings.rematerialise:
+        return contextlib.nullcontext()
+    arguments = {**PRESETS[settings.preset], **settings.overrides}
+    blocks = arguments["num_stacks"] * arguments["layers_per_stack"]
+    names = [f"block_{index}" for index in range(blocks)]
+    return keras.RematScope(mode="list_of_layers", layer_names=names)
+
+
+def _batches(settings: Settings, run: _Run) -> tf.data.Dataset:
+    return data.training_batches(
+        run.training,
+        run.model,
+        settings.batch_size,
+        settings.crop_seconds,
+        settings.seed,
+        first_batch=run.done * settings.gradient_accumulation,
+        balance_speakers=settings.balance_speakers,
+    )
+
+
+def _validation_batches(settings: Settings, run: _Run) -> tf.data.Dataset:
+    batches = data.evaluation_batches(
+        run.validation, run.model, settings.batch_size, settings.crop_seconds
+    )
+    return batches.take(-(-settings.validation_crops // settings.batch_size))
+
+
+def _callbacks(settings: Settings, model_dir: Path, run: _Run) -> list[keras.callbacks.Callback]:
+    """What happens in a run, in this order."""
+    samples = settings.batch_size * settings.crop_seconds * run.model.sample_rate
+    callbacks = [
+        training.StopAtUpdate(settings.steps),
+        training.CountUpdates(),
+        training.ProgressLine(settings.steps, round(samples * settings.gradient_accumulation)),
+        WriteCheckpoint(model_dir, settings.checkpoints_kept, settings.patience),
+        keras.callbacks.CSVLogger(str(model_dir / LOG), append=run.done > 0),
+        training.TensorBoardScalars(model_dir / "tensorboard"),
+    ]
+    if settings.averaging is not None:
+        callbacks.append(keras.callbacks.SwapEMAWeights())
+    return callbacks
+
+
+@contextlib.contextmanager
+def _told_when_memory_runs_out():
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise InputError(
+            "memory ran out: lower batch_size (and raise gradient_accumulation by as much) or "
+            "crop_seconds, or turn rematerialise on"
+        ) from error
+
+
+def _cut_log(path: Path, done: int) -> None:
+    """Takes the lines of updates after `done` out of a log: these are trained again."""
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8", newline="") as file:
+        table = csv.DictReader(file)
+        rows = [row for row in table if float(row.get("update") or "inf") <= done]
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, table.fieldnames or [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    files.write_text(path, text.getvalue())
+
+
+def upsample_factors(hop_length: int) -> tuple[int, int]:
+    """Two factors of a hop length, as near to each other as can be, the smaller one first."""
+    smaller = max(n for n in range(1, int(hop_length**0.5) + 1) if hop_length % n == 0)
+    return smaller, hop_length // smaller
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few, and whether there are more."""
+    more = ", ..." if len(names) > NAMES_LISTED else ""
+    return ", ".join(names[:NAMES_LISTED]) + more
