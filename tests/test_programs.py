@@ -35,8 +35,24 @@ def run(tmp_path_factory):
     )
     assert result.returncode == 0, result.stderr
     assert "skipped 1 files (broken.wav" in result.stdout
-    assert "val_bits_per_sample" in result.stdout
+    assert "update 4 of 4: " in result.stdout and " in validation, loss " in result.stdout
     return folder
+
+
+def test_a_dry_run_tells_and_leaves_nothing(run, tmp_path):
+    result = run_program(
+        "train.py",
+        f"--data_dir={run / 'recordings'}",
+        f"--model_dir={tmp_path / 'model'}",
+        "--preset=tiny",
+        "--crop_seconds=0.1",
+        "--dry_run",
+        *TINY_MODEL,
+    )
+    assert result.returncode == 0, result.stderr
+    for line in ("parameters, receptive field", "memory  ", "time  ", " updates of "):
+        assert line in result.stdout
+    assert not (tmp_path / "model").exists()
 
 
 def test_train_goes_on_without_being_told_again(run):

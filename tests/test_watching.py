@@ -291,7 +291,8 @@ def test_under_a_strategy_all_is_as_without(recordings_dir, tmp_path):
         import numpy as np
         import tensorflow as tf
         cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        halves = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(cpu, halves)
         sys.path.insert(0, "tests")
         from test_watching import *
         strategies = {

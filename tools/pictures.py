@@ -22,6 +22,8 @@ NUM_SPECTROGRAM_COLUMNS = 1000
 DYNAMIC_RANGE_DB = 80.0
 
 NUM_BINS = 50
+# Of a curve: more of them would hide it.
+POINTS_MARKED = 40
 # Of a crop: quieter ones are not drawn any larger.
 QUIETEST_PEAK = 0.01
 
@@ -158,6 +160,36 @@ def figure_of_codes(shares: np.ndarray) -> matplotlib.figure.Figure:
     axis.set_xlim(0, len(shares) - 1)
     axis.set_xlabel("Code")
     axis.set_ylabel("Share of samples (%)")
+    return figure
+
+
+def figure_of_progress(
+    curves: dict[str, tuple[np.ndarray, np.ndarray]],
+    xlabel: str,
+    ylabel: str,
+    marked: tuple[float, float] | None = None,
+) -> matplotlib.figure.Figure:
+    """Draws how something went on, several curves over one another.
+
+    Args:
+        curves: x and y, `[points]`, by name, which is told where there are several; where y is no
+            number, nothing is drawn.
+        xlabel: the name of x.
+        ylabel: the name of y.
+        marked: a point to point out.
+    """
+    figure, axis = _figure_of_one_axis()
+    for name, (x, y) in curves.items():
+        marker = "o" if len(x) <= POINTS_MARKED else None
+        axis.plot(x, y, marker=marker, markersize=3, linewidth=1.2, label=name)
+    if marked is not None:
+        axis.plot(*marked, "o", color="C3", markersize=7, fillstyle="none", label="Best")
+    if len(axis.lines) > 1:
+        axis.legend()
+    axis.set_xlim(left=0)
+    axis.set_xlabel(xlabel)
+    axis.set_ylabel(ylabel)
+    axis.grid(alpha=0.3)
     return figure
 
 

@@ -477,6 +477,8 @@ class WaveNet(keras.Model):
             optimizer = training.named_optimizer(optimizer)
         if weighted_metrics is None:
             weighted_metrics = [training.BitsPerSample(self.distribution)]
+        if self._replicas > 1:
+            training.check_distributable(optimizer)
         super().compile(
             optimizer=optimizer,
             loss=loss or training.NegativeLogLikelihood(self.distribution),
@@ -529,6 +531,8 @@ class WaveNet(keras.Model):
             loss = self.compute_loss(x, y, outputs, sample_weight)
             scaled_loss = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled_loss, self.trainable_weights)
+        # Of the rows of an embedding that come twice, Keras would clip each by itself.
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         if self._replicas > 1:
             gradients, loss = training.sum_over_replicas((gradients, loss))
         self._track_norm(gradients)
@@ -547,8 +551,8 @@ class WaveNet(keras.Model):
         return logs
 
     def _track_norm(self, gradients) -> None:
-        norm = tf.linalg.global_norm([tf.convert_to_tensor(gradient) for gradient in gradients])
-        norm = norm / self.optimizer.scale_loss(1.0)
+        scale = self.optimizer.scale_loss(1.0)
+        norm = tf.linalg.global_norm([gradient / scale for gradient in gradients])
         # An optimizer that scales losses leaves out a step whose gradients overflow.
         finite = tf.math.is_finite(norm)
         self.gradient_norm.update_state(tf.where(finite, norm, 0.0), sample_weight=finite)

@@ -68,12 +68,16 @@ class CausalConv1D(keras.layers.Layer):
 
     def _add_weights(self, channels: int):
         self.channels = channels
+        # Cast where they are used, for `add_bias` and look-ups to sum gradients in float32.
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.kernel_size, channels, self.filters),
             initializer=self.kernel_initializer,
+            autocast=False,
         )
-        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        self.bias = self.add_weight(
+            name="bias", shape=(self.filters,), initializer="zeros", autocast=False
+        )
 
     def initial_state(self, batch_size) -> tf.Tensor:
         """The state before the first sample: the causal padding, zeros.
@@ -94,7 +98,7 @@ class CausalConv1D(keras.layers.Layer):
             self._tap(slice_time(signal, tap * self.dilation_rate, tf.shape(inputs)[1]), kernel)
             for tap, kernel in enumerate(tf.unstack(self.kernel))
         ]
-        outputs = tf.nn.bias_add(tf.add_n(taps), tf.cast(self.bias, self.compute_dtype))
+        outputs = add_bias(tf.add_n(taps), tf.convert_to_tensor(self.bias))
         if state is None:
             return outputs
         return outputs, slice_time(signal, tf.shape(inputs)[1], self.context)
@@ -161,7 +165,8 @@ class OneHotCausalConv1D(CausalConv1D):
         return tf.fill([batch_size, self.context], self.num_codes // 2)
 
     def _tap(self, inputs, kernel):
-        return tf.gather(tf.cast(kernel, self.compute_dtype), inputs)
+        # Cast afterwards: the gradients of a row are many, and half precision loses their sum.
+        return tf.cast(tf.gather(kernel, inputs), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.filters)
@@ -225,6 +230,30 @@ class WaveformCausalConv1D(CausalConv1D):
         config = super().get_config()
         del config["dilation_rate"]
         return config
+
+
+def add_bias(inputs, bias) -> tf.Tensor:
+    """`inputs + bias`, in the precision of the inputs.
+
+    The bias's gradient is summed in float32: over tens of thousands of samples, half precision
+    loses a third of it, and a model then some 0.05 bits.
+
+    Args:
+        inputs: `[..., channels]`.
+        bias: float32 `[channels]`.
+    """
+    if inputs.dtype == tf.float32:
+        return tf.nn.bias_add(inputs, bias)
+
+    @tf.custom_gradient
+    def add(inputs, bias):
+        def gradient(upstream):
+            summed = tf.cast(upstream, tf.float32)
+            return upstream, tf.reduce_sum(summed, axis=list(range(inputs.shape.rank - 1)))
+
+        return tf.nn.bias_add(inputs, tf.cast(bias, inputs.dtype)), gradient
+
+    return add(inputs, bias)
 
 
 def slice_time(signal, start, length) -> tf.Tensor:

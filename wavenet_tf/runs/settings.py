@@ -58,10 +58,7 @@ class Settings:
         steps_per_validation: updates between validations; a checkpoint is written at each.
         checkpoints_kept: the newest ones, and the best one beside them.
         patience: validations without a better one after which to stop; None goes on to the end.
-        strategy: see `training.named_strategy`.
         deterministic: the same weights, bit by bit, every time; somewhat slower.
-        tensorboard_audio: seconds to generate for TensorBoard at each validation; 0 for none.
-        tensorboard_histograms: of weights and gradients, for TensorBoard, at each validation.
         seed: of the weights, and of the crops' order and places.
     """
 
@@ -87,10 +84,7 @@ class Settings:
     steps_per_validation: int = 500
     checkpoints_kept: int = 3
     patience: int | None = None
-    strategy: str = "auto"
     deterministic: bool = False
-    tensorboard_audio: float = 0.0
-    tensorboard_histograms: bool = False
     seed: int = 0
 
     def __post_init__(self):
@@ -111,9 +105,8 @@ class Settings:
                 raise InputError(f"{name} must be above 0; received {getattr(self, name)}")
         if self.patience is not None and not self.patience > 0:
             raise InputError(f"patience must be above 0; received {self.patience}")
-        for name in ("weight_decay", "tensorboard_audio"):
-            if not getattr(self, name) >= 0.0:
-                raise InputError(f"{name} must be at least 0; received {getattr(self, name)}")
+        if not self.weight_decay >= 0.0:
+            raise InputError(f"weight_decay must be at least 0; received {self.weight_decay}")
         if self.averaging is not None and not 0.0 < self.averaging < 1.0:
             raise InputError(f"averaging must be between 0 and 1; received {self.averaging}")
 

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
+import keras
 import tensorflow as tf
 
 from wavenet_tf.errors import InputError
@@ -36,7 +37,7 @@ def named_strategy(name: str = "auto") -> tf.distribute.Strategy:
     """
     if name not in STRATEGIES:
         raise InputError(f"unknown strategy {name!r}: expected one of {', '.join(STRATEGIES)}")
-    cluster = _cluster() if name in ("auto", "multi_worker") else None
+    cluster = told_cluster() if name in ("auto", "multi_worker") else None
     if name == "auto":
         if cluster is not None and _size(cluster) > 1:
             name = "multi_worker"
@@ -124,18 +125,30 @@ def sum_over_replicas(values):
     context = tf.distribute.get_replica_context()  # none while a model is built
     if context is None or context.num_replicas_in_sync == 1:
         return values
-    values = tf.nest.map_structure(tf.convert_to_tensor, values)  # an embedding's gradient too
     return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
 def share_of_mean(local_mean, weight):
-    """This replica's summand of the weighted mean over all replicas.
+    """A replica's summand of the weighted mean over all replicas.
 
     Args:
-        local_mean: over what this replica holds.
+        local_mean: over what the replica holds.
         weight: of all that.
     """
     return tf.math.divide_no_nan(local_mean * weight, sum_over_replicas(weight))
+
+
+def check_distributable(optimizer: keras.optimizers.Optimizer) -> None:
+    """Whether Keras can share the optimizer's work among replicas.
+
+    Raises:
+        InputError: if it cannot.
+    """
+    if getattr(optimizer, "inner_optimizer", optimizer).gradient_accumulation_steps:
+        raise InputError(
+            "gradient_accumulation_steps is for one replica only: with several, Keras fails to "
+            "accumulate. Use larger batches"
+        )
 
 
 @contextlib.contextmanager
@@ -154,32 +167,37 @@ def clipping_shares(optimizer, replicas: int) -> Iterator[None]:
             setattr(optimizer, name, limit)
 
 
-def _size(cluster) -> int:
-    return sum(len(cluster.cluster_spec().as_dict().get(job, [])) for job in ("chief", "worker"))
+def told_cluster() -> tf.distribute.cluster_resolver.ClusterResolver | None:
+    """The cluster that `TF_CONFIG`, or else the job step of Slurm tells; None where neither does.
 
-
-def _cluster():
-    """The cluster of `TF_CONFIG`, or of the Slurm job step; None where neither is."""
+    Raises:
+        InputError: if it is not understood.
+    """
+    told = None
     if os.environ.get("TF_CONFIG"):
-        workers, job, index = _of_tf_config(os.environ["TF_CONFIG"])
+        told = _of_tf_config(os.environ["TF_CONFIG"])
     elif "SLURM_STEP_NUM_TASKS" in os.environ:
-        workers, job, index = _of_slurm(os.environ)
-    else:
+        told = _of_slurm(os.environ)
+    if told is None:
         return None
+    workers, job, index = told
     return tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec(workers), task_type=job, task_id=index, rpc_layer="grpc"
     )
 
 
-def _of_tf_config(text: str) -> tuple[dict[str, list[str]], str, int]:
-    """Addresses of each job, this task's job and its number there."""
+def _size(cluster: tf.distribute.cluster_resolver.ClusterResolver) -> int:
+    return sum(map(len, cluster.cluster_spec().as_dict().values()))
+
+
+def _of_tf_config(text: str) -> tuple[dict[str, list[str]], str, int] | None:
+    """Addresses of each job, this task's job and its number there; None without a cluster."""
     try:
         config = json.loads(text)
-        cluster, task = config.get("cluster", {}), config.get("task", {})
-        if not cluster:
-            return {"worker": [""]}, "worker", 0
-        job, index = task["type"], int(task["index"])
-        addresses = {name: list(cluster[name]) for name in cluster}
+        addresses = {name: list(tasks) for name, tasks in config.get("cluster", {}).items()}
+        if not addresses:
+            return None
+        job, index = config["task"]["type"], int(config["task"]["index"])
         addresses[job][index]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise InputError(
@@ -221,23 +239,20 @@ def _of_slurm(variables) -> tuple[dict[str, list[str]], str, int]:
 
 def _expanded_hosts(text: str) -> list[str]:
     """Those of a list such as `gpu[01-02,5],login`."""
+    parts = re.findall(r"(?:[^,\[\]]|\[[\d,-]+\])+", text)
+    if ",".join(parts) != text:
+        raise ValueError(f"node list {text!r}")
     hosts = []
-    for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text):
-        match = re.fullmatch(r"([^\[\]]*)(?:\[([\d,-]+)\](.*))?", part)
-        if match is None:
-            raise ValueError(f"node list {text!r}")
-        prefix, ranges, rest = match.groups()
-        if ranges is None:
-            hosts.append(prefix)
-            continue
-        for span in ranges.split(","):
+    for part in parts:
+        prefix, _, rest = part.partition("[")
+        ranges, _, rest = rest.partition("]")
+        ends = _expanded_hosts(rest) if rest else [""]
+        for span in ranges.split(",") if ranges else []:
             first, _, last = span.partition("-")
             numbers = range(int(first), int(last or first) + 1)
-            hosts += [
-                f"{prefix}{number:0{len(first)}}{end}"
-                for number in numbers
-                for end in (_expanded_hosts(rest) if rest else [""])
-            ]
+            hosts += [f"{prefix}{n:0{len(first)}}{end}" for n in numbers for end in ends]
+        if not ranges:
+            hosts.append(prefix)
     return hosts
 
 

@@ -73,18 +73,18 @@ class _Summaries(keras.callbacks.Callback):
         }
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every:
-            return
-        self.write(_updates(self.model), logs or {})
-        for writer in self.writers.values():
-            writer.flush()
+        if (epoch + 1) % self.every == 0:
+            self.write(_updates(self.model), logs or {})
 
     def on_train_end(self, logs=None):
         for writer in self.writers.values():
             writer.close()
 
     def write(self, update: int, logs: dict) -> None:
-        """Writes what there is to say after an update."""
+        """Writes what there is to say after an update.
+
+        A writer is flushed wherever it was the default.
+        """
         raise NotImplementedError
 
 
@@ -143,7 +143,7 @@ class TensorBoardAudio(_Summaries):
         if self.samples < 1:
             raise InputError(f"seconds must give at least one sample; received {seconds}")
         streams = positive_integer("streams", streams)
-        self.recordings = recordings.select(_of_many_speakers(recordings)[:streams])
+        self.recordings = recordings.select(over_speakers(recordings)[:streams])
         self.recorded = [clip[: self.samples] for clip in self.recordings.waveforms()]
         self.seed = seed
         self.most_seconds = most_seconds
@@ -229,13 +229,13 @@ class TensorBoardHistograms(_Summaries):
 
     def write(self, update, logs):
         strategy = self.model.distribute_strategy
-        # All replicas get the same batch, and the same gradients.
+        # Each replica gets the whole batch, and in Keras an equal share of its loss.
         gradients = strategy.run(self.gradients, args=tuple(self.batch))
         with self.writers["histograms"].as_default(update):
             for variable, gradient in zip(self.model.trainable_weights, gradients, strict=True):
                 name = variable.path.removeprefix(f"{self.model.name}/")
                 tf.summary.histogram(f"weights/{name}", variable)
-                gradient = strategy.experimental_local_results(gradient)[0]
+                gradient = strategy.reduce("SUM", gradient, axis=None)
                 tf.summary.histogram(f"gradients/{name}", gradient)
 
     def _gradients(self, inputs, targets, weights) -> list[tf.Tensor]:
@@ -289,17 +289,13 @@ def spectrogram_picture(waveforms: Sequence[np.ndarray], sample_rate: int) -> np
     return np.concatenate(parts, axis=1)
 
 
-def _coloured(values: np.ndarray) -> np.ndarray:
-    """Values from 0 to 1 as colours, uint8 `[..., 3]`."""
-    places = np.linspace(0.0, 1.0, len(_COLOURS))
-    channels = [np.interp(values, places, channel) for channel in _COLOURS.T]
-    return np.stack(channels, axis=-1).round().astype(np.uint8)
-
-
-def _of_many_speakers(recordings) -> np.ndarray:
+def over_speakers(recordings) -> np.ndarray:
     """Places of all clips: the first one of each speaker, then the second one of each, and so on.
 
-    Clips without speakers are in their order.
+    Clips without speakers stay in their order.
+
+    Args:
+        recordings: a `data.Recordings`.
     """
     if not len(recordings.speaker_ids):
         return np.arange(len(recordings.names))
@@ -309,6 +305,13 @@ def _of_many_speakers(recordings) -> np.ndarray:
         turns.append(heard[speaker])
         heard[speaker] += 1
     return np.argsort(turns, kind="stable")
+
+
+def _coloured(values: np.ndarray) -> np.ndarray:
+    """Values from 0 to 1 as colours, uint8 `[..., 3]`."""
+    places = np.linspace(0.0, 1.0, len(_COLOURS))
+    channels = [np.interp(values, places, channel) for channel in _COLOURS.T]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,366 @@
+"""Training on several devices and in several processes is training on one, up to rounding.
+
+Run as a program, this file is one of the processes.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import SMALL, randomise, tone
+
+import wavenet_tf as wt
+from wavenet_tf import data, training
+from wavenet_tf.errors import InputError
+
+BATCH, UPDATES = 6, 3
+CLIP_NORM = 0.2  # below that of most gradients here
+LONGEST = 240  # seconds of a process; an ordinary one takes 15
+NOTICED = 60  # seconds until a dead worker is noticed at the latest
+
+
+def padded_crops(crops: int) -> tf.data.Dataset:
+    """Crops of random codes with most different padding, the last batch not whole."""
+    generator = np.random.default_rng(0)
+    codes, targets = generator.integers(0, 256, (2, crops, 40)).astype(np.int32)
+    lengths = generator.integers(1, 41, crops)
+    lengths[::5] = 0
+    weights = (np.arange(40) < lengths[:, None]).astype(np.float32)
+    speakers = generator.integers(0, 3, crops).astype(np.int32)
+    inputs = {"audio": codes, "speaker_id": speakers}
+    return tf.data.Dataset.from_tensor_slices((inputs, targets, weights)).batch(BATCH)
+
+
+def new_model(optimizer, **overrides) -> wt.WaveNet:
+    model = wt.WaveNet(**{**SMALL, "num_stacks": 1, **overrides})
+    randomise(model)
+    model.compile(optimizer)
+    return model
+
+
+def recordings_of(clips) -> data.Recordings:
+    clips = [np.round(clip * 32767).astype(np.int16) for clip in clips]
+    names = [f"clip_{index}" for index in range(len(clips))]
+    return data.Recordings(Path(), names, clips, np.array([len(clip) for clip in clips]), 8000)
+
+
+def sgd() -> keras.optimizers.Optimizer:
+    """One that forgives no error in the size of a gradient, as Adam would."""
+    return keras.optimizers.SGD(1.0, global_clipnorm=CLIP_NORM)
+
+
+def train_on_a_plain_dataset(strategy, folder: Path, task: int):
+    """With a dataset that knows of no workers; the chief writes what a run writes."""
+    with strategy.scope():
+        model = new_model(sgd(), num_speakers=3)
+    callbacks = []
+    if training.is_chief(strategy):
+        path = str(folder / f"of_task_{task}_{{epoch}}.keras")
+        callbacks = [
+            keras.callbacks.CSVLogger(str(folder / "log.csv")),
+            keras.callbacks.ModelCheckpoint(path),
+        ]
+    history = model.fit(
+        padded_crops(UPDATES * BATCH - 1),
+        validation_data=padded_crops(2 * BATCH - 1),
+        epochs=2,
+        callbacks=callbacks,
+        verbose=0,
+    ).history
+    history["evaluated"] = [model.evaluate(padded_crops(2 * BATCH - 1), verbose=0)[0]]
+    return model, history
+
+
+def train_on_distributed_recordings(strategy, folder: Path, task: int):
+    """With batches of which each worker reads its part, and a loss that is scaled."""
+    recordings = recordings_of([tone(length / 8000) for length in (170, 410, 660, 2500, 90)])
+    with strategy.scope():
+        model = new_model(keras.optimizers.LossScaleOptimizer(sgd(), initial_scale=256.0))
+
+    def batches(worker, workers):
+        arguments = (recordings, model, BATCH, 0.03)
+        return data.training_batches(*arguments, worker=worker, num_workers=workers)
+
+    history = model.fit(
+        training.distribute(batches, BATCH, strategy),
+        validation_data=data.evaluation_batches(recordings, model, BATCH, 0.03, whole_batches=True),
+        steps_per_epoch=UPDATES,
+        epochs=2,
+        verbose=0,
+    ).history
+    return model, history
+
+
+TRAININGS = [train_on_a_plain_dataset, train_on_distributed_recordings]
+
+
+def train(strategy, folder: Path, task: int = 0) -> None:
+    """Leaves the weights and the history of each training."""
+    for training_function in TRAININGS:
+        model, history = training_function(strategy, folder, task)
+        assert all(isinstance(value, float) for values in history.values() for value in values)
+        path = folder / f"{training_function.__name__}_{task}"
+        np.savez(path.with_suffix(".npz"), *model.get_weights())
+        path.with_suffix(".json").write_text(json.dumps(history))
+
+
+def die_or_wait(strategy, folder: Path, task: int) -> None:
+    """The last worker dies in the midst of training; the others tell what they then see."""
+    with strategy.scope():
+        model = new_model(sgd(), num_speakers=3)
+
+    class Die(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.last = time.monotonic()
+            if batch == 1 and task == training.num_workers(strategy) - 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    die = Die()
+    try:
+        model.fit(padded_crops(BATCH).repeat(), steps_per_epoch=10**6, callbacks=[die], verbose=0)
+    except tf.errors.OpError:
+        noticed = time.monotonic() - die.last
+        (folder / f"noticed_{task}.json").write_text(json.dumps(noticed))
+        sys.exit(1)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> Path:
+    """What one process with one replica makes of it."""
+    folder = tmp_path_factory.mktemp("alone")
+    train(training.named_strategy("default"), folder)
+    return folder
+
+
+def start(environments: list[dict], *arguments) -> list[tuple[int, str]]:
+    """Runs this file once in each environment, all at once: return codes and outputs."""
+    command = [sys.executable, __file__, *map(str, arguments)]
+    inherited = {name: v for name, v in os.environ.items() if not name.startswith("SLURM_")}
+    inherited["PYTHONPATH"] = os.pathsep.join(map(str, sys.path))
+    processes = [
+        subprocess.Popen(
+            command,
+            env={**inherited, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for environment in environments
+    ]
+    try:
+        outputs = [process.communicate(timeout=LONGEST)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    return [(p.returncode, output) for p, output in zip(processes, outputs, strict=True)]
+
+
+def free_ports(number: int, first: int = 0) -> list[int]:
+    """Ports that nobody listens on; from `first` on if given, where these are free."""
+    sockets = []
+    for index in range(number):
+        sockets.append(socket.socket())
+        sockets[-1].bind(("127.0.0.1", first + index if first else 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def assert_same_training(folder: Path, alone: Path, tasks: int) -> None:
+    for name in (function.__name__ for function in TRAININGS):
+        expected = json.loads((alone / f"{name}_0.json").read_text())
+        assert {"loss", "val_loss", "bits_per_sample", "val_bits_per_sample"} <= expected.keys()
+        assert max(expected["gradient_norm"]) > 2 * CLIP_NORM
+        assert "val_gradient_norm" not in expected
+        for task in range(tasks):
+            history = json.loads((folder / f"{name}_{task}.json").read_text())
+            assert history.keys() == expected.keys()
+            for key, values in history.items():
+                np.testing.assert_allclose(
+                    values, expected[key], rtol=2e-5, err_msg=f"{name} {key}"
+                )
+            with (
+                np.load(alone / f"{name}_0.npz") as one,
+                np.load(folder / f"{name}_{task}.npz") as w,
+            ):
+                assert len(one.files) == len(w.files)
+                for part in one.files:
+                    np.testing.assert_allclose(w[part], one[part], atol=1e-5, err_msg=name)
+
+
+def test_two_devices_train_as_one(alone, tmp_path):
+    ((code, output),) = start([{}], "mirrored", tmp_path)
+    assert code == 0, output
+    assert_same_training(tmp_path, alone, tasks=1)
+
+
+def test_two_processes_train_as_one_and_end_when_one_dies(alone, tmp_path):
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    environments = [{"TF_CONFIG": tf_config(*addresses, index=index)} for index in range(2)]
+    (code, output), (dead, _) = start(environments, "die", tmp_path)
+    assert dead == -signal.SIGKILL
+    assert code == 1, output
+    assert json.loads((tmp_path / "noticed_0.json").read_text()) < NOTICED
+    assert_same_training(tmp_path, alone, tasks=2)
+    written = {path.name for path in tmp_path.iterdir() if path.suffix in (".csv", ".keras")}
+    assert written == {"log.csv", "of_task_0_1.keras", "of_task_0_2.keras"}
+    saved = keras.models.load_model(tmp_path / "of_task_0_2.keras")
+    assert saved.optimizer.global_clipnorm == CLIP_NORM
+    assert int(saved.optimizer.iterations) == 2 * UPDATES
+    with np.load(tmp_path / f"{TRAININGS[0].__name__}_1.npz") as other:
+        for actual, part in zip(saved.get_weights(), other.files, strict=True):
+            np.testing.assert_array_equal(actual, other[part])
+
+
+def tf_config(*addresses: str, index: int = 0) -> str:
+    task = {"type": "worker", "index": index}
+    return json.dumps({"cluster": {"worker": addresses}, "task": task})
+
+
+def slurm_step(tasks: int, **changes) -> list[dict]:
+    return [
+        {
+            "SLURM_STEP_NUM_TASKS": str(tasks),
+            "SLURM_STEP_NODELIST": "127.0.0.1",
+            "SLURM_STEP_TASKS_PER_NODE": str(tasks),
+            "SLURM_JOB_ID": "1",
+            "SLURM_PROCID": str(task),
+            **changes,
+        }
+        for task in range(tasks)
+    ]
+
+
+def free_slurm_job(tasks: int) -> str:
+    """The number of a job whose ports are free."""
+    for job in range(1000, 1100):
+        step = slurm_step(tasks, SLURM_JOB_ID=str(job))[0]
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in step.items():
+                patch.setenv(name, value)
+            addresses = training.told_cluster().cluster_spec().as_dict()["worker"]
+        try:
+            free_ports(tasks, first=int(addresses[0].rpartition(":")[2]))
+        except OSError:
+            continue
+        return str(job)
+    raise AssertionError("no job has free ports")
+
+
+def test_three_processes_of_slurm_train_as_one(alone, tmp_path):
+    for code, output in start(slurm_step(3, SLURM_JOB_ID=free_slurm_job(3)), "auto", tmp_path):
+        assert code == 0, output
+    assert_same_training(tmp_path, alone, tasks=3)
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("SLURM_") or name == "TF_CONFIG"]:
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def test_the_cluster_of_slurm_is_in_the_order_of_its_tasks(environment):
+    step = {
+        "SLURM_STEP_NUM_TASKS": "8",
+        "SLURM_STEP_NODELIST": "gpu[9-11,02].site,login,r[1-2]n[5]",
+        "SLURM_STEP_TASKS_PER_NODE": "2,1(x6)",
+        "SLURM_JOB_ID": "3",
+        "SLURM_PROCID": "7",
+    }
+    for name, value in step.items():
+        environment.setenv(name, value)
+    cluster = training.told_cluster()
+    assert cluster.cluster_spec().as_dict()["worker"] == [
+        "gpu9.site:10048",
+        "gpu9.site:10049",
+        "gpu10.site:10048",
+        "gpu11.site:10048",
+        "gpu02.site:10048",
+        "login:10048",
+        "r1n5:10048",
+        "r2n5:10048",
+    ]
+    assert (cluster.task_type, cluster.task_id) == ("worker", 7)
+
+
+def test_without_a_cluster_there_is_one_worker_which_is_the_chief(environment):
+    for value in ("", "{}", tf_config("a:1")):
+        environment.setenv("TF_CONFIG", value)
+        strategy = training.named_strategy("auto")
+        assert not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        assert training.num_workers(strategy) == 1
+        assert training.is_chief(strategy)
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({}, "multi_worker needs a cluster: set TF_CONFIG"),
+        ({"TF_CONFIG": "{}"}, "multi_worker needs a cluster: set TF_CONFIG"),
+        ({"TF_CONFIG": "{"}, "TF_CONFIG must be JSON .* received '{'"),
+        ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'}, "TF_CONFIG must be JSON"),
+        ({"TF_CONFIG": tf_config("a:1", index=1)}, "TF_CONFIG must be JSON"),
+        (
+            {"TF_CONFIG": '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}'},
+            "chief and worker only",
+        ),
+        ({"SLURM_STEP_NUM_TASKS": "2"}, "description of the job step: 'SLURM_STEP_NODELIST'"),
+        (slurm_step(2, SLURM_STEP_NODELIST="a[1-")[0], r"job step: node list 'a\[1-'"),
+        (slurm_step(2, SLURM_STEP_TASKS_PER_NODE="2(x)")[0], "job step: tasks per node"),
+        (slurm_step(2, SLURM_STEP_TASKS_PER_NODE="3")[0], "contradict each other: task 0 of 2"),
+    ],
+)
+def test_a_cluster_that_is_not_understood_is_an_error(environment, variables, message):
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    with pytest.raises(InputError, match=message):
+        training.named_strategy("multi_worker")
+
+
+def test_an_unknown_strategy_is_an_error(environment):
+    with pytest.raises(InputError, match="unknown strategy 'tpu': expected one of auto, default"):
+        training.named_strategy("tpu")
+
+
+def test_whole_batches_only_add_crops_of_no_weight(tmp_path):
+    recordings, model = recordings_of([tone(1000 / 8000)]), new_model(sgd())
+    plain, whole = (
+        list(data.evaluation_batches(recordings, model, 4, 0.01, whole_batches=whole))
+        for whole in (False, True)
+    )
+    assert [batch[1].shape[0] for batch in plain] == [4, 4, 4, 1]
+    assert [batch[1].shape[0] for batch in whole] == [4, 4, 4, 4]
+    for some, filled in zip(plain, whole, strict=True):
+        for part, filled_part in zip(some, filled, strict=True):
+            np.testing.assert_array_equal(part, filled_part[: part.shape[0]])
+    assert tf.reduce_sum(whole[-1][2][1:]) == 0
+
+
+if __name__ == "__main__":
+    mode, results = sys.argv[1], Path(sys.argv[2])
+    if mode == "mirrored":
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(
+            cpu, 2 * [tf.config.LogicalDeviceConfiguration()]
+        )
+        chosen = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        number = 0
+    else:
+        chosen = training.named_strategy("auto")
+        assert isinstance(chosen, tf.distribute.MultiWorkerMirroredStrategy)
+        number = chosen.cluster_resolver.task_id
+    train(chosen, results, number)
+    if mode == "die":
+        die_or_wait(chosen, results, number)
