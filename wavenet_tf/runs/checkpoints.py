@@ -60,7 +60,7 @@ def _asked_checkpoint(model_dir: Path, update: int | str) -> Path:
 
 def _average(model: WaveNet) -> WaveNet:
     """The model with its averaged weights in place, where its training averages them."""
-    if model.optimizer is not None:
+    if model.compiled:
         model.optimizer.finalize_variable_values(model.trainable_weights)
     return model
 
