@@ -198,7 +198,7 @@ def _write_clip(
             part = frames[begin // hop : -(-end // hop)]
             features["features"] = _bytes(part.astype("<f4").tobytes())
         example = tf.train.Example(features=tf.train.Features(feature=features))
-        record = example.SerializeToString()
+        record = example.SerializeToString(deterministic=True)
         writer.write(record)
         tables.add_piece(record)
 
