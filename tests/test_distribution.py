@@ -3,8 +3,10 @@
 Run as a program, this file is one of the processes.
 """
 
+import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -16,10 +18,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SMALL, randomise, tone
+from conftest import ROOT, SMALL, randomise, tone
 
 import wavenet_tf as wt
-from wavenet_tf import data, training
+from wavenet_tf import data, runs, training
 from wavenet_tf.errors import InputError
 
 BATCH, UPDATES = 6, 3
@@ -76,6 +78,7 @@ def train_on_a_plain_dataset(strategy, folder: Path, task: int):
         callbacks=callbacks,
         verbose=0,
     ).history
+    assert max(history["gradient_norm"]) > 2 * CLIP_NORM
     history["evaluated"] = [model.evaluate(padded_crops(2 * BATCH - 1), verbose=0)[0]]
     return model, history
 
@@ -97,10 +100,38 @@ def train_on_distributed_recordings(strategy, folder: Path, task: int):
         epochs=2,
         verbose=0,
     ).history
+    assert max(history["gradient_norm"]) > 2 * CLIP_NORM
     return model, history
 
 
-TRAININGS = [train_on_a_plain_dataset, train_on_distributed_recordings]
+def train_a_run(strategy, folder: Path, task: int):
+    """Stopped half-way and continued, with all that a run can do."""
+    recordings = folder / f"recordings_{task}"
+    for index in range(8):
+        wt.write_audio(recordings / f"{index}.wav", tone(frequency=300.0 + 50.0 * index), 8000)
+    for steps in (UPDATES, 2 * UPDATES):
+        settings = runs.Settings(
+            str(recordings),
+            overrides=SMALL,
+            steps=steps,
+            batch_size=BATCH,
+            crop_seconds=0.05,
+            learning_rate=0.003,
+            schedule="constant",
+            steps_per_validation=UPDATES,
+            averaging=0.9,
+            patience=9,
+            tensorboard_audio=0.01,
+            tensorboard_histograms=True,
+        )
+        with contextlib.nullcontext() if training.num_workers(strategy) > 1 else strategy.scope():
+            model = runs.train(settings, folder / "run")
+    assert runs.best_validation(folder / "run").update == 2 * UPDATES
+    history = {name: values.tolist() for name, values in runs.read_log(folder / "run").items()}
+    return model, history
+
+
+TRAININGS = [train_on_a_plain_dataset, train_on_distributed_recordings, train_a_run]
 
 
 def train(strategy, folder: Path, task: int = 0) -> None:
@@ -181,7 +212,6 @@ def assert_same_training(folder: Path, alone: Path, tasks: int) -> None:
     for name in (function.__name__ for function in TRAININGS):
         expected = json.loads((alone / f"{name}_0.json").read_text())
         assert {"loss", "val_loss", "bits_per_sample", "val_bits_per_sample"} <= expected.keys()
-        assert max(expected["gradient_norm"]) > 2 * CLIP_NORM
         assert "val_gradient_norm" not in expected
         for task in range(tasks):
             history = json.loads((folder / f"{name}_{task}.json").read_text())
@@ -221,6 +251,68 @@ def test_two_processes_train_as_one_and_end_when_one_dies(alone, tmp_path):
     with np.load(tmp_path / f"{TRAININGS[0].__name__}_1.npz") as other:
         for actual, part in zip(saved.get_weights(), other.files, strict=True):
             np.testing.assert_array_equal(actual, other[part])
+
+
+def train_until_it_ends_well(folder: Path, data_dir: Path, kill: bool) -> list[str]:
+    """Two workers, each started again and again, as a cluster does: what they print."""
+    flags = {
+        "data_dir": data_dir,
+        "model_dir": folder,
+        "preset": "tiny",
+        "set": "layers_per_stack=2",
+        "sample_rate": 8000,
+        "batch_size": 2,
+        "crop_seconds": 0.05,
+        "steps": 300,
+        "steps_per_validation": 20,
+        "tensorboard_audio": 0,
+        "averaging": 0.9,
+        "deterministic": True,
+    }
+    words = [f"--{name}={value}" for name, value in flags.items()]
+    command = shlex.join([sys.executable, str(ROOT / "tools" / "train.py"), *words])
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    inherited = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    workers = [
+        subprocess.Popen(
+            ["bash", "-c", f"until {command}; do sleep 0.5; done"],
+            env={**inherited, "TF_CONFIG": tf_config(*addresses, index=index)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        for index in range(2)
+    ]
+    try:
+        deadline = time.monotonic() + LONGEST
+        while kill and not (folder / "checkpoints" / "update_00000040.keras").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        if kill:
+            of_last = subprocess.check_output(["pgrep", "-P", str(workers[-1].pid)], text=True)
+            os.kill(int(of_last), signal.SIGKILL)
+        return [worker.communicate(timeout=LONGEST)[0] for worker in workers]
+    finally:
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+
+
+def test_a_killed_worker_comes_back_and_nothing_is_lost(recordings_dir, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    chief, other = train_until_it_ends_well(whole, recordings_dir, kill=False)
+    assert "update 300 of 300" in chief and "going on" not in chief
+    assert other == ""
+    chief, other = train_until_it_ends_well(killed, recordings_dir, kill=True)
+    assert "train.py: another worker is lost. Start every worker again" in chief
+    assert "going on after update" in chief
+    assert "Killed" in other and "update" not in other
+    assert (killed / "log.csv").read_text() == (whole / "log.csv").read_text()
+    weights, expected = (keras.models.load_model(run / "model.keras") for run in (killed, whole))
+    for weight, wanted in zip(weights.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, wanted)
 
 
 def tf_config(*addresses: str, index: int = 0) -> str:

@@ -1,6 +1,7 @@
 """What every program shares: quiet start-up, one-line errors, exit codes."""
 
 import faulthandler
+import logging
 import os
 import sys
 import warnings
@@ -9,7 +10,7 @@ from pathlib import Path
 
 
 def _silence_native_libraries() -> None:
-    """Hides what TensorFlow and XLA write to standard error from C++; Python's stays.
+    """Hides what TensorFlow and XLA write to standard error from C++; Python's warnings stay.
 
     TensorFlow's own switch does not reach the messages of XLA. Whoever sets that switch,
     TF_CPP_MIN_LOG_LEVEL, to any value gets all of them.
@@ -18,6 +19,7 @@ def _silence_native_libraries() -> None:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)
     faulthandler.enable(sys.stderr)  # a crash in C++ is still told
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

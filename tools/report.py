@@ -7,7 +7,6 @@ The run may be going on still.
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
-import csv
 import dataclasses
 import datetime
 import json
@@ -50,6 +49,7 @@ CURVES = {
     "accuracy": "Accuracy",
     "loss": "Loss",
     "gradient_norm": "Gradient norm",
+    "learning_rate": "Learning rate",
 }
 
 
@@ -97,6 +97,7 @@ class _Run:
     model: WaveNet
     settings: dict[str, Any]
     log: dict[str, np.ndarray]
+    best: runs.BestValidation | None
     scores: dict[str, Any] | None
     recordings: data.Recordings | None
     gone: str = ""
@@ -115,7 +116,7 @@ class _Run:
         """
         model = runs.load_model(directory)
         settings = stored_settings(directory)
-        log = _read_log(directory / "log.csv")
+        log, best = runs.read_log(directory), runs.best_validation(directory)
         scores = None
         if scored is not None or (directory / EVALUATION).exists():
             scores = _read_evaluation(Path(scored or directory / EVALUATION))
@@ -126,51 +127,13 @@ class _Run:
                 raise command_line.InputError("nothing says where they are: see --data_dir")
             recordings = runs.recordings_of_run(directory, model, data_dir, "validation", fraction)
         except (command_line.InputError, OSError) as error:
-            return cls(directory, model, settings, log, scores, None, str(error))
-        return cls(directory, model, settings, log, scores, recordings)
+            return cls(directory, model, settings, log, best, scores, None, str(error))
+        return cls(directory, model, settings, log, best, scores, recordings)
 
     @property
     def done(self) -> int:
         """Updates of the model."""
-        return 0 if self.model.optimizer is None else int(self.model.optimizer.iterations)
-
-    @property
-    def best(self) -> tuple[int, float] | None:
-        """Update and bits per sample of the best validation; None before the first."""
-        bits = self.log.get("val_bits_per_sample", np.zeros(0))
-        if not np.isfinite(bits).any():
-            return None
-        place = int(np.nanargmin(bits))
-        return int(self.log["update"][place]), float(bits[place])
-
-
-def _read_log(path: Path) -> dict[str, np.ndarray]:
-    """The numbers of a log by column and, within it, by update; of no column where there is none.
-
-    A line may be half written; and an update may have several, where a run went back: the last one
-    counts.
-    """
-    if not path.exists():
-        return {}
-    with open(path, encoding="utf-8", errors="replace", newline="") as file:
-        table = csv.DictReader(file)
-        names = table.fieldnames or []
-        rows = {
-            int(update): row for row in table if 0 < (update := _number(row.get("update"))) < np.inf
-        }
-    if not rows:
-        return {}
-    return {
-        name: np.array([_number(rows[update].get(name)) for update in sorted(rows)])
-        for name in names
-    }
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return float("nan")
+        return 0 if self.model.optimizer is None else training.num_updates(self.model.optimizer)
 
 
 def _summary(run: _Run) -> Html:
@@ -197,10 +160,11 @@ def _summary(run: _Run) -> Html:
         "Uniform guessing": f"{model.distribution.uniform_bits:g} bits per sample",
     }
     if run.best is not None:
-        update, bits = run.best
         last = run.log["val_bits_per_sample"][-1]
         of_training["Last validation"] = f"{last:.4f} bits per sample"
-        of_training["Best validation"] = f"{bits:.4f} bits per sample, at update {update:,}"
+        of_training["Best validation"] = (
+            f"{run.best.bits_per_sample:.4f} bits per sample, at update {run.best.update:,}"
+        )
     return pages.section(
         "Summary",
         pages.grid(
@@ -222,42 +186,24 @@ def _learning(run: _Run) -> Html:
         splits = {"Training": column, "Validation": f"val_{column}"}
         curves = {split: run.log[kept] for split, kept in splits.items() if kept in run.log}
         cards += _curve(run, name, curves, run.best if column == "bits_per_sample" else None)
-    return pages.section(heading, pages.grid(*cards, *_learning_rate(run)))
+    return pages.section(heading, pages.grid(*cards))
 
 
 def _curve(
     run: _Run,
     name: str,
     curves: Mapping[str, np.ndarray],
-    marked: tuple[int, float] | None = None,
+    marked: runs.BestValidation | None = None,
 ) -> list[Html]:
     """A card with what the log says, if it says anything."""
     if not curves:
         return []
     points = {split: (run.log["update"], values) for split, values in curves.items()}
     last = ", ".join(f"{split.lower()} {values[-1]:.4g}" for split, values in curves.items())
-    figure = pictures.figure_of_progress(points, "Update", name, marked)
+    place = None if marked is None else (marked.update, marked.bits_per_sample)
+    figure = pictures.figure_of_progress(points, "Update", name, place)
     picture = pages.picture(figure, f"{name} over updates", f"The last: {last}.")
     return [pages.card(name, picture)]
-
-
-def _learning_rate(run: _Run) -> list[Html]:
-    """As the log says it or, if it does not, the settings."""
-    if "learning_rate" in run.log:
-        return _curve(run, "Learning rate", {"Learning rate": run.log["learning_rate"]})
-    try:
-        rate = training.learning_rate_schedule(
-            run.settings["schedule"], run.settings["learning_rate"], run.settings["steps"]
-        )
-    except (KeyError, command_line.InputError):
-        return []
-    updates = np.linspace(0, run.settings["steps"], 201)
-    rates = np.array([float(rate(update)) for update in updates])
-    figure = pictures.figure_of_progress(
-        {"Learning rate": (updates, rates)}, "Update", "Learning rate"
-    )
-    picture = pages.picture(figure, "Learning rate over updates", "As the settings say.")
-    return [pages.card("Learning rate", picture)]
 
 
 def _audio(run: _Run, streams: int, seconds: float, seed: int) -> Html:
@@ -435,7 +381,7 @@ def _checkpoints(run: _Run) -> Html:
     for path in runs.checkpoints(run.directory):
         update = int(path.stem.split("_")[1])
         validation = f"{bits[update]:.4f}" if update in bits else ""
-        if run.best is not None and run.best[0] == update:
+        if run.best is not None and run.best.update == update:
             validation += " (best)"
         rows.append((f"{update:,}", validation, _size(path), _date(path)))
     final = run.directory / runs.FINAL_MODEL

@@ -86,6 +86,21 @@ _REMATERIALISE = flags.DEFINE_bool(
 _PATIENCE = flags.DEFINE_integer(
     "patience", None, "Stop after so many validations without a better one."
 )
+_STRATEGY = flags.DEFINE_enum(
+    "strategy",
+    None,
+    training.STRATEGIES,
+    "default: one device; mirrored: every GPU of this machine; multi_worker: every process that "
+    "TF_CONFIG or Slurm tells of; auto: the last of these of which there is more than one (auto).",
+)
+_TENSORBOARD_AUDIO = flags.DEFINE_float(
+    "tensorboard_audio",
+    None,
+    "Seconds that the model generates for TensorBoard at each validation; 0 for none (2).",
+)
+_TENSORBOARD_HISTOGRAMS = flags.DEFINE_bool(
+    "tensorboard_histograms", None, "Of weights and gradients, for TensorBoard."
+)
 _DETERMINISTIC = flags.DEFINE_bool(
     "deterministic", None, "The same weights, bit by bit, every time; somewhat slower."
 )
@@ -143,6 +158,9 @@ def main(argv):
         precision=_PRECISION.value,
         rematerialise=_REMATERIALISE.value,
         patience=_PATIENCE.value,
+        strategy=_STRATEGY.value,
+        tensorboard_audio=_TENSORBOARD_AUDIO.value,
+        tensorboard_histograms=_TENSORBOARD_HISTOGRAMS.value,
         deterministic=_DETERMINISTIC.value,
         steps_per_validation=_STEPS_PER_VALIDATION.value,
         checkpoints_kept=_CHECKPOINTS_KEPT.value,
@@ -153,6 +171,8 @@ def main(argv):
         print(runs.estimate(settings))
         return
     model = runs.train(settings, _MODEL_DIR.value)
+    if not training.is_chief(model.distribute_strategy):
+        return
     program, given = ("vocode", " --input in.wav") if model.features else ("generate", "")
     if model.speaker_names:
         given += f" --speaker {model.speaker_names[0]}"

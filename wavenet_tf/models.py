@@ -93,7 +93,7 @@ class WaveNet(keras.Model):
     >>> model.compile("adam")
     >>> history = model.fit(tf.fill([4, 50], 128), tf.fill([4, 50], 128), verbose=0)
     >>> sorted(history.history)
-    ['bits_per_sample', 'gradient_norm', 'loss']
+    ['accuracy', 'bits_per_sample', 'gradient_norm', 'loss']
     >>> model.generate(num_samples=100, seed=0).shape
     (1, 100)
     """
@@ -470,13 +470,16 @@ class WaveNet(keras.Model):
             optimizer: an optimizer, or the name of one, which then clips the gradients' global
                 norm.
             loss: None for the negative log-likelihood, in nats a sample.
-            weighted_metrics: None for `bits_per_sample`.
+            weighted_metrics: None for `bits_per_sample` and, of the categorical distribution,
+                `accuracy`.
             **kwargs: as `keras.Model.compile` takes them.
         """
         if isinstance(optimizer, str):
             optimizer = training.named_optimizer(optimizer)
         if weighted_metrics is None:
             weighted_metrics = [training.BitsPerSample(self.distribution)]
+            if isinstance(self.distribution, Categorical):
+                weighted_metrics.append(training.NextSampleAccuracy())
         if self._replicas > 1:
             training.check_distributable(optimizer)
         super().compile(

@@ -1,15 +1,16 @@
 """Checkpoints: models with their optimizer's state, of which the newest and the best are kept."""
 
-import json
+import dataclasses
 import os
 import warnings
 from pathlib import Path
 
 import keras
 
-from wavenet_tf import files
+from wavenet_tf import files, training
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet
+from wavenet_tf.runs.log import BestValidation, best_validation
 
 FINAL_MODEL = "model.keras"
 BEST = "best"
@@ -49,7 +50,8 @@ def load_model(model_dir: str | os.PathLike, update: int | str | None = None) ->
 def _asked_checkpoint(model_dir: Path, update: int | str) -> Path:
     kept = {_update_of(path): path for path in checkpoints(model_dir)}
     if update == BEST:
-        update = best_validation(model_dir).get("update", BEST)
+        best = best_validation(model_dir)
+        update = BEST if best is None else best.update
     elif not str(update).isdecimal():
         raise InputError(f"update must be a whole number or {BEST!r}; received {update!r}")
     if str(update).isdecimal() and int(update) in kept:
@@ -98,7 +100,7 @@ def load_newest(model_dir: Path) -> WaveNet | None:
             damaged.append(path)
             continue
         for spoilt in damaged:
-            spoilt.unlink()
+            spoilt.unlink(missing_ok=True)  # another worker may have been first
         return model
     if existing:
         raise InputError(f"none of the checkpoints in {existing[0].parent} can be read")
@@ -111,12 +113,6 @@ def save(model: WaveNet, path: Path) -> None:
         model.save(temporary)
 
 
-def best_validation(model_dir: Path) -> dict:
-    """The update of the best validation and its bits per sample; nothing before the first."""
-    path = model_dir / "checkpoints" / f"{BEST}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
 def _update_of(path: Path) -> int:
     return int(path.stem.split("_")[1])
 
@@ -124,8 +120,11 @@ def _update_of(path: Path) -> int:
 class WriteCheckpoint(keras.callbacks.Callback):
     """Writes a checkpoint at the end of each epoch; the newest and the best are kept.
 
+    Of several workers, each has to have this callback, so that all stop at once; only the chief
+    writes.
+
     Args:
-        model_dir: of the run.
+        model_dir: of the run, whose log says which checkpoint is the best so far.
         kept: how many of the newest.
         patience: epochs without a better validation after which training ends; None for no end.
     """
@@ -136,26 +135,31 @@ class WriteCheckpoint(keras.callbacks.Callback):
         self.kept = kept
         self.patience = patience
 
+    def on_train_begin(self, logs=None):
+        self.writes = training.is_chief(self.model.distribute_strategy)
+        done = training.num_updates(self.model.optimizer)
+        self.best = best_validation(self.model_dir, done)
+
     def on_epoch_end(self, epoch, logs=None):
-        update = int(self.model.optimizer.iterations)
-        folder = self.model_dir / "checkpoints"
-        save(self.model, folder / f"update_{update:08d}.keras")
-        best = best_validation(self.model_dir)
-        # Of an update that is trained again, after a checkpoint was lost, nothing is known.
-        if best.get("update", -1) > update:
-            best = {}
+        update = training.num_updates(self.model.optimizer)
         bits = float(logs["val_bits_per_sample"])
-        if bits < best.get("bits_per_sample", float("inf")):
-            best = {"update": update, "bits_per_sample": bits, "validations_since": 0}
+        if self.best is None or bits < self.best.bits_per_sample:
+            self.best = BestValidation(update, bits)
         else:
-            best["validations_since"] += 1
-        files.write_text(folder / f"{BEST}.json", json.dumps(best) + "\n")
-        for path in checkpoints(self.model_dir)[: -self.kept]:
-            if _update_of(path) != best["update"]:
-                path.unlink()
-        if self.patience is not None and best["validations_since"] >= self.patience:
-            print(
-                f"no better validation since update {best['update']} "
-                f"({best['bits_per_sample']:.4f} bits per sample): training ends"
-            )
+            since = self.best.validations_since + 1
+            self.best = dataclasses.replace(self.best, validations_since=since)
+        if self.writes:
+            self._write(update)
+        if self.patience is not None and self.best.validations_since >= self.patience:
+            if self.writes:
+                print(
+                    f"no better validation since update {self.best.update} "
+                    f"({self.best.bits_per_sample:.4f} bits per sample): training ends"
+                )
             self.model.stop_training = True
+
+    def _write(self, update: int) -> None:
+        save(self.model, self.model_dir / "checkpoints" / f"update_{update:08d}.keras")
+        for path in checkpoints(self.model_dir)[: -self.kept]:
+            if _update_of(path) != self.best.update:
+                path.unlink()

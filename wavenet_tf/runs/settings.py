@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from wavenet_tf import audio
+from wavenet_tf import audio, training
 from wavenet_tf.errors import InputError
 from wavenet_tf.presets import PRESETS
 
@@ -58,6 +58,10 @@ class Settings:
         steps_per_validation: updates between validations; a checkpoint is written at each.
         checkpoints_kept: the newest ones, and the best one beside them.
         patience: validations without a better one after which to stop; None goes on to the end.
+        strategy: how training is spread over devices and machines, see `training.named_strategy`.
+        tensorboard_audio: seconds of audio to generate for TensorBoard at each validation; 0 makes
+            none.
+        tensorboard_histograms: of weights and gradients, at each validation.
         deterministic: the same weights, bit by bit, every time; somewhat slower.
         seed: of the weights, and of the crops' order and places.
     """
@@ -84,6 +88,9 @@ class Settings:
     steps_per_validation: int = 500
     checkpoints_kept: int = 3
     patience: int | None = None
+    strategy: str = "auto"
+    tensorboard_audio: float = 2.0
+    tensorboard_histograms: bool = False
     deterministic: bool = False
     seed: int = 0
 
@@ -98,6 +105,11 @@ class Settings:
             raise InputError(
                 f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}"
             )
+        if self.strategy not in training.STRATEGIES:
+            raise InputError(
+                f"unknown strategy {self.strategy!r}: expected one of "
+                f"{', '.join(training.STRATEGIES)}"
+            )
         whole = ["steps", "batch_size", "validation_crops", "steps_per_validation"]
         whole += ["gradient_accumulation", "checkpoints_kept"]
         for name in [*whole, "crop_seconds", "learning_rate"]:
@@ -105,8 +117,9 @@ class Settings:
                 raise InputError(f"{name} must be above 0; received {getattr(self, name)}")
         if self.patience is not None and not self.patience > 0:
             raise InputError(f"patience must be above 0; received {self.patience}")
-        if not self.weight_decay >= 0.0:
-            raise InputError(f"weight_decay must be at least 0; received {self.weight_decay}")
+        for name in ("weight_decay", "tensorboard_audio"):
+            if not getattr(self, name) >= 0.0:
+                raise InputError(f"{name} must be at least 0; received {getattr(self, name)}")
         if self.averaging is not None and not 0.0 < self.averaging < 1.0:
             raise InputError(f"averaging must be between 0 and 1; received {self.averaging}")
 

@@ -1,9 +1,7 @@
 """Training: a new run, or one that goes on."""
 
 import contextlib
-import csv
 import dataclasses
-import io
 import json
 import os
 import resource
@@ -12,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from wavenet_tf import audio, data, files, training
@@ -19,10 +18,11 @@ from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet
 from wavenet_tf.presets import PRESETS
 from wavenet_tf.runs.checkpoints import FINAL_MODEL, WriteCheckpoint, load_newest, save
+from wavenet_tf.runs.log import LOG, cut_log
 from wavenet_tf.runs.reading import read_recordings
 from wavenet_tf.runs.settings import SETTINGS, Settings
 
-LOG = "log.csv"
+TENSORBOARD = "tensorboard"
 NAMES_LISTED = 10
 # Of `estimate`: the first is traced, and its time is no step's.
 ESTIMATED_STEPS = 4
@@ -32,11 +32,17 @@ ESTIMATED_STEPS = 4
 class _Run:
     """A model and what it is trained on."""
 
+    strategy: tf.distribute.Strategy
     model: WaveNet
     recordings: data.Recordings
     training: data.Recordings
     validation: data.Recordings
     done: int  # updates
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process is the one that tells and writes."""
+        return training.is_chief(self.strategy)
 
     @property
     def description(self) -> str:
@@ -54,6 +60,10 @@ class _Run:
             f"{model.count_params():,} parameters, receptive field {model.receptive_field} samples "
             f"({1000 * model.receptive_field / model.sample_rate:.0f} ms)"
         )
+        replicas = self.strategy.num_replicas_in_sync
+        if replicas > 1:
+            workers = training.num_workers(self.strategy)
+            lines.append(f"{replicas} replicas in {workers} process{'es' if workers > 1 else ''}")
         lines.append(
             f"bits per sample: {model.distribution.uniform_bits:.2f} is uniform guessing, lower is "
             "better"
@@ -64,6 +74,8 @@ class _Run:
 def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
     """Trains a model, or goes on where the run in `model_dir` stopped.
 
+    Of several workers each calls this, and the chief alone prints and writes.
+
     Args:
         settings: of the run, see `Settings.of_run`.
         model_dir: made if missing.
@@ -72,23 +84,25 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
         The trained model, also saved as `model.keras`.
 
     Raises:
-        InputError: if the recordings cannot be used, a setting is out of range, memory runs out, or
-            the loss becomes NaN.
+        InputError: if the recordings cannot be used, a setting is out of range, memory runs out,
+            the loss becomes NaN, or another worker is lost.
     """
     model_dir = Path(model_dir)
-    if settings.deterministic:
-        tf.config.experimental.enable_op_determinism()
     run = _open_run(settings, model_dir)
-    print(run.description)
-    if run.done:
-        print(f"going on after update {run.done}")
-    text = json.dumps(dataclasses.asdict(settings), indent=2) + "\n"
-    files.write_text(model_dir / SETTINGS, text)
+    if run.is_chief:
+        print(run.description)
+        if run.done:
+            print(f"going on after update {run.done}")
+        text = json.dumps(dataclasses.asdict(settings), indent=2) + "\n"
+        files.write_text(model_dir / SETTINGS, text)
+        cut_log(model_dir, run.done)
+        training.write_configuration(
+            model_dir / TENSORBOARD, dataclasses.asdict(settings), run.model
+        )
     if run.done < settings.steps:
-        _cut_log(model_dir / LOG, run.done)
         period = settings.steps_per_validation
         first_epoch = run.done // period
-        with _told_when_memory_runs_out():
+        with _told_what_ended_it(run.strategy):
             run.model.fit(
                 _batches(settings, run),
                 initial_epoch=first_epoch,
@@ -99,7 +113,9 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
                 callbacks=_callbacks(settings, model_dir, run),
                 verbose=0,
             )
-    save(run.model, model_dir / FINAL_MODEL)
+    if run.is_chief:
+        save(run.model, model_dir / FINAL_MODEL)
+    training.wait_for_all(run.strategy)  # or another worker looks for what is not there yet
     return run.model
 
 
@@ -110,20 +126,21 @@ def estimate(settings: Settings) -> str:
         settings: of the run.
 
     Returns:
-        Parameters, receptive field, memory and time, in lines.
+        Parameters, receptive field, memory and time, in lines; of several workers, this one's.
 
     Raises:
         InputError: as `train` raises it.
     """
     run = _open_run(settings, None)
-    steps = iter(_batches(settings, run))
-    seconds = []
-    with _told_when_memory_runs_out():
-        for _ in range(ESTIMATED_STEPS):
-            start = time.perf_counter()
-            run.model.train_on_batch(*next(steps))
-            seconds.append(time.perf_counter() - start)
-    step = min(seconds[1:]) * settings.gradient_accumulation
+    times: list[float] = []
+    note = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: times.append(time.perf_counter())
+    )
+    with _told_what_ended_it(run.strategy):
+        run.model.fit(
+            _batches(settings, run), steps_per_epoch=ESTIMATED_STEPS, callbacks=[note], verbose=0
+        )
+    step = min(np.diff(times)) * settings.gradient_accumulation
     samples = settings.batch_size * settings.crop_seconds * run.model.sample_rate
     samples *= settings.gradient_accumulation
     lines = [
@@ -147,26 +164,37 @@ def _memory() -> int:
 
 
 def _open_run(settings: Settings, model_dir: Path | None) -> _Run:
-    """The model of a run, or a new one, and its recordings."""
+    """The model of a run, or a new one, and its recordings, under the strategy."""
+    strategy = training.named_strategy(settings.strategy)
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    with strategy.scope():
+        model, recordings = _open_model(settings, model_dir)
+        training_part, validation_part = recordings.split(settings.validation_fraction)
+        if model.features:
+            training_part = training_part.with_features(model.features, model.hop_length)
+            validation_part = validation_part.with_features(model.features, model.hop_length)
+        if not model.compiled:
+            if model.features:
+                model.adapt(training_part.sample_frames())
+            model.compile(_optimizer(settings))
+        model.optimizer.learning_rate = training.learning_rate_schedule(
+            settings.schedule, settings.learning_rate, settings.steps
+        )
+    done = training.num_updates(model.optimizer)
+    state = {"updates done": done, "recordings": len(recordings.names)}
+    state["samples to train on"] = int(training_part.lengths.sum())
+    training.check_alike(state, strategy)
+    return _Run(strategy, model, recordings, training_part, validation_part, done)
+
+
+def _open_model(settings: Settings, model_dir: Path | None) -> tuple[WaveNet, data.Recordings]:
+    """The model of a run, or a new one, and the recordings."""
     with _rematerialised(settings):
         model = None if model_dir is None else load_newest(model_dir)
-        if model is not None:
-            recordings = read_recordings(settings, model, settings.data_dir)
-        else:
-            model, recordings = _new_model(settings)
-    training_part, validation_part = recordings.split(settings.validation_fraction)
-    if model.features:
-        training_part = training_part.with_features(model.features, model.hop_length)
-        validation_part = validation_part.with_features(model.features, model.hop_length)
-    if not model.compiled:
-        if model.features:
-            model.adapt(training_part.sample_frames())
-        model.compile(_optimizer(settings))
-    model.optimizer.learning_rate = training.learning_rate_schedule(
-        settings.schedule, settings.learning_rate, settings.steps
-    )
-    done = int(model.optimizer.iterations)
-    return _Run(model, recordings, training_part, validation_part, done)
+        if model is None:
+            return _new_model(settings)
+    return model, read_recordings(settings, model, settings.data_dir)
 
 
 def _new_model(settings: Settings) -> tuple[WaveNet, data.Recordings]:
@@ -216,65 +244,83 @@ def _rematerialised(settings: Settings) -> contextlib.AbstractContextManager:
     return keras.RematScope(mode="list_of_layers", layer_names=names)
 
 
-def _batches(settings: Settings, run: _Run) -> tf.data.Dataset:
-    return data.training_batches(
-        run.training,
-        run.model,
-        settings.batch_size,
-        settings.crop_seconds,
-        settings.seed,
-        first_batch=run.done * settings.gradient_accumulation,
-        balance_speakers=settings.balance_speakers,
-    )
+def _batches(settings: Settings, run: _Run) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+    def batches_of(worker: int, num_workers: int) -> tf.data.Dataset:
+        return data.training_batches(
+            run.training,
+            run.model,
+            settings.batch_size,
+            settings.crop_seconds,
+            settings.seed,
+            first_batch=run.done * settings.gradient_accumulation,
+            balance_speakers=settings.balance_speakers,
+            worker=worker,
+            num_workers=num_workers,
+        )
+
+    return training.distribute(batches_of, settings.batch_size, run.strategy)
 
 
 def _validation_batches(settings: Settings, run: _Run) -> tf.data.Dataset:
     batches = data.evaluation_batches(
-        run.validation, run.model, settings.batch_size, settings.crop_seconds
+        run.validation,
+        run.model,
+        settings.batch_size,
+        settings.crop_seconds,
+        whole_batches=run.strategy.num_replicas_in_sync > 1,
     )
     return batches.take(-(-settings.validation_crops // settings.batch_size))
 
 
 def _callbacks(settings: Settings, model_dir: Path, run: _Run) -> list[keras.callbacks.Callback]:
-    """What happens in a run, in this order."""
+    """What happens in a run, in this order.
+
+    The log is written before the checkpoint: of what a killed run has only logged, going on cuts
+    the lines.
+    """
     samples = settings.batch_size * settings.crop_seconds * run.model.sample_rate
-    callbacks = [
-        training.StopAtUpdate(settings.steps),
-        training.CountUpdates(),
-        training.ProgressLine(settings.steps, round(samples * settings.gradient_accumulation)),
+    tensorboard = model_dir / TENSORBOARD
+    callbacks = [training.StopAtUpdate(settings.steps), training.CountUpdates()]
+    if run.is_chief:
+        callbacks += [
+            training.ProgressLine(settings.steps, round(samples * settings.gradient_accumulation)),
+            keras.callbacks.CSVLogger(str(model_dir / LOG), append=run.done > 0),
+        ]
+    callbacks += [
+        training.TensorBoardScalars(tensorboard),
         WriteCheckpoint(model_dir, settings.checkpoints_kept, settings.patience),
-        keras.callbacks.CSVLogger(str(model_dir / LOG), append=run.done > 0),
-        training.TensorBoardScalars(model_dir / "tensorboard"),
     ]
+    if settings.tensorboard_audio and run.is_chief:
+        callbacks.append(
+            training.TensorBoardAudio(tensorboard, run.validation, settings.tensorboard_audio)
+        )
+    if settings.tensorboard_histograms:
+        crops = settings.batch_size // run.strategy.num_replicas_in_sync
+        batches = data.training_batches(run.training, run.model, crops, settings.crop_seconds)
+        callbacks.append(training.TensorBoardHistograms(tensorboard, next(iter(batches))))
     if settings.averaging is not None:
         callbacks.append(keras.callbacks.SwapEMAWeights())
     return callbacks
 
 
 @contextlib.contextmanager
-def _told_when_memory_runs_out():
+def _told_what_ended_it(strategy: tf.distribute.Strategy):
+    """Makes the errors that no program can foresee ones that say what to do."""
     try:
         yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        if training.num_workers(strategy) == 1:
+            raise
+        _, _, reason = error.message.splitlines()[0].rpartition("aborted by: ")
+        raise InputError(
+            "another worker is lost. Start every worker again, as before: they go on from the last "
+            f"checkpoint ({reason})"
+        ) from error
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise InputError(
             "memory ran out: lower batch_size (and raise gradient_accumulation by as much) or "
             "crop_seconds, or turn rematerialise on"
         ) from error
-
-
-def _cut_log(path: Path, done: int) -> None:
-    """Takes the lines of updates after `done` out of a log: these are trained again."""
-    if not path.exists():
-        return
-    with open(path, encoding="utf-8", newline="") as file:
-        table = csv.DictReader(file)
-        rows = [row for row in table if float(row.get("update") or "inf") <= done]
-    text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, table.fieldnames or [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    files.write_text(path, text.getvalue())
 
 
 def upsample_factors(hop_length: int) -> tuple[int, int]:

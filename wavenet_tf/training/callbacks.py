@@ -5,7 +5,7 @@ import math
 import keras
 
 from wavenet_tf.errors import InputError
-from wavenet_tf.training.optimizers import GRADIENT_CLIP_NORM
+from wavenet_tf.training.optimizers import GRADIENT_CLIP_NORM, num_updates
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
@@ -17,7 +17,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
             return
         optimizer = self.model.optimizer
         raise InputError(
-            f"the loss is {loss} at update {int(optimizer.iterations)}: the weights are spoilt. "
+            f"the loss is {loss} at update {num_updates(optimizer)}: the weights are spoilt. "
             f"Start again from the last checkpoint with a lower learning rate (it was "
             f"{float(optimizer.learning_rate):.2g}), with clipped gradients "
             f"(global_clipnorm={GRADIENT_CLIP_NORM:g}), and without float16"
@@ -36,12 +36,14 @@ class StopAtUpdate(keras.callbacks.Callback):
         self.update = update
 
     def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.optimizer.iterations) >= self.update:
+        if num_updates(self.model.optimizer) >= self.update:
             self.model.stop_training = True
 
 
 class CountUpdates(keras.callbacks.Callback):
-    """Adds the number of updates to the logs, for the callbacks after it."""
+    """Adds the number of updates and the learning rate to the logs, for the callbacks after it."""
 
     def on_epoch_end(self, epoch, logs=None):
-        logs["update"] = int(self.model.optimizer.iterations)
+        optimizer = self.model.optimizer
+        logs["update"] = num_updates(optimizer)
+        logs["learning_rate"] = float(optimizer.learning_rate.numpy())

@@ -4,10 +4,11 @@ A replica is a copy of the model on a device, a worker a process with its replic
 """
 
 import contextlib
+import functools
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import keras
 import tensorflow as tf
@@ -28,9 +29,10 @@ def named_strategy(name: str = "auto") -> tf.distribute.Strategy:
     The first thing that a worker of several does with TensorFlow must be this.
 
     Args:
-        name: "default" for one device; "mirrored" for every GPU of this machine; "multi_worker"
-            for every process of the cluster that `TF_CONFIG` or Slurm tells, with every GPU that
-            each sees; "auto" for the last of these of which there is more than one.
+        name: "default" for one device, or the strategy in whose scope this is called; "mirrored"
+            for every GPU of this machine; "multi_worker" for every process of the cluster that
+            `TF_CONFIG` or Slurm tells, with every GPU that each sees; "auto" for the last of these
+            of which there is more than one, outside of all scopes.
 
     Raises:
         InputError: for an unknown name, and where the cluster is not told or not understood.
@@ -39,7 +41,9 @@ def named_strategy(name: str = "auto") -> tf.distribute.Strategy:
         raise InputError(f"unknown strategy {name!r}: expected one of {', '.join(STRATEGIES)}")
     cluster = told_cluster() if name in ("auto", "multi_worker") else None
     if name == "auto":
-        if cluster is not None and _size(cluster) > 1:
+        if tf.distribute.has_strategy():
+            name = "default"
+        elif cluster is not None and _size(cluster) > 1:
             name = "multi_worker"
         else:
             several = len(tf.config.list_logical_devices("GPU")) > 1
@@ -54,8 +58,16 @@ def named_strategy(name: str = "auto") -> tf.distribute.Strategy:
             '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}} '
             "in each process, or start them with Slurm's srun"
         )
+    return _multi_worker(
+        json.dumps(cluster.cluster_spec().as_dict()), cluster.task_type, cluster.task_id
+    )
+
+
+@functools.cache  # a process can only once become part of a cluster
+def _multi_worker(workers: str, job: str, index: int) -> tf.distribute.MultiWorkerMirroredStrategy:
     return tf.distribute.MultiWorkerMirroredStrategy(
-        cluster, tf.distribute.experimental.CommunicationOptions(timeout_seconds=TIMEOUT)
+        _resolver(json.loads(workers), job, index),
+        tf.distribute.experimental.CommunicationOptions(timeout_seconds=TIMEOUT),
     )
 
 
@@ -103,6 +115,38 @@ def distribute(
             .prefetch(tf.data.AUTOTUNE)
         )
     )
+
+
+def check_alike(values: Mapping[str, int], strategy: tf.distribute.Strategy) -> None:
+    """Whether all workers have the same; each has to call this.
+
+    Args:
+        values: such as a number of updates, by what they are called in the error.
+        strategy: of the training.
+
+    Raises:
+        InputError: if they differ, in every worker.
+    """
+    if num_workers(strategy) == 1:
+        return
+
+    @tf.function
+    def gather() -> tf.Tensor:
+        mine = strategy.run(lambda: tf.constant([list(values.values())], tf.int64))
+        return strategy.gather(mine, axis=0)
+
+    table = gather().numpy()
+    for name, column in zip(values, table.T, strict=True):
+        if len(set(column)) > 1:
+            raise InputError(
+                f"workers differ in {name}: {', '.join(map(str, column))}. All need the same "
+                "settings and see the same folders"
+            )
+
+
+def wait_for_all(strategy: tf.distribute.Strategy) -> None:
+    """Returns once every worker has called this."""
+    check_alike({"being here": 1}, strategy)
 
 
 def shard_by_element(dataset):
@@ -180,7 +224,12 @@ def told_cluster() -> tf.distribute.cluster_resolver.ClusterResolver | None:
         told = _of_slurm(os.environ)
     if told is None:
         return None
-    workers, job, index = told
+    return _resolver(*told)
+
+
+def _resolver(
+    workers: dict[str, list[str]], job: str, index: int
+) -> tf.distribute.cluster_resolver.ClusterResolver:
     return tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec(workers), task_type=job, task_id=index, rpc_layer="grpc"
     )

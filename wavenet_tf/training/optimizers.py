@@ -29,6 +29,11 @@ def named_optimizer(name: str, **settings) -> keras.optimizers.Optimizer:
         ) from error
 
 
+def num_updates(optimizer: keras.optimizers.Optimizer) -> int:
+    """So many were done."""
+    return int(optimizer.iterations.numpy())  # of several replicas, `int` takes no variable
+
+
 def compile_with_xla() -> bool:
     """Whether a training step is worth compiling with XLA: on a GPU only.
 

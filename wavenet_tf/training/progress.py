@@ -5,6 +5,8 @@ import time
 
 import keras
 
+from wavenet_tf.training.optimizers import num_updates
+
 
 class ProgressLine(keras.callbacks.Callback):
     """Shows update, bits per sample, loss, speed and the time left.
@@ -26,14 +28,13 @@ class ProgressLine(keras.callbacks.Callback):
         self.next_time = 0.0
 
     def on_train_begin(self, logs=None):
-        self.first_update = int(self.model.optimizer.iterations)
         self.measured = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self.measured = None
 
     def on_train_batch_end(self, batch, logs=None):
-        now, update = time.perf_counter(), int(self.model.optimizer.iterations)
+        now, update = time.perf_counter(), num_updates(self.model.optimizer)
         if self.measured is not None:
             then, before = self.measured
             self.seconds += now - then
@@ -44,7 +45,7 @@ class ProgressLine(keras.callbacks.Callback):
             print(f"\r{self._line(update, logs)}\x1b[K", end="", flush=True)
 
     def on_epoch_end(self, epoch, logs=None):
-        update = int(self.model.optimizer.iterations)
+        update = num_updates(self.model.optimizer)
         start = "\r" if sys.stdout.isatty() else ""
         end = "\x1b[K" if start else ""
         print(f"{start}{self._line(update, logs)}{end}", flush=True)

@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from wavenet_tf import audio
 from wavenet_tf.errors import InputError, positive_integer
+from wavenet_tf.training.distribution import is_chief
+from wavenet_tf.training.optimizers import num_updates
 
 # Of a spectrogram: what is as quiet as this, in dB of full scale, or quieter is black.
 FLOOR_DB = -80.0
@@ -54,11 +56,16 @@ class NextSampleAccuracy(keras.metrics.Mean):
 class _Summaries(keras.callbacks.Callback):
     """Writes summaries at the end of epochs: a file in each of some folders.
 
+    Of several workers, only the chief writes.
+
     Args:
         directory: gets the folders.
         folders: their names.
         every: epochs from one time to the next.
     """
+
+    # Whether `write` sums over replicas, and so has to be called by every worker.
+    on_every_worker = False
 
     def __init__(self, directory: str | os.PathLike, folders: Sequence[str], every: int = 1):
         super().__init__()
@@ -67,18 +74,22 @@ class _Summaries(keras.callbacks.Callback):
         self.every = positive_integer("every", every)
 
     def on_train_begin(self, logs=None):
-        self.writers = {
-            folder: tf.summary.create_file_writer(str(self.directory / folder))
-            for folder in self.folders
-        }
+        self.writes = is_chief(self.model.distribute_strategy)
+        self.writers = {folder: self._new_writer(folder) for folder in self.folders}
+
+    def _new_writer(self, folder: str) -> tf.summary.SummaryWriter:
+        if not self.writes:
+            return tf.summary.create_noop_writer()
+        return tf.summary.create_file_writer(str(self.directory / folder))
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every == 0:
-            self.write(_updates(self.model), logs or {})
+        if (epoch + 1) % self.every == 0 and (self.writes or self.on_every_worker):
+            self.write(num_updates(self.model.optimizer), logs or {})
 
     def on_train_end(self, logs=None):
-        for writer in self.writers.values():
-            writer.close()
+        if self.writes:
+            for writer in self.writers.values():
+                writer.close()
 
     def write(self, update: int, logs: dict) -> None:
         """Writes what there is to say after an update.
@@ -150,7 +161,7 @@ class TensorBoardAudio(_Summaries):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        with self.writers["audio"].as_default(_updates(self.model)):
+        with self.writers["audio"].as_default(num_updates(self.model.optimizer)):
             for label, recorded in zip(self._labels(), self.recorded, strict=True):
                 self._write_audio(f"recorded/{label}", recorded)
 
@@ -213,11 +224,15 @@ class TensorBoardAudio(_Summaries):
 class TensorBoardHistograms(_Summaries):
     """Writes how weights and gradients are distributed, for TensorBoard.
 
+    Of several workers, each has to have this callback.
+
     Args:
         directory: gets a folder `histograms`.
         batch: inputs, targets and weights whose loss the gradients are of.
         every: epochs from one time to the next.
     """
+
+    on_every_worker = True
 
     def __init__(self, directory: str | os.PathLike, batch, every: int = 1):
         super().__init__(directory, ["histograms"], every)
@@ -263,7 +278,7 @@ def write_configuration(directory: str | os.PathLike, settings: Mapping[str, Any
         "dtype": model.dtype_policy.name,
     }
     writer = tf.summary.create_file_writer(str(Path(directory) / "configuration"))
-    with writer.as_default(_updates(model)):
+    with writer.as_default(num_updates(model.optimizer)):
         tf.summary.text("settings", _markdown_table(settings))
         tf.summary.text("model", _markdown_table(of_model))
     writer.close()
@@ -325,11 +340,6 @@ def _averaged_weights(model) -> Iterator[None]:
     finally:
         for weight, value in zip(weights, kept, strict=True):
             weight.assign(value)
-
-
-def _updates(model) -> int:
-    """So many were done. Of several replicas, `int` takes no variable."""
-    return int(model.optimizer.iterations.numpy())
 
 
 def _markdown_table(values: Mapping[str, Any]) -> str:
