@@ -262,6 +262,30 @@ def test_benchmark_measures_how_fast_a_corpus_feeds_training(run):
     assert min(speeds.values()) > 0
 
 
+def test_benchmark_measures_how_fast_models_train(tmp_path):
+    result = run_program(
+        "benchmark_training.py",
+        "--preset=tiny",
+        "--precision=float32",
+        "--precision=mixed_bfloat16",
+        "--batch_sizes=1,2",
+        "--crop_samples=200",
+        "--repeats=1",
+        f"--json={tmp_path / 'figures.json'}",
+    )
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert [(row["precision"], row["batch_size"]) for row in rows] == [
+        (precision, size) for precision in ("float32", "mixed_bfloat16") for size in (1, 2)
+    ]
+    weights = 16 * (2 * 32 * 64 + 32 * 32 + 32 * 64) + 64 * 64 + 64 * 256 - 32 * 32
+    for row in rows:
+        operations = 6 * weights * row["samples_per_second"] / 1e9
+        share = operations / row["product_gigaflops"]
+        np.testing.assert_allclose(row["share_of_products"], share, rtol=1e-6)
+        assert f"| {row['batch_size']} x 200 | {row['samples_per_second']:,.0f} |" in result.stdout
+
+
 def test_benchmark_renews_its_table(tmp_path):
     (tmp_path / "page.md").write_text("above <!-- benchmark -->old<!-- end of benchmark --> below")
     result = run_program(
@@ -322,7 +346,11 @@ def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
         ("generate.py", [model, output, f"--prompt={tmp_path / 'nan.wav'}"], "not finite"),
         ("generate.py", [model, output, "--seconds", "1", "2"], "unexpected argument '2'"),
         ("evaluate.py", [model, f"--data_dir={tmp_path / 'empty'}"], "no usable recording"),
-        ("benchmark.py", ["--batch_sizes=many"], "batch_sizes must be whole numbers"),
+        (
+            "benchmark.py",
+            ["--batch_sizes=many"],
+            "batch_sizes must be whole numbers above 0; received 'many'",
+        ),
         ("benchmark.py", ["--preset=tiny", "--threads=0"], "Flags parsing error"),
         ("plot.py", [tmp_path / "text.wav", f"--output={tmp_path / 'x.png'}"], "cannot read"),
     ]

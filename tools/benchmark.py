@@ -14,20 +14,17 @@ measures instead how fast batches of a corpus come, beside how fast training tak
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import json
-import os
-import platform
 import resource
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import numpy as np
 import pictures
 import tensorflow as tf
 import threadpoolctl
 from absl import flags
+from measuring import apart, machine, seconds_of, weights_of_a_step
 
 import wavenet_tf as wt
 from wavenet_tf import audio, data, files, generation, presets
@@ -70,18 +67,6 @@ CONDITIONED: dict[str, dict] = {
 }
 
 
-def weights_of_a_step(model: wt.WaveNet) -> int:
-    """How many weights every sampling step multiplies.
-
-    These are all kernels but the input's look-up table and those used less than once a sample, of
-    context stacks.
-    """
-    seldom = {weight.path for stack in model.context_stacks for weight in stack.weights}
-    seldom.add(model.input_convolution.kernel.path)
-    kernels = [weight for weight in model.trainable_weights if weight.name == "kernel"]
-    return sum(int(np.prod(weight.shape)) for weight in kernels if weight.path not in seldom)
-
-
 def measure(preset: str, batch_size: int, threads: int | None, repeats: int) -> dict:
     """Times sampling and the yardstick alternately.
 
@@ -106,9 +91,9 @@ def measure(preset: str, batch_size: int, threads: int | None, repeats: int) -> 
     next(stream)
     steps, products = [], []
     for _ in range(repeats):
-        steps.append(_seconds(next, stream) / block_size)
+        steps.append(seconds_of(next, stream) / block_size)
         with threadpoolctl.threadpool_limits(num_threads, user_api="blas"):
-            products.append(np.median([_seconds(np.matmul, vectors, matrix) for _ in range(50)]))
+            products.append(np.median([seconds_of(np.matmul, vectors, matrix) for _ in range(50)]))
     stream.close()
     step, product = float(np.median(steps)), float(np.median(products))
     return {
@@ -152,7 +137,7 @@ def measure_conditioning(
             conditions["local_conditioning"] = noise.astype(np.float32)
         streams[name] = model.stream(batch_size, seed=0, threads=threads, **conditions)
         next(streams[name])
-    times = [[_seconds(next, stream) for stream in streams.values()] for _ in range(repeats)]
+    times = [[seconds_of(next, stream) for stream in streams.values()] for _ in range(repeats)]
     medians = np.median(times, axis=0) / generation.BLOCK_SIZE * 1e6
     return dict(zip(streams, medians.tolist(), strict=True))
 
@@ -176,7 +161,7 @@ def measure_growth(repeats: int) -> dict:
         )
         streams[key] = model.stream(seed=0)
         next(streams[key])
-    times = [[_seconds(next, stream) for stream in streams.values()] for _ in range(repeats)]
+    times = [[seconds_of(next, stream) for stream in streams.values()] for _ in range(repeats)]
     growth: dict[str, list] = {"layers": [], "dilation_limit": []}
     for (quantity, value), seconds in zip(streams, np.median(times, axis=0), strict=True):
         growth[quantity].append((value, float(seconds) / generation.BLOCK_SIZE * 1e6))
@@ -219,7 +204,7 @@ def measure_data(directory: str, preset: str, repeats: int) -> dict[str, float]:
         speeds: dict[str, list[float]] = {"training": [], **{name: [] for name in sources}}
         model.train_on_batch(*batch)
         for _ in range(repeats):
-            seconds = sum(_seconds(model.train_on_batch, *batch) for _ in range(4))
+            seconds = sum(seconds_of(model.train_on_batch, *batch) for _ in range(4))
             speeds["training"].append(4 * samples / seconds)
             for name, iterator in iterators.items():
                 taken, start = 0, time.perf_counter()
@@ -248,18 +233,6 @@ def data_table(speeds: dict[str, float]) -> str:
     for name, speed in speeds.items():
         lines.append(f"| {name} | {speed:,.0f} | {speed / speeds['training']:.1f} |")
     return "\n".join(lines)
-
-
-def _seconds(function, *arguments) -> float:
-    start = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - start
-
-
-def _apart(function, *arguments):
-    """The function's result, from a process of its own: memory and compilation count alone."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
 
 
 def table(rows: list[dict]) -> str:
@@ -303,36 +276,20 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def machine() -> str:
-    """Processor, cores and versions, in a line."""
-    name = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-        name = names[0] if names else name
-    return (
-        f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"TensorFlow {tf.__version__}, numpy {np.__version__}"
-    )
-
-
 def main(argv):
     """Measures, prints, and writes what the flags ask for."""
     command_line.refuse_words(argv)
     if _DATA.value:
         for preset in _PRESET.value:
-            speeds = _apart(measure_data, _DATA.value, preset, _REPEATS.value)
+            speeds = apart(measure_data, _DATA.value, preset, _REPEATS.value)
             print(f"{preset}, {machine()}:\n\n{data_table(speeds)}")
         return
-    try:
-        batch_sizes = [int(size) for size in _BATCH_SIZES.value]
-    except ValueError as error:
-        raise InputError(f"batch_sizes must be whole numbers; received {error}") from error
+    batch_sizes = command_line.whole_numbers("batch_sizes", _BATCH_SIZES.value)
     rows = []
     for preset in _PRESET.value:
         for batch_size in batch_sizes:
             print(f"measuring {preset}, {batch_size} streams ...", file=sys.stderr)
-            rows.append(_apart(measure, preset, batch_size, _THREADS.value, _REPEATS.value))
+            rows.append(apart(measure, preset, batch_size, _THREADS.value, _REPEATS.value))
     report = {"machine": machine(), "rows": rows}
     text = table(rows)
     if _CONDITIONING.value:
@@ -340,7 +297,7 @@ def main(argv):
         for preset in _CONDITIONING.value:
             for batch_size in batch_sizes:
                 print(f"measuring {preset}, {batch_size} streams, conditioned", file=sys.stderr)
-                conditioned[preset, batch_size] = _apart(
+                conditioned[preset, batch_size] = apart(
                     measure_conditioning, preset, batch_size, _THREADS.value, _REPEATS.value
                 )
         report["conditioning"] = [
@@ -351,7 +308,7 @@ def main(argv):
     print(text)
     if _PICTURE.value:
         print("measuring growth ...", file=sys.stderr)
-        report["growth"] = _apart(measure_growth, _REPEATS.value)
+        report["growth"] = apart(measure_growth, _REPEATS.value)
         curves = {
             "layers, dilations up to 512": report["growth"]["layers"],
             "dilation limit, 24 layers": report["growth"]["dilation_limit"],

@@ -86,6 +86,21 @@ def asked_speaker(model, speaker: str | None) -> int | None:
     return None if speaker is None else model.speaker_id(speaker)
 
 
+def whole_numbers(flag: str, values: Sequence[str]) -> list[int]:
+    """Reads the values of a flag that is a list of whole numbers above 0.
+
+    Args:
+        flag: its name, for the error.
+        values: of it.
+
+    Raises:
+        InputError: for another value.
+    """
+    if not all(value.isascii() and value.isdecimal() and int(value) for value in values):
+        raise InputError(f"{flag} must be whole numbers above 0; received {','.join(values)!r}")
+    return [int(value) for value in values]
+
+
 def parse_numbers(flag: str, assignments: Sequence[str]) -> dict[str, int]:
     """Reads the values of a flag given as `name=number`, any number of times.
 
