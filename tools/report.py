@@ -143,7 +143,7 @@ def _summary(run: _Run) -> Html:
     of_model: dict[str, Any] = {
         "Folder": run.directory.resolve(),
         "Preset": settings.get("preset", "unknown"),
-        "Blocks": f"{model.num_stacks} stacks of {model.layers_per_stack}",
+        "Blocks": f"{model.num_stacks} x {model.layers_per_stack}",
         "Parameters": f"{model.count_params():,}",
         "Receptive field": f"{model.receptive_field:,} samples ({milliseconds:.0f} ms)",
         "Sample rate": f"{model.sample_rate:,} Hz",
