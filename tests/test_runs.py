@@ -1,7 +1,9 @@
 import csv
 import dataclasses
+import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +17,8 @@ from conftest import ROOT, SMALL, small_model
 
 from wavenet_tf import data, evaluation, runs, training
 from wavenet_tf.errors import InputError
-from wavenet_tf.runs.checkpoints import WriteCheckpoint
+from wavenet_tf.runs.checkpoints import WriteCheckpoint, save
+from wavenet_tf.runs.log import cut_log
 
 
 def settings_for(recordings_dir, **changes):
@@ -132,11 +135,20 @@ def test_settings_of_a_run_are_remembered(recordings_dir, tmp_path):
     runs.train(settings_for(recordings_dir, steps=1), tmp_path / "run")
     again = runs.Settings.of_run(tmp_path / "run", steps=2, seed=None)
     assert again == settings_for(recordings_dir, steps=2)
+    other = runs.Settings.of_run(tmp_path / "run", preset="tiny")
     with pytest.raises(InputError, match="its preset is 'small', given was 'tiny'"):
-        runs.Settings.of_run(tmp_path / "run", preset="tiny")
+        runs.train(other, tmp_path / "run")
+    assert runs.Settings.of_run(tmp_path / "run").preset == "small"
+    for path in runs.checkpoints(tmp_path / "run"):
+        path.unlink()
+    assert runs.train(other, tmp_path / "run").num_stacks == SMALL["num_stacks"]
+    for text in ("{", '{"data_dir": "x", "epochs": 3}'):
+        (tmp_path / "run" / "settings.json").write_text(text)
+        with pytest.raises(InputError, match=r"cannot .* the settings in"):
+            runs.Settings.of_run(tmp_path / "run")
     with pytest.raises(InputError, match="data_dir must name"):
         runs.Settings.of_run(tmp_path / "new")
-    with pytest.raises(InputError, match="batch_size must be above 0; received -3"):
+    with pytest.raises(InputError, match=r"batch_size must be a whole number .* received -3"):
         settings_for(recordings_dir, batch_size=-3)
 
 
@@ -270,6 +282,7 @@ def test_a_damaged_last_checkpoint_is_told_and_the_one_before_taken(recordings_d
     assert process.returncode == 0, told
     assert "going back to the checkpoint before it" in told
     assert_same_run(damaged, whole)
+    assert path.with_name(f"{path.name}.damaged").read_bytes() == contents
     for path in runs.checkpoints(damaged):
         path.write_text("nothing")
     with pytest.warns(UserWarning), pytest.raises(InputError, match="none of the checkpoints in"):
@@ -363,6 +376,86 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(recordings_dir, tmp_p
         np.testing.assert_allclose(weight, expected, atol=2e-5)
     longer = runs.train(dataclasses.replace(parts, steps=4), tmp_path / "parts")
     assert int(longer.optimizer.iterations) == 4
+
+
+def test_accumulation_leaves_the_learning_rate_and_averages_to_updates(recordings_dir, tmp_path):
+    settings = settings_for(
+        recordings_dir,
+        steps=6,
+        steps_per_validation=1,
+        checkpoints_kept=9,
+        gradient_accumulation=3,
+        averaging=0.7,
+    )
+    final = runs.train(settings, tmp_path)
+    rate = training.learning_rate_schedule("cosine", settings.learning_rate, 6)
+    np.testing.assert_allclose(
+        runs.read_log(tmp_path)["learning_rate"], [float(rate(n)) for n in range(1, 7)], rtol=1e-5
+    )
+    weights = [keras.models.load_model(path).get_weights() for path in runs.checkpoints(tmp_path)]
+    # Within an update the average comes nearer to the weights before it.
+    momentum, average = 0.7 ** (1 / 3), weights[0]
+    for before, after in itertools.pairwise(weights):
+        average = [
+            0.7 * a + momentum * (1 - momentum**2) * b + (1 - momentum) * w
+            for a, b, w in zip(average, before, after, strict=True)
+        ]
+    for weight, expected in zip(final.get_weights(), average, strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_batches_whose_gradients_overflow_are_no_updates(recordings_dir, tmp_path):
+    settings = settings_for(
+        recordings_dir, precision="mixed_float16", deterministic=True, schedule="constant", steps=3
+    )
+    model = runs.train(settings, tmp_path / "whole")
+    model.optimizer.dynamic_scale.assign(2.0**30)
+    save(model, runs.checkpoints(tmp_path / "whole")[-1], batches=3)
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    longer = dataclasses.replace(settings, steps=9)
+    model = runs.train(longer, tmp_path / "whole")
+    assert int(model.optimizer.iterations) == 9
+    updates = runs.read_log(tmp_path / "whole")["update"].tolist()
+    assert updates[0] == 3 and updates[1] < 6 and updates[-1] == 9
+    middle = next(update for update in updates if 3 < update < 9)
+    runs.train(dataclasses.replace(settings, steps=int(middle)), tmp_path / "parts")
+    runs.train(longer, tmp_path / "parts")
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_a_run_that_is_over_only_leaves_its_model_again(recordings_dir, tmp_path, capsys):
+    settings = settings_for(
+        recordings_dir, averaging=0.9, steps=30, patience=1, learning_rate=0.3, schedule="constant"
+    )
+    runs.train(settings, tmp_path)
+    ended = capsys.readouterr().out.splitlines()[-1]
+    assert ended.startswith("no better validation since update")
+    stopped = runs.read_log(tmp_path)["update"].max()
+    assert stopped < 30
+    for steps in (30, int(stopped)):  # out of patience, and at its last update
+        expected = keras.models.load_model(tmp_path / "model.keras").get_weights()
+        (tmp_path / "model.keras").unlink()
+        (tmp_path / ".model-killed.keras").touch()
+        model = runs.train(dataclasses.replace(settings, steps=steps), tmp_path)
+        if steps == 30:
+            assert capsys.readouterr().out.splitlines()[-1] == ended
+        assert runs.read_log(tmp_path)["update"].max() == stopped
+        saved = keras.models.load_model(tmp_path / "model.keras").get_weights()
+        for weight, kept, wanted in zip(model.get_weights(), saved, expected, strict=True):
+            np.testing.assert_array_equal(weight, wanted)
+            np.testing.assert_array_equal(kept, wanted)
+        assert not list(tmp_path.glob(".*"))
+
+
+def test_a_line_of_the_log_that_is_half_written_does_not_count(tmp_path):
+    lines = "val_bits_per_sample,update\n5.0,3\nnan,6\n4.0,9\n4.5,12\n4.4,15\n3.0,1"
+    (tmp_path / "log.csv").write_text(lines)  # it was to be 18
+    assert runs.read_log(tmp_path)["update"].tolist() == [3, 6, 9, 12, 15]
+    assert runs.best_validation(tmp_path) == runs.BestValidation(9, 4.0, 2)
+    assert runs.best_validation(tmp_path, done=6) == runs.BestValidation(3, 5.0, 1)
+    assert runs.best_validation(tmp_path, done=2) is None
+    cut_log(tmp_path, 9)
+    assert (tmp_path / "log.csv").read_text() == lines[: lines.index("4.5")]
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])

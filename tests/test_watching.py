@@ -231,6 +231,21 @@ def test_audio_is_made_every_so_often_and_for_so_long(recordings_dir, tmp_path):
         training.TensorBoardAudio(tmp_path, recordings, every=0)
 
 
+def test_audio_leaves_out_recordings_that_are_damaged(recordings_dir, tmp_path):
+    model = compiled_model()
+    recordings = data.read_recordings(recordings_dir, 8000, in_memory_bytes=0)
+    damaged = recordings_dir / recordings.names[0]
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    with pytest.warns(UserWarning, match=f"left out: .*{damaged.name}"):
+        callback = training.TensorBoardAudio(tmp_path, recordings, 0.05, streams=3)
+    assert list(callback.recordings.names) == list(recordings.names)[1:4]
+    one = recordings.select([0])
+    with pytest.warns(UserWarning, match="left out"):
+        callback = training.TensorBoardAudio(tmp_path, one, 0.05)
+    fit(model, data.read_recordings(recordings_dir, 8000), callback, epochs=1)
+    assert read_events(tmp_path / "audio") == {}
+
+
 def test_spectrograms_share_a_scale_on_which_silence_is_black():
     silence, loud = np.zeros(4000, np.float32), tone(0.5, 8000, frequency=1000.0)
     picture = watching.spectrogram_picture([silence, loud, 0.01 * loud], 8000)

@@ -1,6 +1,7 @@
 """Reading, resampling and writing recordings."""
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,26 @@ AUDIO_SUFFIXES = (*WRITTEN_SUFFIXES, ".sph")
 STEPS_OF_16_BITS = 2**15
 LOSSY_SUFFIXES = (".ogg", ".mp3")
 LOSSY_FORMATS = ("OGG", "MP3")
+
+
+def _use_soundfile_once() -> None:
+    """Opens, reads and fails to open, before several threads do.
+
+    cffi makes what stands for C's types when each is first used, and two threads that do so at once
+    can end the process (python-cffi/cffi#271).
+    """
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(1, np.int16), 8000, format="WAV", subtype="PCM_16")
+    file.seek(0)
+    with soundfile.SoundFile(file) as sound:
+        sound.read(1, "float32")
+        sound.seek(0)
+        sound.read(1, "int16")
+    with contextlib.suppress(soundfile.LibsndfileError):
+        soundfile.SoundFile(os.devnull)
+
+
+_use_soundfile_once()
 
 
 def read_audio(

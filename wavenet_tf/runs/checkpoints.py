@@ -1,11 +1,16 @@
 """Checkpoints: models with their optimizer's state, of which the newest and the best are kept."""
 
+import contextlib
 import dataclasses
+import json
+import math
 import os
 import warnings
+import zipfile
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from wavenet_tf import files, training
 from wavenet_tf.errors import InputError
@@ -14,6 +19,7 @@ from wavenet_tf.runs.log import BestValidation, best_validation
 
 FINAL_MODEL = "model.keras"
 BEST = "best"
+POSITION = "position.json"  # of a checkpoint in the data
 
 
 def checkpoints(model_dir: Path) -> list[Path]:
@@ -37,14 +43,14 @@ def load_model(model_dir: str | os.PathLike, update: int | str | None = None) ->
     if not model_dir.is_dir():
         raise InputError(f"no model directory at {model_dir}")
     if update is not None:
-        return _average(load(_asked_checkpoint(model_dir, update)))
+        return average_weights(load(_asked_checkpoint(model_dir, update)))
     final = [path for path in [model_dir / FINAL_MODEL] if path.exists()]
     models = sorted([*checkpoints(model_dir), *final], key=lambda path: path.stat().st_mtime)
     if not models:
         raise InputError(
             f"{model_dir} holds no model: expected {FINAL_MODEL} or a checkpoint of a training run"
         )
-    return _average(load(models[-1]))
+    return average_weights(load(models[-1]))
 
 
 def _asked_checkpoint(model_dir: Path, update: int | str) -> Path:
@@ -60,8 +66,8 @@ def _asked_checkpoint(model_dir: Path, update: int | str) -> Path:
     raise InputError(f"no checkpoint of update {update}; kept are {known}")
 
 
-def _average(model: WaveNet) -> WaveNet:
-    """The model with its averaged weights in place, where its training averages them."""
+def average_weights(model: WaveNet) -> WaveNet:
+    """The model, with its averaged weights in place, where its training averages them."""
     if model.compiled:
         model.optimizer.finalize_variable_values(model.trainable_weights)
     return model
@@ -75,6 +81,8 @@ def load(path: Path) -> WaveNet:
     """
     try:
         model = keras.models.load_model(path)
+    except (InputError, MemoryError, tf.errors.ResourceExhaustedError):
+        raise
     except Exception as error:  # of zip, HDF5, JSON, Keras: whatever a damaged file leads to
         raise InputError(f"cannot read {path} as a model: {error}") from error
     if not isinstance(model, WaveNet):
@@ -82,10 +90,13 @@ def load(path: Path) -> WaveNet:
     return model
 
 
-def load_newest(model_dir: Path) -> WaveNet | None:
-    """The model of the newest checkpoint that can be read, to go on with; None if there is none.
+def load_newest(model_dir: Path) -> tuple[WaveNet, int | None] | None:
+    """The newest checkpoint that can be read, to go on with; None if there is none.
 
-    Newer ones that cannot be read are told, and deleted.
+    Newer ones that cannot be read are told, and get another suffix.
+
+    Returns:
+        The model, and how many batches it was trained on, if the checkpoint says so.
 
     Raises:
         InputError: if there are checkpoints, but none that can be read.
@@ -94,23 +105,48 @@ def load_newest(model_dir: Path) -> WaveNet | None:
     damaged = []
     for path in reversed(existing):
         try:
-            model = load(path)
+            model, batches = load(path), _position(path)
         except InputError as error:
             warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
             damaged.append(path)
             continue
         for spoilt in damaged:
-            spoilt.unlink(missing_ok=True)  # another worker may have been first
-        return model
+            with contextlib.suppress(FileNotFoundError):  # another worker was first
+                spoilt.rename(f"{spoilt}.damaged")
+        return model, batches
     if existing:
         raise InputError(f"none of the checkpoints in {existing[0].parent} can be read")
     return None
 
 
-def save(model: WaveNet, path: Path) -> None:
-    """Writes a model, whole or not at all."""
+def _position(path: Path) -> int | None:
+    with zipfile.ZipFile(path) as archive:
+        if POSITION not in archive.namelist():
+            return None
+        return json.loads(archive.read(POSITION))["batches"]
+
+
+def save(model: WaveNet, path: Path, batches: int | None = None) -> None:
+    """Writes a model, whole or not at all.
+
+    Args:
+        model: to write.
+        path: the file.
+        batches: that it was trained on, to go on after them. An update may have been of several,
+            and with float16 some lead to none.
+    """
     with files.atomic_path(path) as temporary:
         model.save(temporary)
+        if batches is not None:
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.writestr(POSITION, json.dumps({"batches": batches}))
+
+
+def remove_unfinished(model_dir: Path) -> None:
+    """Removes what a killed run was writing."""
+    for pattern in ("checkpoints/.update_*-*.keras", ".model-*.keras"):
+        for path in model_dir.glob(pattern):
+            path.unlink()
 
 
 def _update_of(path: Path) -> int:
@@ -127,10 +163,12 @@ class WriteCheckpoint(keras.callbacks.Callback):
         model_dir: of the run, whose log says which checkpoint is the best so far.
         kept: how many of the newest.
         patience: epochs without a better validation after which training ends; None for no end.
+        batches: that the model was trained on before.
     """
 
-    def __init__(self, model_dir: Path, kept: int, patience: int | None = None):
+    def __init__(self, model_dir: Path, kept: int, patience: int | None = None, batches: int = 0):
         super().__init__()
+        self.batches = batches
         self.model_dir = model_dir
         self.kept = kept
         self.patience = patience
@@ -140,26 +178,27 @@ class WriteCheckpoint(keras.callbacks.Callback):
         done = training.num_updates(self.model.optimizer)
         self.best = best_validation(self.model_dir, done)
 
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+
     def on_epoch_end(self, epoch, logs=None):
         update = training.num_updates(self.model.optimizer)
         bits = float(logs["val_bits_per_sample"])
-        if self.best is None or bits < self.best.bits_per_sample:
+        if math.isfinite(bits) and (self.best is None or bits < self.best.bits_per_sample):
             self.best = BestValidation(update, bits)
-        else:
+        elif self.best is not None:
             since = self.best.validations_since + 1
             self.best = dataclasses.replace(self.best, validations_since=since)
         if self.writes:
             self._write(update)
-        if self.patience is not None and self.best.validations_since >= self.patience:
+        if self.best is not None and self.best.ends_training(self.patience):
             if self.writes:
-                print(
-                    f"no better validation since update {self.best.update} "
-                    f"({self.best.bits_per_sample:.4f} bits per sample): training ends"
-                )
+                print(self.best.reason)
             self.model.stop_training = True
 
     def _write(self, update: int) -> None:
-        save(self.model, self.model_dir / "checkpoints" / f"update_{update:08d}.keras")
+        path = self.model_dir / "checkpoints" / f"update_{update:08d}.keras"
+        save(self.model, path, self.batches)
         for path in checkpoints(self.model_dir)[: -self.kept]:
-            if _update_of(path) != self.best.update:
+            if self.best is None or _update_of(path) != self.best.update:
                 path.unlink()

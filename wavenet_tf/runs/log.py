@@ -21,25 +21,32 @@ class BestValidation:
     bits_per_sample: float
     validations_since: int = 0
 
+    def ends_training(self, patience: int | None) -> bool:
+        """Whether as many validations without a better one are enough."""
+        return patience is not None and self.validations_since >= patience
+
+    @property
+    def reason(self) -> str:
+        """Why training then ends."""
+        return (
+            f"no better validation since update {self.update} "
+            f"({self.bits_per_sample:.4f} bits per sample): training ends"
+        )
+
 
 def read_log(model_dir: str | os.PathLike) -> dict[str, np.ndarray]:
     """The numbers of a log by column and, within it, by update; of no column where there is none.
 
-    A line may be half written; and an update may have several, where a run went back: the last one
-    counts.
+    A last line that is half written does not count. An update may have several, where a run went
+    back: the last one counts.
 
     Args:
         model_dir: of a training run.
     """
-    path = Path(model_dir) / LOG
-    if not path.exists():
-        return {}
-    with open(path, encoding="utf-8", errors="replace", newline="") as file:
-        table = csv.DictReader(file)
-        names = table.fieldnames or []
-        rows = {
-            int(update): row for row in table if 0 < (update := _number(row.get("update"))) < np.inf
-        }
+    names, table = _whole_lines(Path(model_dir) / LOG)
+    rows = {
+        int(update): row for row in table if 0 < (update := _number(row.get("update"))) < np.inf
+    }
     if not rows:
         return {}
     return {
@@ -58,13 +65,11 @@ def best_validation(model_dir: str | os.PathLike, done: int | None = None) -> Be
     log = read_log(model_dir)
     if "val_bits_per_sample" not in log:
         return None
-    known = np.isfinite(log["val_bits_per_sample"])
-    if done is not None:
-        known &= log["update"] <= done
-    if not known.any():
+    counted = log["update"] <= (np.inf if done is None else done)
+    bits, updates = log["val_bits_per_sample"][counted], log["update"][counted]
+    if not np.isfinite(bits).any():
         return None
-    bits, updates = log["val_bits_per_sample"][known], log["update"][known]
-    place = int(np.argmin(bits))
+    place = int(np.nanargmin(bits))
     return BestValidation(int(updates[place]), float(bits[place]), len(bits) - 1 - place)
 
 
@@ -78,15 +83,24 @@ def cut_log(model_dir: str | os.PathLike, done: int) -> None:
     path = Path(model_dir) / LOG
     if not path.exists():
         return
-    with open(path, encoding="utf-8", newline="") as file:
-        table = csv.DictReader(file)
-        rows = [row for row in table if _number(row.get("update")) <= done]
+    names, table = _whole_lines(path)
+    rows = [row for row in table if _number(row.get("update")) <= done]
     text = io.StringIO()
     if rows:
-        writer = csv.DictWriter(text, table.fieldnames or [], lineterminator="\n")
+        writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     files.write_text(path, text.getvalue())
+
+
+def _whole_lines(path: Path) -> tuple[list[str], list[dict]]:
+    """The columns of a table and its rows, but for a last one that is half written."""
+    if not path.exists():
+        return [], []
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+        whole = [line for line in file if line.endswith("\n")]
+    table = csv.DictReader(whole, restval="")
+    return list(table.fieldnames or []), [row for row in table if None not in row]
 
 
 def _number(text: str | None) -> float:

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 from wavenet_tf import audio, training
-from wavenet_tf.errors import InputError
+from wavenet_tf.errors import InputError, optional_positive_integer, positive_integer
 from wavenet_tf.presets import PRESETS
 
 SETTINGS = "settings.json"
@@ -19,7 +20,6 @@ MODEL_SETTINGS = (
     "features",
     "speakers",
     "precision",
-    "rematerialise",
     "weight_decay",
     "averaging",
     "gradient_accumulation",
@@ -112,13 +112,14 @@ class Settings:
             )
         whole = ["steps", "batch_size", "validation_crops", "steps_per_validation"]
         whole += ["gradient_accumulation", "checkpoints_kept"]
-        for name in [*whole, "crop_seconds", "learning_rate"]:
-            if not getattr(self, name) > 0:
+        for name in whole:
+            positive_integer(name, getattr(self, name))
+        optional_positive_integer("patience", self.patience)
+        for name in ("crop_seconds", "learning_rate"):
+            if not 0.0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be above 0; received {getattr(self, name)}")
-        if self.patience is not None and not self.patience > 0:
-            raise InputError(f"patience must be above 0; received {self.patience}")
         for name in ("weight_decay", "tensorboard_audio"):
-            if not getattr(self, name) >= 0.0:
+            if not 0.0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be at least 0; received {getattr(self, name)}")
         if self.averaging is not None and not 0.0 < self.averaging < 1.0:
             raise InputError(f"averaging must be between 0 and 1; received {self.averaging}")
@@ -132,24 +133,43 @@ class Settings:
             **given: attributes; None where nothing was given.
 
         Raises:
-            InputError: if what is given is another model than the run's, or no folder of
-                recordings is named for a new run.
+            InputError: if no folder of recordings is named for a new run, or the settings cannot be
+                read.
         """
-        stored = stored_settings(model_dir)
         given = {name: value for name, value in given.items() if value is not None}
-        for name in MODEL_SETTINGS:
-            if stored and given.get(name, stored.get(name)) != stored.get(name):
-                raise InputError(
-                    f"{model_dir} holds the run of another model: its {name} is "
-                    f"{stored.get(name)!r}, given was {given[name]!r}. Choose another folder"
-                )
-        settings = {**stored, **given}
+        settings = {**stored_settings(model_dir), **given}
         if "data_dir" not in settings:
             raise InputError("data_dir must name a folder of recordings")
-        return cls(**settings)
+        try:
+            return cls(**settings)
+        except TypeError as error:
+            raise InputError(f"cannot use the settings in {model_dir}: {error}") from error
+
+    def check_continues(self, model_dir: str | os.PathLike) -> None:
+        """Whether the run in a model directory can go on with these.
+
+        Raises:
+            InputError: if they are of another model.
+        """
+        stored, mine = stored_settings(model_dir), json.loads(self.to_json())
+        for name in MODEL_SETTINGS:
+            if name in stored and mine[name] != stored[name]:
+                raise InputError(
+                    f"{model_dir} holds the run of another model: its {name} is "
+                    f"{stored[name]!r}, given was {mine[name]!r}. Choose another folder"
+                )
+
+    def to_json(self) -> str:
+        """All of them by name, as `settings.json` holds them."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
 
 def stored_settings(model_dir: str | os.PathLike) -> dict[str, Any]:
     """What `settings.json` says; nothing where there is none."""
     path = Path(model_dir) / SETTINGS
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"cannot read the settings in {path}: {error}") from error

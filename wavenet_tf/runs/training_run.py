@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import resource
 import time
@@ -17,13 +16,21 @@ from wavenet_tf import audio, data, files, training
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet
 from wavenet_tf.presets import PRESETS
-from wavenet_tf.runs.checkpoints import FINAL_MODEL, WriteCheckpoint, load_newest, save
-from wavenet_tf.runs.log import LOG, cut_log
+from wavenet_tf.runs.checkpoints import (
+    FINAL_MODEL,
+    WriteCheckpoint,
+    average_weights,
+    load_newest,
+    remove_unfinished,
+    save,
+)
+from wavenet_tf.runs.log import LOG, best_validation, cut_log
 from wavenet_tf.runs.reading import read_recordings
 from wavenet_tf.runs.settings import SETTINGS, Settings
 
 TENSORBOARD = "tensorboard"
 NAMES_LISTED = 10
+MOST_EPOCHS = 2**31  # `StopAtUpdate` ends training: batches whose gradients overflow are no updates
 # Of `estimate`: the first is traced, and its time is no step's.
 ESTIMATED_STEPS = 4
 
@@ -38,6 +45,7 @@ class _Run:
     training: data.Recordings
     validation: data.Recordings
     done: int  # updates
+    batches: int  # that these were of
 
     @property
     def is_chief(self) -> bool:
@@ -88,35 +96,45 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
             the loss becomes NaN, or another worker is lost.
     """
     model_dir = Path(model_dir)
-    run = _open_run(settings, model_dir)
-    if run.is_chief:
-        print(run.description)
-        if run.done:
-            print(f"going on after update {run.done}")
-        text = json.dumps(dataclasses.asdict(settings), indent=2) + "\n"
-        files.write_text(model_dir / SETTINGS, text)
-        cut_log(model_dir, run.done)
-        training.write_configuration(
-            model_dir / TENSORBOARD, dataclasses.asdict(settings), run.model
-        )
-    if run.done < settings.steps:
-        period = settings.steps_per_validation
-        first_epoch = run.done // period
-        with _told_what_ended_it(run.strategy):
+    strategy = training.named_strategy(settings.strategy)
+    with _told_what_ended_it(strategy):
+        run = _open_run(settings, model_dir, strategy)
+        batches = _batches(settings, run)
+        if run.is_chief:
+            print(run.description)
+            _write_beginning(settings, model_dir, run)
+        best = best_validation(model_dir, run.done)
+        if run.done >= settings.steps:
+            average_weights(run.model)
+        elif best is not None and best.ends_training(settings.patience):
+            average_weights(run.model)
+            if run.is_chief:
+                print(best.reason)
+        else:
+            period = settings.steps_per_validation * settings.gradient_accumulation
             run.model.fit(
-                _batches(settings, run),
-                initial_epoch=first_epoch,
-                epochs=first_epoch + -(-(settings.steps - run.done) // period),
-                steps_per_epoch=settings.gradient_accumulation
-                * min(period, settings.steps - run.done),
+                batches,
+                initial_epoch=run.batches // period,
+                epochs=MOST_EPOCHS,
+                steps_per_epoch=period,
                 validation_data=_validation_batches(settings, run),
                 callbacks=_callbacks(settings, model_dir, run),
                 verbose=0,
             )
-    if run.is_chief:
-        save(run.model, model_dir / FINAL_MODEL)
-    training.wait_for_all(run.strategy)  # or another worker looks for what is not there yet
+        if run.is_chief:
+            save(run.model, model_dir / FINAL_MODEL)
+        training.wait_for_all(strategy)  # or another worker looks for what is not there yet
     return run.model
+
+
+def _write_beginning(settings: Settings, model_dir: Path, run: _Run) -> None:
+    """What a run leaves before it trains; of one that went on further, what came later is gone."""
+    if run.done:
+        print(f"going on after update {run.done}")
+    files.write_text(model_dir / SETTINGS, settings.to_json())
+    remove_unfinished(model_dir)
+    cut_log(model_dir, run.done)
+    training.write_configuration(model_dir / TENSORBOARD, dataclasses.asdict(settings), run.model)
 
 
 def estimate(settings: Settings) -> str:
@@ -131,12 +149,13 @@ def estimate(settings: Settings) -> str:
     Raises:
         InputError: as `train` raises it.
     """
-    run = _open_run(settings, None)
+    strategy = training.named_strategy(settings.strategy)
+    run = _open_run(settings, None, strategy)
     times: list[float] = []
     note = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: times.append(time.perf_counter())
     )
-    with _told_what_ended_it(run.strategy):
+    with _told_what_ended_it(strategy):
         run.model.fit(
             _batches(settings, run), steps_per_epoch=ESTIMATED_STEPS, callbacks=[note], verbose=0
         )
@@ -163,13 +182,12 @@ def _memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _open_run(settings: Settings, model_dir: Path | None) -> _Run:
+def _open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute.Strategy) -> _Run:
     """The model of a run, or a new one, and its recordings, under the strategy."""
-    strategy = training.named_strategy(settings.strategy)
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
-        model, recordings = _open_model(settings, model_dir)
+        model, recordings, batches = _open_model(settings, model_dir)
         training_part, validation_part = recordings.split(settings.validation_fraction)
         if model.features:
             training_part = training_part.with_features(model.features, model.hop_length)
@@ -179,22 +197,30 @@ def _open_run(settings: Settings, model_dir: Path | None) -> _Run:
                 model.adapt(training_part.sample_frames())
             model.compile(_optimizer(settings))
         model.optimizer.learning_rate = training.learning_rate_schedule(
-            settings.schedule, settings.learning_rate, settings.steps
+            settings.schedule,
+            settings.learning_rate,
+            settings.steps * settings.gradient_accumulation,  # Keras asks for it at each batch
         )
     done = training.num_updates(model.optimizer)
     state = {"updates done": done, "recordings": len(recordings.names)}
     state["samples to train on"] = int(training_part.lengths.sum())
     training.check_alike(state, strategy)
-    return _Run(strategy, model, recordings, training_part, validation_part, done)
+    if batches is None:
+        batches = done * settings.gradient_accumulation
+    return _Run(strategy, model, recordings, training_part, validation_part, done, batches)
 
 
-def _open_model(settings: Settings, model_dir: Path | None) -> tuple[WaveNet, data.Recordings]:
-    """The model of a run, or a new one, and the recordings."""
+def _open_model(
+    settings: Settings, model_dir: Path | None
+) -> tuple[WaveNet, data.Recordings, int | None]:
+    """The model of a run, or a new one; the recordings; batches that it was trained on, if told."""
     with _rematerialised(settings):
-        model = None if model_dir is None else load_newest(model_dir)
-        if model is None:
-            return _new_model(settings)
-    return model, read_recordings(settings, model, settings.data_dir)
+        newest = None if model_dir is None else load_newest(model_dir)
+        if model_dir is None or newest is None:
+            return *_new_model(settings), 0
+    settings.check_continues(model_dir)
+    model, batches = newest
+    return model, read_recordings(settings, model, settings.data_dir), batches
 
 
 def _new_model(settings: Settings) -> tuple[WaveNet, data.Recordings]:
@@ -228,7 +254,9 @@ def _optimizer(settings: Settings) -> keras.optimizers.Optimizer:
     if settings.weight_decay:
         arguments["weight_decay"] = settings.weight_decay
     if settings.averaging is not None:
-        arguments |= {"use_ema": True, "ema_momentum": settings.averaging}
+        # Keras averages at each batch.
+        momentum = settings.averaging ** (1 / settings.gradient_accumulation)
+        arguments |= {"use_ema": True, "ema_momentum": momentum}
     if settings.gradient_accumulation > 1:
         arguments["gradient_accumulation_steps"] = settings.gradient_accumulation
     return training.named_optimizer("adamw" if settings.weight_decay else "adam", **arguments)
@@ -252,7 +280,7 @@ def _batches(settings: Settings, run: _Run) -> tf.data.Dataset | tf.distribute.D
             settings.batch_size,
             settings.crop_seconds,
             settings.seed,
-            first_batch=run.done * settings.gradient_accumulation,
+            first_batch=run.batches,
             balance_speakers=settings.balance_speakers,
             worker=worker,
             num_workers=num_workers,
@@ -288,7 +316,7 @@ def _callbacks(settings: Settings, model_dir: Path, run: _Run) -> list[keras.cal
         ]
     callbacks += [
         training.TensorBoardScalars(tensorboard),
-        WriteCheckpoint(model_dir, settings.checkpoints_kept, settings.patience),
+        WriteCheckpoint(model_dir, settings.checkpoints_kept, settings.patience, run.batches),
     ]
     if settings.tensorboard_audio and run.is_chief:
         callbacks.append(

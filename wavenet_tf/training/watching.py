@@ -2,8 +2,10 @@
 
 import collections
 import contextlib
+import itertools
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,7 +130,7 @@ class TensorBoardAudio(_Summaries):
     Args:
         directory: gets a folder `audio`.
         recordings: a `data.Recordings`, with the speakers and features that the model wants; those
-            used are of as many speakers as there are.
+            used are of as many speakers as there are, and those that cannot be read are left out.
         seconds: to generate, of each.
         streams: how many recordings to use, at most.
         every: epochs from one time to the next.
@@ -154,7 +156,8 @@ class TensorBoardAudio(_Summaries):
         if self.samples < 1:
             raise InputError(f"seconds must give at least one sample; received {seconds}")
         streams = positive_integer("streams", streams)
-        self.recordings = recordings.select(over_speakers(recordings)[:streams])
+        readable = itertools.islice(_readable(recordings, over_speakers(recordings)), streams)
+        self.recordings = recordings.select(list(readable))
         self.recorded = [clip[: self.samples] for clip in self.recordings.waveforms()]
         self.seed = seed
         self.most_seconds = most_seconds
@@ -166,6 +169,8 @@ class TensorBoardAudio(_Summaries):
                 self._write_audio(f"recorded/{label}", recorded)
 
     def write(self, update, logs):
+        if not self.recorded:
+            return
         with _averaged_weights(self.model):
             generated = self._generate()
         rate = self.recordings.sample_rate
@@ -320,6 +325,19 @@ def over_speakers(recordings) -> np.ndarray:
         turns.append(heard[speaker])
         heard[speaker] += 1
     return np.argsort(turns, kind="stable")
+
+
+def _readable(recordings, places) -> Iterator[int]:
+    """Those of some places whose clips, and their features, are not damaged."""
+    for place in places:
+        try:
+            recordings.waveform(place)
+            if len(recordings.features):
+                recordings.features[place][:]
+        except InputError as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+        else:
+            yield place
 
 
 def _coloured(values: np.ndarray) -> np.ndarray:
