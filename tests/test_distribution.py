@@ -124,7 +124,12 @@ def train_a_run(strategy, folder: Path, task: int):
             tensorboard_audio=0.01,
             tensorboard_histograms=True,
         )
-        with contextlib.nullcontext() if training.num_workers(strategy) > 1 else strategy.scope():
+        if training.num_workers(strategy) == 1:
+            with strategy.scope():
+                model = runs.train(settings, folder / "run")
+        else:
+            with strategy.scope(), pytest.raises(InputError, match="outside the scope"):
+                runs.train(settings, folder / "run")
             model = runs.train(settings, folder / "run")
     assert runs.best_validation(folder / "run").update == 2 * UPDATES
     history = {name: values.tolist() for name, values in runs.read_log(folder / "run").items()}
@@ -303,8 +308,8 @@ def train_until_it_ends_well(folder: Path, data_dir: Path, kill: bool) -> list[s
 def test_a_killed_worker_comes_back_and_nothing_is_lost(recordings_dir, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     chief, other = train_until_it_ends_well(whole, recordings_dir, kill=False)
-    assert "update 300 of 300" in chief and "going on" not in chief
-    assert other == ""
+    # Where the machine stalls, TensorFlow may take a worker for dead: this run may go on too.
+    assert "update 300 of 300" in chief and "update" not in other
     chief, other = train_until_it_ends_well(killed, recordings_dir, kill=True)
     assert "train.py: another worker is lost. Start every worker again" in chief
     assert "going on after update" in chief

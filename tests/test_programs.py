@@ -332,7 +332,11 @@ def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
         ("train.py", [new_model, f"--data_dir={tmp_path / 'one'}"], "at least 2 recordings"),
         ("train.py", [new_model, recordings, "--preset=huge"], "should be one of"),
         ("train.py", [new_model, recordings, "--set=kernel_sise=3"], "no argument 'kernel_sise'"),
-        ("train.py", [new_model, recordings, "--batch_size=0"], "batch_size must be above 0"),
+        (
+            "train.py",
+            [new_model, recordings, "--batch_size=0"],
+            "batch_size must be a whole number of at least 1",
+        ),
         ("train.py", [model, "--preset=small"], "run of another model"),
         ("train.py", [new_model, recordings, "--set=features=1"], "which features is not"),
         ("train.py", [new_model, recordings, "--context_stack=pooling"], "takes name=number"),

@@ -93,10 +93,14 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
 
     Raises:
         InputError: if the recordings cannot be used, a setting is out of range, memory runs out,
-            the loss becomes NaN, or another worker is lost.
+            the loss becomes NaN, another worker is lost, or several workers call this in the scope
+            of their strategy.
     """
     model_dir = Path(model_dir)
     strategy = training.named_strategy(settings.strategy)
+    if training.num_workers(strategy) > 1 and tf.distribute.has_strategy():
+        # Saving, Keras makes variables, which there means waiting for workers that save nothing.
+        raise InputError("several workers train outside the scope of their strategy")
     with _told_what_ended_it(strategy):
         run = _open_run(settings, model_dir, strategy)
         batches = _batches(settings, run)
