@@ -280,7 +280,7 @@ def train_until_it_ends_well(folder: Path, data_dir: Path, kill: bool) -> list[s
     inherited = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     workers = [
         subprocess.Popen(
-            ["bash", "-c", f"until {command}; do sleep 0.5; done"],
+            ["bash", "-c", f"for start in $(seq 9); do {command} && break; sleep 0.5; done"],
             env={**inherited, "TF_CONFIG": tf_config(*addresses, index=index)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
