@@ -431,6 +431,13 @@ def test_an_unknown_strategy_is_an_error(environment):
         training.named_strategy("tpu")
 
 
+def test_a_loss_that_is_no_number_is_told_under_a_strategy():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = new_model(keras.optimizers.SGD(1e30), num_speakers=3)
+    with pytest.raises(InputError, match=r"the loss is .* rate \(it was 1e\+30\)"):
+        model.fit(padded_crops(BATCH).repeat(), steps_per_epoch=9, verbose=0)
+
+
 def test_whole_batches_only_add_crops_of_no_weight(tmp_path):
     recordings, model = recordings_of([tone(1000 / 8000)]), new_model(sgd())
     plain, whole = (

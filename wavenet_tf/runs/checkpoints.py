@@ -56,7 +56,8 @@ def load_model(model_dir: str | os.PathLike, update: int | str | None = None) ->
 def _asked_checkpoint(model_dir: Path, update: int | str) -> Path:
     kept = {_update_of(path): path for path in checkpoints(model_dir)}
     if update == BEST:
-        best = best_validation(model_dir)
+        # The log may be ahead of the checkpoints.
+        best = best_validation(model_dir, done=max(kept, default=0))
         update = BEST if best is None else best.update
     elif not str(update).isdecimal():
         raise InputError(f"update must be a whole number or {BEST!r}; received {update!r}")

@@ -154,12 +154,12 @@ def estimate(settings: Settings) -> str:
         InputError: as `train` raises it.
     """
     strategy = training.named_strategy(settings.strategy)
-    run = _open_run(settings, None, strategy)
     times: list[float] = []
     note = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: times.append(time.perf_counter())
     )
     with _told_what_ended_it(strategy):
+        run = _open_run(settings, None, strategy)
         run.model.fit(
             _batches(settings, run), steps_per_epoch=ESTIMATED_STEPS, callbacks=[note], verbose=0
         )

@@ -5,7 +5,11 @@ import math
 import keras
 
 from wavenet_tf.errors import InputError
-from wavenet_tf.training.optimizers import GRADIENT_CLIP_NORM, num_updates
+from wavenet_tf.training.optimizers import (
+    GRADIENT_CLIP_NORM,
+    learning_rate_now,
+    num_updates,
+)
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
@@ -19,7 +23,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         raise InputError(
             f"the loss is {loss} at update {num_updates(optimizer)}: the weights are spoilt. "
             f"Start again from the last checkpoint with a lower learning rate (it was "
-            f"{float(optimizer.learning_rate):.2g}), with clipped gradients "
+            f"{learning_rate_now(optimizer):.2g}), with clipped gradients "
             f"(global_clipnorm={GRADIENT_CLIP_NORM:g}), and without float16"
         )
 
@@ -46,4 +50,4 @@ class CountUpdates(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         optimizer = self.model.optimizer
         logs["update"] = num_updates(optimizer)
-        logs["learning_rate"] = float(optimizer.learning_rate.numpy())
+        logs["learning_rate"] = learning_rate_now(optimizer)

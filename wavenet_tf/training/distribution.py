@@ -8,9 +8,10 @@ import functools
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.errors import InputError
@@ -31,8 +32,8 @@ def named_strategy(name: str = "auto") -> tf.distribute.Strategy:
     Args:
         name: "default" for one device, or the strategy in whose scope this is called; "mirrored"
             for every GPU of this machine; "multi_worker" for every process of the cluster that
-            `TF_CONFIG` or Slurm tells, with every GPU that each sees; "auto" for the last of these
-            of which there is more than one, outside of all scopes.
+            `TF_CONFIG` or Slurm tells, with every GPU that each sees; "auto", in a scope, for its
+            strategy, and else for the last of these of which there is more than one.
 
     Raises:
         InputError: for an unknown name, and where the cluster is not told or not understood.
@@ -127,15 +128,7 @@ def check_alike(values: Mapping[str, int], strategy: tf.distribute.Strategy) -> 
     Raises:
         InputError: if they differ, in every worker.
     """
-    if num_workers(strategy) == 1:
-        return
-
-    @tf.function
-    def gather() -> tf.Tensor:
-        mine = strategy.run(lambda: tf.constant([list(values.values())], tf.int64))
-        return strategy.gather(mine, axis=0)
-
-    table = gather().numpy()
+    table = _of_all_workers(list(values.values()), strategy)
     for name, column in zip(values, table.T, strict=True):
         if len(set(column)) > 1:
             raise InputError(
@@ -146,7 +139,18 @@ def check_alike(values: Mapping[str, int], strategy: tf.distribute.Strategy) -> 
 
 def wait_for_all(strategy: tf.distribute.Strategy) -> None:
     """Returns once every worker has called this."""
-    check_alike({"being here": 1}, strategy)
+    _of_all_workers([0], strategy)
+
+
+def _of_all_workers(values: Sequence[int], strategy: tf.distribute.Strategy) -> np.ndarray:
+    """A row of values of each replica; every worker has to call this."""
+
+    @tf.function
+    def gather() -> tf.Tensor:
+        mine = strategy.run(lambda: tf.constant([values], tf.int64))
+        return strategy.gather(mine, axis=0)
+
+    return gather().numpy() if num_workers(strategy) > 1 else np.array([values])
 
 
 def shard_by_element(dataset):

@@ -29,9 +29,15 @@ def named_optimizer(name: str, **settings) -> keras.optimizers.Optimizer:
         ) from error
 
 
+# A variable of several replicas becomes a number by `numpy` only.
 def num_updates(optimizer: keras.optimizers.Optimizer) -> int:
     """So many were done."""
-    return int(optimizer.iterations.numpy())  # of several replicas, `int` takes no variable
+    return int(optimizer.iterations.numpy())
+
+
+def learning_rate_now(optimizer: keras.optimizers.Optimizer) -> float:
+    """That of the next update."""
+    return float(optimizer.learning_rate.numpy())
 
 
 def compile_with_xla() -> bool:
