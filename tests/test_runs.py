@@ -246,13 +246,12 @@ def test_kills_at_any_moment_change_nothing_bit_by_bit(recordings_dir, tmp_path)
     generator = np.random.default_rng(0)
     kills, folder = 0, tmp_path / "killed"
     while kills < 5:
-        before = len((folder / "log.csv").read_text()) if (folder / "log.csv").exists() else 0
+        before = runs.checkpoints(folder)[-1:]
         process = train_apart(settings, folder)
         deadline = time.monotonic() + 120
-        # Some time after it got on: in an update, a validation, a checkpoint, a line of the log.
+        # Some time after a new checkpoint: in an update, a validation, a line of the log, the next.
         while time.monotonic() < deadline and process.poll() is None:
-            log = folder / "log.csv"
-            if log.exists() and len(log.read_text()) > before:
+            if runs.checkpoints(folder)[-1:] != before:
                 break
             time.sleep(0.001)
         time.sleep(generator.uniform(0.0, 0.15))
