@@ -50,7 +50,7 @@ _RUNTIMES = flags.DEFINE_multi_enum(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of the uniform numbers.", 0)
 _VALIDATION_FRACTION = flags.DEFINE_float(
-    "validation_fraction", 0.1, "Of the files, that training kept aside."
+    "validation_fraction", None, "Of the duration, as training held it out (the run's)."
 )
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
 

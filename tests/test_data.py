@@ -117,13 +117,15 @@ def test_split_is_by_file_stable_and_never_empty(tmp_path):
     recordings = write_ramps(tmp_path / "r", [200] * 40)
     train, held_out = recordings.split(0.25)
     assert sorted([*train.names, *held_out.names]) == recordings.names
-    assert 4 <= len(held_out.names) <= 18
+    assert 8 <= len(held_out.names) <= 12
     for part in (train, held_out):
         for index, name in enumerate(part.names):
             original = recordings.clip(recordings.names.index(name))
             np.testing.assert_array_equal(part.clip(index), original)
     fewer = recordings.select([i for i in range(40) if i % 3])
-    assert set(fewer.split(0.25)[1].names) == set(held_out.names) & set(fewer.names)
+    held_out_of_fewer = set(fewer.split(0.25)[1].names)
+    assert len(held_out_of_fewer) in (6, 7)
+    assert held_out_of_fewer < set(held_out.names)  # none changes sides but to keep the fraction
     for fraction in (1e-9, 1 - 1e-9):
         assert all(len(part.names) >= 1 for part in recordings.split(fraction))
     with pytest.raises(InputError, match="at least 2 recordings"):

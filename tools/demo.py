@@ -54,7 +54,7 @@ def main(argv):
         steps_per_validation=100,
     )
     model = runs.train(settings, output_dir)
-    _, held_out = recordings.split(settings.validation_fraction)
+    _, held_out = recordings.split(settings.validation_fraction, model.receptive_field)
     held_out = held_out.select(range(min(len(held_out.names), 16)))
     speaker = int(held_out.speaker_ids[0]) if model.num_speakers else None
     heard_as = "" if speaker is None else f" as {model.speaker_names[speaker]}"

@@ -23,7 +23,7 @@ _SPLIT = flags.DEFINE_enum(
     "All recordings, those that training on the same folder keeps aside, or the corpus' test set.",
 )
 _VALIDATION_FRACTION = flags.DEFINE_float(
-    "validation_fraction", 0.1, "Of the files, that training kept aside."
+    "validation_fraction", None, "Of the duration, as training held it out (the run's)."
 )
 _PER_FILE = flags.DEFINE_bool("per_file", False, "Also a line for each recording, best first.")
 _UPDATE = flags.DEFINE_string(

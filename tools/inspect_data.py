@@ -92,7 +92,7 @@ def main(argv: Sequence[str]) -> None:
         page = pages.page(
             corpus.directory.name,
             size,
-            _summary(corpus, sample),
+            _summary(corpus, sample, model),
             _distributions(corpus, sample, model),
             _clips(corpus, _CLIPS.value),
             _training(recordings, model),
@@ -236,7 +236,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
 
-def _summary(corpus: _Corpus, sample: _Sample) -> Html:
+def _summary(corpus: _Corpus, sample: _Sample, model: WaveNet) -> Html:
     """What there is, and what is worth a look."""
     recordings, report = corpus.recordings, corpus.report
     facts: dict[str, Any] = {"Folder": corpus.directory}
@@ -265,7 +265,7 @@ def _summary(corpus: _Corpus, sample: _Sample) -> Html:
         "Summary",
         pages.grid(
             pages.card("Corpus", pages.facts(facts)),
-            pages.card("Splits", *_splits(recordings)),
+            pages.card("Splits", *_splits(recordings, model)),
         ),
         pages.card(
             "Worth a look", *(_findings(corpus, sample) or [pages.paragraph("Nothing found.")])
@@ -278,21 +278,26 @@ def _format(header) -> str:
     return f"{header.format}, {header.subtype_info}, {channels}, {header.samplerate:,} Hz"
 
 
-def _splits(recordings: data.Recordings) -> list[Html]:
-    """What training takes for what."""
+def _splits(recordings: data.Recordings, model: WaveNet) -> list[Html]:
+    """What a model is trained and validated on."""
     try:
-        training, validation = recordings.split(VALIDATION_FRACTION)
+        training, validation = recordings.split(VALIDATION_FRACTION, model.receptive_field)
     except command_line.InputError as error:
         return [pages.paragraph(error)]
     parts = {"Training": training, "Validation": validation}
-    if len(training.names) + len(validation.names) < len(recordings.names):
+    if recordings.has_test_part:
         parts["Test"] = recordings.test_part()
-    how = (
-        "As the corpus says."
-        if recordings.has_split
-        else "The corpus does not say what to validate on; a hash of each recording's path keeps "
-        f"about {VALIDATION_FRACTION:.0%} aside."
-    )
+    how = "As the corpus says."
+    if recordings.splits_by_time:
+        how = (
+            "The corpus does not say what to validate on; of its only recording the last "
+            f"{VALIDATION_FRACTION:.0%} is held out, after a gap of the receptive field."
+        )
+    elif not recordings.has_split:
+        how = (
+            "The corpus does not say what to validate on; a hash of each recording's path holds "
+            f"out about {VALIDATION_FRACTION:.0%} of its duration."
+        )
     rows = [(name, len(part.names), _duration(part.seconds)) for name, part in parts.items()]
     return [pages.table(rows, ["", "Clips", "Duration"]), pages.paragraph(how)]
 
@@ -524,7 +529,7 @@ def _training(recordings: data.Recordings, model: WaveNet) -> Html:
     """A batch as training gives it to a model."""
     heading = "What training hears"
     try:
-        training, _ = recordings.split(VALIDATION_FRACTION)
+        training, _ = recordings.split(VALIDATION_FRACTION, model.receptive_field)
         batches = data.training_batches(
             training, model, BATCH_SIZE, _CROP_SECONDS.value, _SEED.value
         )

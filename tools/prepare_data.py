@@ -42,11 +42,6 @@ _FEATURES = flags.DEFINE_list(
     "features", [], f"Also extract features: {', '.join(audio.FEATURES)}, joined by commas."
 )
 _HOP_LENGTH = flags.DEFINE_integer("hop_length", None, "Of the features, in samples (12.5 ms).")
-_VALIDATION_FRACTION = flags.DEFINE_float(
-    "validation_fraction",
-    0.1,
-    "Of the clips, kept aside by a hash of their paths where the corpus does not say itself.",
-)
 _SHARDS = flags.DEFINE_integer("shards", None, "Files to write (one for each 1,000 clips).")
 _WORKERS = flags.DEFINE_integer("workers", None, "Processes (one for each core).", 1)
 
@@ -64,7 +59,6 @@ def main(argv):
         level_db=_LEVEL_DB.value,
         features=tuple(_FEATURES.value),
         hop_length=_HOP_LENGTH.value,
-        validation_fraction=_VALIDATION_FRACTION.value,
         shards=_SHARDS.value,
     )
     report = data.prepare(preparation, _OUTPUT.value, _WORKERS.value, progress=True)

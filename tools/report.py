@@ -41,8 +41,6 @@ CLIPS_SCORED = 8
 SECONDS_SCORED = 5.0
 # Of recordings, the best and the worst ones.
 FILES_SHOWN = 5
-# As in training that is not told otherwise.
-VALIDATION_FRACTION = 0.1
 # Columns of the log, some of them also of the validation.
 CURVES = {
     "bits_per_sample": "Bits per sample",
@@ -121,11 +119,10 @@ class _Run:
         if scored is not None or (directory / EVALUATION).exists():
             scores = _read_evaluation(Path(scored or directory / EVALUATION))
         data_dir = data_dir or settings.get("data_dir")
-        fraction = settings.get("validation_fraction", VALIDATION_FRACTION)
         try:
             if data_dir is None:
                 raise command_line.InputError("nothing says where they are: see --data_dir")
-            recordings = runs.recordings_of_run(directory, model, data_dir, "validation", fraction)
+            recordings = runs.recordings_of_run(directory, model, data_dir, "validation")
         except (command_line.InputError, OSError) as error:
             return cls(directory, model, settings, log, best, scores, None, str(error))
         return cls(directory, model, settings, log, best, scores, recordings)

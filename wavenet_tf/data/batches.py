@@ -47,8 +47,8 @@ def audio_datasets(
             part if it has none yet.
         batch_size: crops a batch.
         crop_seconds: scored part of a crop, in seconds.
-        validation_fraction: of the files, kept aside by a hash of their names where the corpus
-            does not say itself what to validate on.
+        validation_fraction: of the duration, where the corpus does not say itself what to validate
+            on, see `Recordings.split`.
         seed: of the order and places of the crops.
         speakers: "corpus", "folder", "table.csv:column" or a regular expression, see
             `Recordings.with_speakers`; for a model with `num_speakers`, whose `speaker_names` say
@@ -58,17 +58,17 @@ def audio_datasets(
 
     Returns:
         Training batches without end (give `fit` the `steps_per_epoch`), and validation batches
-        that score every sample of the files kept aside once.
+        that score every sample of the validation split once.
 
     Raises:
-        InputError: if the folder has fewer than two usable recordings, or these lack what the
-            model is conditioned on.
+        InputError: if the folder has too few recordings for a split, or these lack what the model
+            is conditioned on.
     """
     recordings = read_recordings(directory, model.sample_rate, layout)
     if speakers is not None:
         recordings = recordings.with_speakers(speakers, model.speaker_names)
     print(recordings.summary)
-    training, validation = recordings.split(validation_fraction)
+    training, validation = recordings.split(validation_fraction, model.receptive_field)
     if model.features:
         training, validation = (
             part.with_features(model.features, model.hop_length) for part in (training, validation)

@@ -3,16 +3,21 @@
 index.json        sample rate, features, speakers, statistics; SHA-256 of the tables, the shards and
                   itself; written last: without it, the preparation is not finished
 report.json       what was skipped, trimmed and worth a look
-source.jsonl      the corpus' manifest
+source.jsonl      the corpus' manifest; its alignments are in seconds of the source clips
 clips.npy         a row a clip, `CLIP`
 pieces.npy        a row a piece, `PIECE`
 names.npy         the clips' names, one after the other
 shards/shard-00000.tfrecord, ...
 
 A clip is stored in pieces of some seconds, each a TFRecord of a `tf.train.Example`: `audio`, FLAC
-of 16 bits; `features`, float32 `[frames, channels]`; `name`, `piece`; and with the first piece what
-the manifest says, as `clip`. Every piece can be read by itself, at its offset; `pieces.npy` has its
-CRC-32 too. The tables are mapped, not read: memory does not grow with the corpus.
+of 16 bits; `features`, float32 `[frames, channels]`; `name`, `piece`; and with the first piece
+`clip`, the line of source.jsonl without its alignment, and `alignment`, the same JSON as there but
+in seconds of the stored audio, from which silence may have been cut. Every piece can be read by
+itself, at its offset; `pieces.npy` has its CRC-32 too. The tables are mapped, not read: memory does
+not grow with the corpus.
+
+`split` in clips.npy is what the corpus says, -1 where it says nothing. The split into training and
+validation is made where the corpus is read, by `place`, as it is for raw recordings.
 """
 
 import hashlib
@@ -28,10 +33,11 @@ import soundfile
 import tensorflow as tf
 
 from wavenet_tf import files
+from wavenet_tf.data.manifest import Clip
 from wavenet_tf.data.recordings import Mapped, Recordings
 from wavenet_tf.errors import InputError
 
-VERSION = 1
+VERSION = 2
 INDEX, REPORT, SOURCE = "index.json", "report.json", "source.jsonl"
 CLIPS, PIECES, NAMES = "clips.npy", "pieces.npy", "names.npy"
 # Exists from the start of a preparation on.
@@ -46,8 +52,8 @@ CLIP = np.dtype(
         ("first_piece", "<i8"),
         ("samples", "<i8"),
         ("speaker", "<i4"),
-        ("split", "<i4"),
-        ("place", "<f8"),  # the hash of the name by which clips are split where the corpus is not
+        ("split", "<i4"),  # place in `SPLITS`, or -1
+        ("place", "<f8"),  # see `unit_hash`
         ("content", "<u8"),  # a hash of the samples
         ("peak", "<f4"),  # dBFS, as recorded
         ("rms", "<f4"),
@@ -160,6 +166,8 @@ def open_prepared(directory: str | os.PathLike, sample_rate: int | None = None) 
         feature_names=features,
         hop_length=index["hop_length"] if features else None,
         splits=shards.clips["split"][numbers].astype(np.int8),
+        path_hashes=shards.clips["place"][numbers],
+        metadata=Mapped(shards.metadata, numbers),
     )
 
 
@@ -229,6 +237,18 @@ class _Shards:
         length = -(-int(row["samples"]) // hop)
         piece_length = self.index["piece_samples"] // hop
         return _Stored(self, int(row["first_piece"]), length, piece_length, decode)
+
+    def metadata(self, number: int) -> Clip:
+        """What is known of a clip, by its number; alignments are in seconds of the stored audio.
+
+        Raises:
+            InputError: if it cannot be read as it was written.
+        """
+        record = self.record(int(self.clips[number]["first_piece"]))
+        row, alignment = (
+            json.loads(record[name].bytes_list.value[0]) for name in ("clip", "alignment")
+        )
+        return Clip.of_row({**row, "alignment": alignment})
 
     def record(self, number: int) -> tf.train.Features:
         """A piece by its number.

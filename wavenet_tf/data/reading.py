@@ -88,7 +88,7 @@ def read_recordings(
 
 
 def label(clips: Sequence[Clip]) -> dict:
-    """Speakers and splits of clips, as attributes of `Recordings`."""
+    """Speakers, splits and metadata of clips, as attributes of `Recordings`."""
     names = sorted({clip.speaker for clip in clips if clip.speaker is not None})
     ids = {speaker: place for place, speaker in enumerate(names)}
     speakers = [UNKNOWN if clip.speaker is None else ids[clip.speaker] for clip in clips]
@@ -97,6 +97,7 @@ def label(clips: Sequence[Clip]) -> dict:
         "speaker_names": names,
         "speaker_ids": np.array(speakers, np.int32),
         "splits": np.array(splits, np.int8),
+        "metadata": clips,
     }
 
 

@@ -1,9 +1,6 @@
 """Recordings as a table of clips, whose samples are read when they are asked for."""
 
 import dataclasses
-import hashlib
-import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +8,18 @@ from typing import Any
 import numpy as np
 
 from wavenet_tf import audio
-from wavenet_tf.data.manifest import SPLITS
+from wavenet_tf.data.manifest import SPLITS, Clip
 from wavenet_tf.data.speakers import speaker_by_rule
+from wavenet_tf.data.splits import (
+    SHORTEST_PART_SECONDS,
+    SHORTEST_RECORDING_SECONDS,
+    check_fraction,
+    recording_path,
+    segment_start,
+    split_by_recording,
+    split_by_time,
+    unit_hash,
+)
 from wavenet_tf.errors import InputError
 
 NAMED_IN_SUMMARY = 3
@@ -22,9 +29,6 @@ UNKNOWN = -1
 IN_MEMORY_BYTES = 2**30
 # Frames to take mean and deviation of: precise to a thousandth of a deviation.
 FRAMES_OF_STATISTICS = 2**20
-# What `Clip.name` adds to the path of a stretch.
-_STRETCH = re.compile(r"#[0-9.e+-]+$")
-_MICROPHONE = re.compile(r"_mic\d(?=[.]\w+$)")
 
 
 class Mapped(Sequence):
@@ -66,6 +70,11 @@ class Recordings:
         feature_names: what the channels are, see `audio.FEATURES`.
         hop_length: of the features, in samples.
         splits: of each clip, the place of its split in `SPLITS`, or `UNKNOWN`; int8.
+        path_hashes: of each clip, see `unit_hash`; empty where they are not computed yet.
+        metadata: of each clip, what the corpus says of it: a `Clip`, whose alignments are in
+            seconds from the start of the samples in `clips`; empty where nothing is known.
+        unreadable: of this corpus, the clips that could not be read when a crop of them was
+            requested, and why; all selections share it, and batches fill it.
     """
 
     directory: Path
@@ -80,6 +89,24 @@ class Recordings:
     feature_names: Sequence[str] = ()
     hop_length: int | None = None
     splits: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int8))
+    path_hashes: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    metadata: Sequence[Clip] = ()
+    unreadable: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def texts(self) -> Sequence[str | None]:
+        """What is said in each clip; empty where there is no metadata."""
+        return Mapped(lambda clip: clip.text, self.metadata)
+
+    @property
+    def tags(self) -> Sequence[tuple[str, ...]]:
+        """The tags of each clip; empty where there is no metadata."""
+        return Mapped(lambda clip: clip.tags, self.metadata)
+
+    @property
+    def alignments(self) -> Sequence[dict[str, list[tuple[float, float, str]]]]:
+        """The alignments of each clip, in seconds from its start; empty without metadata."""
+        return Mapped(lambda clip: clip.alignment, self.metadata)
 
     @property
     def seconds(self) -> float:
@@ -107,6 +134,8 @@ class Recordings:
             speaker_ids=self.speaker_ids[indices] if len(self.speaker_ids) else self.speaker_ids,
             features=Mapped(self.features.__getitem__, indices) if len(self.features) else (),
             splits=self.splits[indices] if len(self.splits) else self.splits,
+            path_hashes=self.path_hashes[indices] if len(self.path_hashes) else self.path_hashes,
+            metadata=Mapped(self.metadata.__getitem__, indices) if len(self.metadata) else (),
         )
 
     def with_speakers(self, rule: str, known: Sequence[str] | None = None) -> "Recordings":
@@ -225,49 +254,137 @@ class Recordings:
         """Whether the corpus itself says what to validate on."""
         return bool((self.splits == SPLITS.index("validation")).any())
 
-    def split(self, validation_fraction: float) -> tuple["Recordings", "Recordings"]:
+    @property
+    def splits_by_time(self) -> bool:
+        """Whether `split` divides one recording in time, as there is no other recording."""
+        return not self.has_split and len(np.unique(self._hashes(self._split_candidates()))) == 1
+
+    def split(self, validation_fraction: float, gap: int = 0) -> tuple["Recordings", "Recordings"]:
         """Splits the clips into training and validation.
 
         As the corpus says, where it does; what it calls "test" is then in neither. Otherwise by a
-        hash of each clip's path: a recording stays on its side, with all stretches of it, whatever
-        else is added to the folder. Both sides have at least one clip. Clips for validation then
-        come in the order of their hashes, so that any first part of them is a fair sample.
+        hash of each recording's path, with all segments of a recording on one side, see
+        `split_by_recording`. Where all clips are of one recording its end is validated on,
+        see `split_by_time`. Both sides have at least one clip. Clips for validation come in
+        the order of their hashes, so that any first part of them is a fair sample.
 
         Args:
-            validation_fraction: of the clips, between 0 and 1, where the corpus does not say.
+            validation_fraction: of the duration, between 0 and 1, where the corpus does not say.
+            gap: samples between the parts of a recording that is split in time, such as the
+                model's receptive field.
 
         Raises:
-            InputError: if there are fewer than two clips, or for a fraction out of range.
+            InputError: if there is nothing to train on or to validate on, or for a fraction out of
+                range.
         """
-        if not 0.0 < validation_fraction < 1.0:
-            raise InputError(
-                f"validation_fraction must be between 0 and 1; received {validation_fraction}"
-            )
-        test = np.isin(self.splits, SPLITS.index("test"))
-        kept = np.arange(len(self.names))
-        # A folder of test recordings alone is somebody's training set.
-        if test.any() and not test.all():
-            kept = kept[~test]
-        if len(kept) < 2:
-            raise InputError(
-                f"a split into training and validation takes at least 2 recordings; "
-                f"{self.directory} has {len(kept)} that can be used"
-            )
+        check_fraction("validation_fraction", validation_fraction)
+        candidates = self._split_candidates()
+        hashes = self._hashes(candidates)
         if self.has_split:
-            validation = self.splits[kept] == SPLITS.index("validation")
-            if validation.all():
+            validated = self.splits[candidates] == SPLITS.index("validation")
+            if validated.all():
                 raise InputError(
                     f"{self.directory} has recordings to validate on, none to train on"
                 )
-            places = np.array([unit_hash(self.names[index]) for index in kept[validation]])
-            return (
-                self.select(kept[~validation]),
-                self.select(kept[validation][np.argsort(places, kind="stable")]),
+        elif len(np.unique(hashes)) == 1:
+            return self._split_by_time(candidates, validation_fraction, gap)
+        else:
+            lengths = self.lengths[candidates]
+            validated = split_by_recording(hashes, lengths, validation_fraction)
+        by_hash = np.argsort(hashes[validated], kind="stable")
+        return (
+            self.select(candidates[~validated]),
+            self.select(candidates[validated][by_hash]),
+        )
+
+    @property
+    def has_test_part(self) -> bool:
+        """Whether the corpus has a test set beside what is trained and validated on.
+
+        A folder of test recordings alone is somebody's training set.
+        """
+        test = self.splits == SPLITS.index("test")
+        return bool(test.any() and not test.all())
+
+    def _split_candidates(self) -> np.ndarray:
+        """The clips to train or validate on: all but the corpus' test set."""
+        if self.has_test_part:
+            return np.flatnonzero(self.splits != SPLITS.index("test"))
+        return np.arange(len(self.names))
+
+    def _hashes(self, indices: np.ndarray) -> np.ndarray:
+        """Of these clips, see `unit_hash`; float64."""
+        if len(self.path_hashes):
+            return np.asarray(self.path_hashes)[indices]
+        return np.array([unit_hash(self.names[index]) for index in indices], np.float64)
+
+    def _split_by_time(
+        self, indices: np.ndarray, validation_fraction: float, gap: int
+    ) -> tuple["Recordings", "Recordings"]:
+        rate, hop = self.sample_rate, self.hop_length or 1
+        seconds = int(self.lengths[indices].sum()) / rate
+        shortest_seconds = SHORTEST_RECORDING_SECONDS + gap / rate
+        if seconds < shortest_seconds:
+            raise InputError(
+                "a split into training and validation takes at least 2 recordings, or one of "
+                f"{shortest_seconds:.2f} s; {self.directory} has one of {seconds:.2f} s"
             )
-        places = np.array([unit_hash(self.names[index]) for index in kept])
-        by_place = kept[np.argsort(places, kind="stable")]
-        held_out = min(max(int((places < validation_fraction).sum()), 1), len(kept) - 1)
-        return self.select(np.sort(by_place[held_out:])), self.select(by_place[:held_out])
+        starts = [round(segment_start(self.names[index]) * rate) for index in indices]
+        shortest = round(SHORTEST_PART_SECONDS * rate) + hop - 1
+        try:
+            training, validation = split_by_time(
+                np.array(starts), self.lengths[indices], validation_fraction, gap, shortest
+            )
+        except InputError as error:
+            raise InputError(f"{self.directory}: {error}") from error
+        # Parts begin with a whole frame of features.
+        validation[:, 0] += -validation[:, 0] % hop
+        return self._cut(indices, training), self._cut(indices, validation)
+
+    def _cut(self, indices: np.ndarray, bounds: np.ndarray) -> "Recordings":
+        """The recordings of parts of clips.
+
+        Args:
+            indices: of the clips.
+            bounds: of each part in samples, int `[clips, 2]`, on whole frames of features; parts
+                of no sample are left out.
+        """
+        kept = bounds[:, 1] > bounds[:, 0]
+        part, bounds = self.select(indices[kept]), bounds[kept]
+        hop = self.hop_length or 1
+
+        def of_part(function) -> Mapped:
+            numbers = range(len(bounds))
+            return Mapped(lambda number: function(number, *bounds[number].tolist()), numbers)
+
+        def clip(number: int, begin: int, end: int):
+            return Slice(part.clips[number], begin, end)
+
+        def frames(number: int, begin: int, end: int):
+            return Slice(part.features[number], begin // hop, -(-end // hop))
+
+        def metadata(number: int, begin: int, end: int) -> Clip:
+            whole = part.metadata[number]
+            if end - begin == part.lengths[number]:
+                return whole
+            return _cut_metadata(whole, begin, end, self.sample_rate)
+
+        def name(number: int, begin: int, end: int) -> str:
+            whole = part.names[number]
+            if end - begin == part.lengths[number]:
+                return whole
+            start = segment_start(whole)
+            times = [round(start + place / self.sample_rate, 4) for place in (begin, end)]
+            return f"{recording_path(whole)}#{times[0]}-{times[1]}"
+
+        return dataclasses.replace(
+            part,
+            names=of_part(name),
+            clips=of_part(clip),
+            lengths=bounds[:, 1] - bounds[:, 0],
+            features=of_part(frames) if len(part.features) else (),
+            metadata=of_part(metadata) if len(part.metadata) else (),
+        )
 
     def test_part(self) -> "Recordings":
         """The clips that the corpus calls "test".
@@ -281,9 +398,41 @@ class Recordings:
         return self.select(test)
 
 
-def unit_hash(name: str) -> float:
-    """A number in [0, 1) that depends on what was recorded only: it is the same for all stretches
-    of a recording, and for VCTK's two microphones.
+class Slice:
+    """A part of what can be sliced, which is read only where the part itself is sliced.
+
+    Args:
+        whole: an array, or what reads its slices from files.
+        begin: of the part.
+        end: of the part.
     """
-    path = os.fsencode(_MICROPHONE.sub("", _STRETCH.sub("", name)))
-    return int.from_bytes(hashlib.sha256(path).digest()[:8], "big") / 2**64
+
+    def __init__(self, whole, begin: int, end: int):
+        self.whole = whole
+        self.begin = begin
+        self.end = end
+
+    def __len__(self) -> int:
+        return self.end - self.begin
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        first, last, _ = part.indices(len(self))
+        return self.whole[self.begin + first : self.begin + last]
+
+
+def _cut_metadata(clip: Clip, begin: int, end: int, sample_rate: int) -> Clip:
+    """What is known of a part of a clip: its text is not, as it is that of the whole clip.
+
+    Args:
+        clip: the whole.
+        begin: of the part, in samples from the clip's start.
+        end: of the part, likewise.
+        sample_rate: in Hz.
+    """
+    return dataclasses.replace(
+        clip,
+        start=clip.start + begin / sample_rate,
+        end=clip.start + end / sample_rate,
+        text=None,
+        alignment=audio.move_alignment(clip.alignment, [(begin, end)], sample_rate),
+    )

@@ -33,7 +33,7 @@ def recordings_of_run(
     model: WaveNet,
     directory: str | os.PathLike,
     split: str = "all",
-    kept_aside: float = 0.1,
+    validation_fraction: float | None = None,
 ) -> data.Recordings:
     """Reads a folder as a run's own: with the speakers and features that its model wants.
 
@@ -41,9 +41,10 @@ def recordings_of_run(
         model_dir: of the training run.
         model: of it.
         directory: of recordings.
-        split: "all" of them, "validation" for those that training on the same folder keeps aside,
-            or "test" for those that the corpus calls so.
-        kept_aside: this fraction of them, where the corpus does not say what to validate on.
+        split: "all" of them, "validation" for the validation split of training on the same folder,
+            or "test" for the corpus' test set.
+        validation_fraction: of the duration, where the corpus does not say what to validate on;
+            None takes the run's.
 
     Raises:
         InputError: as `read_recordings` raises it.
@@ -53,7 +54,9 @@ def recordings_of_run(
         settings = dataclasses.replace(settings, layout="auto")
     recordings = read_recordings(settings, model, directory)
     if split == "validation":
-        _, recordings = recordings.split(kept_aside)
+        if validation_fraction is None:
+            validation_fraction = settings.validation_fraction
+        _, recordings = recordings.split(validation_fraction, model.receptive_field)
     elif split == "test":
         recordings = recordings.test_part()
     if model.features:

@@ -62,7 +62,7 @@ class _Run:
         lines.append(
             f"training on {len(self.training.names)} recordings ({self.training.seconds:,.0f} s), "
             f"validating on {len(self.validation.names)} ({self.validation.seconds:,.0f} s)"
-            + (", as the corpus says" if self.recordings.has_split else "")
+            + self._how_split
         )
         lines.append(
             f"{model.count_params():,} parameters, receptive field {model.receptive_field} samples "
@@ -77,6 +77,18 @@ class _Run:
             "better"
         )
         return "\n".join(lines)
+
+    @property
+    def _how_split(self) -> str:
+        if self.recordings.has_split:
+            return ", as the corpus says"
+        if not self.recordings.splits_by_time:
+            return ""
+        gap = self.model.receptive_field / self.model.sample_rate
+        return (
+            f": the end of the only recording, {gap:.2f} s (the receptive field) after what is "
+            "trained on"
+        )
 
 
 def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
@@ -192,7 +204,9 @@ def _open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribut
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
         model, recordings, batches = _open_model(settings, model_dir)
-        training_part, validation_part = recordings.split(settings.validation_fraction)
+        training_part, validation_part = recordings.split(
+            settings.validation_fraction, model.receptive_field
+        )
         if model.features:
             training_part = training_part.with_features(model.features, model.hop_length)
             validation_part = validation_part.with_features(model.features, model.hop_length)

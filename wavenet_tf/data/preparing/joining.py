@@ -47,7 +47,7 @@ def finish(output: Path, preparation: SettledPreparation, shards: list[Shard]) -
             f"usable; {name}: {why}"
         )
     speakers = sorted({speaker for shard in facts for speaker in shard["speakers"]})
-    _join_tables(output, preparation, shards, facts, speakers)
+    _join_tables(output, shards, facts, speakers)
     trimmed = sum(shard["samples_trimmed"] for shard in facts)
     report = _report(output, preparation.sample_rate, speakers, skipped, trimmed)
     files.write_text(output / prepared.REPORT, json.dumps(report, indent=2) + "\n")
@@ -79,7 +79,6 @@ def _facts(tables: Path) -> dict[str, Any]:
 
 def _join_tables(
     output: Path,
-    preparation: SettledPreparation,
     shards: list[Shard],
     facts: list[dict[str, Any]],
     speakers: list[str],
@@ -110,24 +109,6 @@ def _join_tables(
             pieces[piece : piece + len(parts)] = parts
             names[name : name + len(letters)] = letters
             clip, piece, name = clip + len(rows), piece + len(parts), name + len(letters)
-        _complete_split(clips, preparation.validation_fraction)
-
-
-def _complete_split(clips: np.ndarray, validation_fraction: float) -> None:
-    """Decides what to validate on where the corpus does not, as `Recordings.split` does."""
-    train, validation, test = range(len(SPLITS))
-    splits = clips["split"]
-    if (splits == validation).any():
-        splits[splits == UNKNOWN] = train
-        return
-    candidates = np.flatnonzero(splits != test)
-    if not len(candidates):
-        candidates = np.arange(len(splits))
-    places = clips["place"][candidates]
-    held_out = places < max(validation_fraction, np.nextafter(places.min(), 1.0))
-    if len(candidates) > 1 and held_out.all():
-        held_out = places < places.max()
-    splits[candidates] = np.where(held_out, validation, train)
 
 
 @contextlib.contextmanager
@@ -202,15 +183,15 @@ def summarise(report: dict[str, Any]) -> str:
     statistics = report["statistics"]
     trimmed, skipped = report["seconds_trimmed"], report["skipped"]
     kept = statistics["seconds"]
+    splits = ", ".join(
+        f"{name} {part['clips']:,} ({part['seconds']:,.0f} s)"
+        for name, part in statistics["splits"].items()
+        if part["clips"]
+    )
     lines = [
         f"{statistics['clips']:,} clips, {kept:,.1f} s, of {statistics['shortest_seconds']:.2f} to "
         f"{statistics['longest_seconds']:.2f} s, median level {statistics['median_rms_db']:.1f} dB",
-        "split       "
-        + ", ".join(
-            f"{name} {part['clips']:,} ({part['seconds']:,.0f} s)"
-            for name, part in statistics["splits"].items()
-            if part["clips"]
-        ),
+        f"split       {splits or 'none in the corpus: training splits by recording'}",
         f"speakers    {len(statistics['speaker_seconds']) or 'none'}",
     ]
     if trimmed:

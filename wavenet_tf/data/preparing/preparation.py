@@ -29,8 +29,6 @@ class Preparation:
         level_db: in dBFS; None takes -3 for peaks, -23 for RMS.
         features: names of `audio.FEATURES`.
         hop_length: of the features, in samples; None takes 12.5 ms.
-        validation_fraction: of the clips, kept aside by a hash of their paths where the corpus
-            does not say itself what to validate on.
         shards: files to write; None chooses.
     """
 
@@ -43,7 +41,6 @@ class Preparation:
     level_db: float | None = None
     features: tuple[str, ...] = ()
     hop_length: int | None = None
-    validation_fraction: float = 0.1
     shards: int | None = None
 
     def __post_init__(self):
@@ -64,10 +61,6 @@ class Preparation:
             raise InputError("level_db needs normalise, which says what is brought to it")
         if self.level_db is not None and not self.level_db < 0.0:
             raise InputError(f"level_db must be below 0 dBFS; received {self.level_db}")
-        if not 0.0 < self.validation_fraction < 1.0:
-            raise InputError(
-                f"validation_fraction must be between 0 and 1; received {self.validation_fraction}"
-            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,10 +86,10 @@ def settle(preparation: Preparation, output: Path) -> SettledPreparation:
     if path.exists():
         stored = json.loads(path.read_text(encoding="utf-8"))
         for name, value in stored["given"].items():
-            if given[name] != value:
+            if given.get(name) != value:
                 raise InputError(
                     f"{output} holds another preparation: its {name} is {value!r}, given was "
-                    f"{given[name]!r}. Choose another folder"
+                    f"{given.get(name)!r}. Choose another folder"
                 )
         settled = stored["settled"]
     else:

@@ -20,7 +20,8 @@ from wavenet_tf.data import prepared
 from wavenet_tf.data.manifest import SPLITS, Clip
 from wavenet_tf.data.preparing.preparation import NORMALISATIONS, SettledPreparation, source_root
 from wavenet_tf.data.reading import FileClip, reason, too_short
-from wavenet_tf.data.recordings import UNKNOWN, unit_hash
+from wavenet_tf.data.recordings import UNKNOWN
+from wavenet_tf.data.splits import unit_hash
 from wavenet_tf.errors import InputError
 
 # A piece has at least so many samples: a crop reads one or two of them.
@@ -163,12 +164,12 @@ def _write_clip(
         tables.facts["skipped"][clip.name] = reason(error)
         return
     levels = audio.measure_levels(waveform)
+    alignment = clip.alignment
     if preparation.trim_db is not None:
         stretches = audio.kept_stretches(
             waveform, rate, preparation.trim_db, inner=preparation.trim_pauses
         )
-        alignment = audio.move_alignment(clip.alignment, stretches, rate)
-        clip = dataclasses.replace(clip, alignment=alignment)
+        alignment = audio.move_alignment(alignment, stretches, rate)
         tables.facts["samples_trimmed"] += len(waveform)
         waveform = audio.keep(waveform, stretches)
         tables.facts["samples_trimmed"] -= len(waveform)
@@ -193,7 +194,8 @@ def _write_clip(
             "audio": _bytes(_flac(samples[begin:end], rate)),
         }
         if not piece:
-            features["clip"] = _bytes(clip.to_json().encode())
+            features["clip"] = _bytes(dataclasses.replace(clip, alignment={}).to_json().encode())
+            features["alignment"] = _bytes(json.dumps(alignment).encode())
         if frames is not None:
             part = frames[begin // hop : -(-end // hop)]
             features["features"] = _bytes(part.astype("<f4").tobytes())
