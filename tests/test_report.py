@@ -93,7 +93,7 @@ def _heard(page, heading):
 
 def _kept_aside(folder, name, model):
     return runs.recordings_of_run(
-        folder / name, model, folder / "recordings", "validation", kept_aside=0.4
+        folder / name, model, folder / "recordings", "validation", validation_fraction=0.4
     )
 
 
