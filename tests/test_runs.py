@@ -151,6 +151,9 @@ def test_settings_of_a_run_are_remembered(recordings_dir, tmp_path):
         runs.Settings.of_run(tmp_path / "new")
     with pytest.raises(InputError, match=r"batch_size must be a whole number .* received -3"):
         settings_for(recordings_dir, batch_size=-3)
+    for seed in (-1, 2**32, 0.5, True):
+        with pytest.raises(InputError, match=f"seed must be .* 0 to 4294967295; received {seed}"):
+            settings_for(recordings_dir, seed=seed)
 
 
 def test_load_model_says_what_is_missing(tmp_path):

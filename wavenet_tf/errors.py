@@ -2,6 +2,9 @@
 
 import numbers
 
+# The largest seed that numpy, TensorFlow and Keras all take.
+MAX_SEED = 2**32 - 1
+
 
 class InputError(ValueError):
     """Something given by the user cannot be used; the message says what, and what was expected."""
@@ -18,3 +21,21 @@ def positive_integer(name: str, value) -> int:
 def optional_positive_integer(name: str, value) -> int | None:
     """The value as `positive_integer` gives it, or None where it is None."""
     return None if value is None else positive_integer(name, value)
+
+
+def check_seed(seed, name: str = "seed") -> None:
+    """Raises InputError unless `seed` is None or a whole number from 0 to 2**32 - 1.
+
+    Args:
+        seed: of random numbers.
+        name: of the argument, for the error.
+
+    Example:
+    >>> check_seed(0)
+    >>> check_seed(-1)
+    Traceback (most recent call last):
+    wavenet_tf.errors.InputError: seed must be a whole number from 0 to 4294967295; received -1
+    """
+    whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+    if seed is not None and not (whole and 0 <= seed <= MAX_SEED):
+        raise InputError(f"{name} must be a whole number from 0 to {MAX_SEED}; received {seed!r}")

@@ -643,7 +643,8 @@ class WaveNet(keras.Model):
                 code, or the mean of the likeliest component, which tends to fall silent.
             top_k: draw among the `top_k` most likely codes only.
             top_p: draw among the most likely codes that together reach this probability.
-            seed: the same seed gives the same audio; None takes a new one each time.
+            seed: from 0 to 2**32 - 1; the same seed gives the same audio; None takes a new one
+                each time.
             progress: show how it is sampled, and a progress bar with samples/s and the real-time
                 factor.
             jit_compile: True compiles with XLA, False makes a plain graph, which is ready sooner

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 import os
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf.errors import InputError, positive_integer
+from wavenet_tf.errors import InputError, check_seed, positive_integer
 from wavenet_tf.generation.schedule import (
     HeldRows,
     Schedule,
@@ -125,8 +126,10 @@ class AudioStream(Iterator[np.ndarray]):
         **choices,
     ):
         batch_size = positive_integer("batch_size", batch_size)
-        block_size = positive_integer("block_size", block_size or BLOCK_SIZE)
-        if not temperature >= 0.0:
+        block_size = BLOCK_SIZE if block_size is None else block_size
+        block_size = positive_integer("block_size", block_size)
+        check_seed(seed)
+        if not 0.0 <= temperature < math.inf:
             raise InputError(f"temperature must be 0 or above; received {temperature}")
         if temperature == 0.0:
             warnings.warn(

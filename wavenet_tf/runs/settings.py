@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from wavenet_tf import audio, training
-from wavenet_tf.errors import InputError, optional_positive_integer, positive_integer
+from wavenet_tf.errors import (
+    InputError,
+    check_seed,
+    optional_positive_integer,
+    positive_integer,
+)
 from wavenet_tf.presets import PRESETS
 
 SETTINGS = "settings.json"
@@ -115,6 +120,7 @@ class Settings:
         for name in whole:
             positive_integer(name, getattr(self, name))
         optional_positive_integer("patience", self.patience)
+        check_seed(self.seed)
         for name in ("crop_seconds", "learning_rate"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be above 0; received {getattr(self, name)}")
