@@ -17,7 +17,7 @@ from conftest import ROOT, SMALL, small_model
 
 from wavenet_tf import data, evaluation, runs, training
 from wavenet_tf.errors import InputError
-from wavenet_tf.runs.checkpoints import WriteCheckpoint, save
+from wavenet_tf.runs.checkpointing import WriteCheckpoint, save
 from wavenet_tf.runs.log import cut_log
 
 

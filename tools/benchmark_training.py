@@ -20,13 +20,13 @@ from absl import flags
 from measuring import apart, machine, seconds_of, weights_of_a_step
 
 import wavenet_tf as wt
-from wavenet_tf import files, presets, runs
+from wavenet_tf import files, options, presets
 
 _PRESET = flags.DEFINE_multi_enum(
     "preset", ["small"], list(presets.PRESETS), "Size of the model; may be given several times."
 )
 _PRECISION = flags.DEFINE_multi_enum(
-    "precision", ["float32"], runs.PRECISIONS, "Of the network; may be given several times."
+    "precision", ["float32"], options.PRECISIONS, "Of the network; may be given several times."
 )
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", "4", "Crops a batch.")
 _CROP_SAMPLES = flags.DEFINE_integer("crop_samples", 8000, "Length of a crop.", 1)

@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import flags
 
-from wavenet_tf import WaveNet, audio, data, distributions, presets, runs, training
+from wavenet_tf import WaveNet, audio, data, options, presets, runs, training
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
@@ -60,7 +60,7 @@ _FEATURES = flags.DEFINE_string(
 _OUTPUT_DISTRIBUTION = flags.DEFINE_enum(
     "output_distribution",
     None,
-    distributions.DISTRIBUTIONS,
+    options.DISTRIBUTIONS,
     "Of a sample: over 256 mu-law codes, or a mixture over 16 bits (categorical).",
 )
 _STEPS = flags.DEFINE_integer("steps", None, "Updates in all (20000).")
@@ -71,7 +71,7 @@ _GRADIENT_ACCUMULATION = flags.DEFINE_integer(
 _CROP_SECONDS = flags.DEFINE_float("crop_seconds", None, "Length of a crop, in seconds (1).")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", None, "The highest (0.004).")
 _SCHEDULE = flags.DEFINE_enum(
-    "schedule", None, training.SCHEDULES, "Of the learning rate over the updates (cosine)."
+    "schedule", None, options.SCHEDULES, "Of the learning rate over the updates (cosine)."
 )
 _WEIGHT_DECAY = flags.DEFINE_float("weight_decay", None, "Of AdamW (0).")
 _AVERAGING = flags.DEFINE_float(
@@ -79,7 +79,7 @@ _AVERAGING = flags.DEFINE_float(
     None,
     "Average the weights over the updates, such as 0.999; the average is validated and generates.",
 )
-_PRECISION = flags.DEFINE_enum("precision", None, runs.PRECISIONS, "Of the network (float32).")
+_PRECISION = flags.DEFINE_enum("precision", None, options.PRECISIONS, "Of the network (float32).")
 _REMATERIALISE = flags.DEFINE_bool(
     "rematerialise", None, "Work the blocks out twice, to need less memory."
 )
@@ -89,7 +89,7 @@ _PATIENCE = flags.DEFINE_integer(
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
     None,
-    training.STRATEGIES,
+    options.STRATEGIES,
     "default: one device; mirrored: every GPU of this machine; multi_worker: every process that "
     "TF_CONFIG or Slurm tells of; auto: the last of these of which there is more than one (auto).",
 )

@@ -1,28 +1,24 @@
-"""WaveNet in Keras 3 on TensorFlow: train on recordings, sample fast, deploy the same graph."""
+"""WaveNet in Keras 3 on TensorFlow: train on recordings, sample fast, deploy the same graph.
 
+Names are imported at first use, so that `wavenet_tf.lite` and `wavenet_tf.clients` work without
+TensorFlow and programs start fast.
+"""
+
+import importlib
 import importlib.util
+import sys
+
+from wavenet_tf import lazy_imports
 
 __version__ = "0.1.0"
 
-# Without TensorFlow, `wavenet_tf.lite` still runs exported files, and `wavenet_tf.clients` helps to
-# use a server. With it, everything is imported: Keras finds the classes of a saved model only among
-# those that are.
 if importlib.util.find_spec("tensorflow"):
-    from wavenet_tf.audio import mu_law_decode as mu_law_decode
-    from wavenet_tf.audio import mu_law_encode as mu_law_encode
-    from wavenet_tf.audio import read_audio as read_audio
-    from wavenet_tf.audio import write_audio as write_audio
-    from wavenet_tf.data import audio_datasets as audio_datasets
-    from wavenet_tf.distributions import Categorical as Categorical
-    from wavenet_tf.distributions import GaussianMixture as GaussianMixture
-    from wavenet_tf.distributions import LogisticMixture as LogisticMixture
-    from wavenet_tf.layers import CausalConv1D as CausalConv1D
-    from wavenet_tf.layers import ConditioningUpsampler as ConditioningUpsampler
-    from wavenet_tf.layers import ContextStack as ContextStack
-    from wavenet_tf.layers import GatedResidualBlock as GatedResidualBlock
-    from wavenet_tf.layers import OneHotCausalConv1D as OneHotCausalConv1D
-    from wavenet_tf.layers import WaveformCausalConv1D as WaveformCausalConv1D
-    from wavenet_tf.models import WaveNet as WaveNet
+    __getattr__, __dir__ = lazy_imports.lazy_attributes(__name__)
+    # Keras finds the classes of a saved model only among those that are imported.
+    if "keras" in sys.modules:
+        importlib.import_module("wavenet_tf.models")
+    else:
+        sys.meta_path.insert(0, lazy_imports.ImportWithKeras("wavenet_tf.models"))
 else:
 
     def __getattr__(name: str):

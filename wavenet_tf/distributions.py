@@ -12,6 +12,7 @@ import tensorflow as tf
 from wavenet_tf import audio
 from wavenet_tf.audio import STEPS_OF_16_BITS
 from wavenet_tf.errors import InputError, positive_integer
+from wavenet_tf.options import DISTRIBUTIONS
 
 # Division by a temperature of 0 is out; at this one only exact ties escape the largest.
 SMALLEST_TEMPERATURE = 1e-7
@@ -333,9 +334,6 @@ def _polynomial(x, *coefficients: float) -> tf.Tensor:
     for coefficient in reversed(coefficients[:-1]):
         result = result * x + coefficient
     return result
-
-
-DISTRIBUTIONS = ("categorical", "logistic_mixture", "gaussian_mixture")
 
 
 def named_distribution(

@@ -18,8 +18,8 @@ from tensorflow.lite.python import schema_py_generated as schema
 from wavenet_tf import generation, lite, serving
 from wavenet_tf.distributions import Categorical
 from wavenet_tf.errors import InputError, positive_integer
+from wavenet_tf.options import QUANTIZATIONS
 
-QUANTIZATIONS = ("none", "float16", "dynamic_int8", "int8")
 # Samples of a block: a call copies the whole state, which so many samples share.
 BLOCK_SIZE = 256
 

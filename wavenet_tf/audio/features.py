@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from wavenet_tf.audio.feature_names import HOP_SECONDS, MEL_BANDS, feature_channels
 from wavenet_tf.errors import InputError, positive_integer
 
 # Tacotron 2's framing (arXiv 1712.05884).
-HOP_SECONDS = 0.0125
 WINDOW_SECONDS = 0.05
-MEL_BANDS = 80
 # Tacotron 2's, 0.01, would cut off three quarters of the values of ordinary recordings.
 MEL_FLOOR = 1e-5
 
@@ -197,12 +196,8 @@ def pitch(
     return np.stack([log_f0, voiced], axis=-1).astype(np.float32)
 
 
-# Name: the function and its channels, at default settings.
-FEATURES: dict[str, tuple[Callable, int]] = {
-    "mel": (log_mel, MEL_BANDS),
-    "energy": (energy, 1),
-    "f0": (pitch, 2),
-}
+# At default settings, they give the channels that `FEATURES` says.
+_EXTRACTORS: dict[str, Callable] = {"mel": log_mel, "energy": energy, "f0": pitch}
 
 
 def extract_features(
@@ -228,29 +223,8 @@ def extract_features(
     """
     feature_channels(names)
     return np.concatenate(
-        [np.asarray(FEATURES[name][0](audio, sample_rate, hop_length)) for name in names], axis=-1
+        [np.asarray(_EXTRACTORS[name](audio, sample_rate, hop_length)) for name in names], axis=-1
     )
-
-
-def feature_channels(names: Sequence[str]) -> int:
-    """Number of channels of `extract_features`.
-
-    Args:
-        names: of `FEATURES`.
-
-    Returns:
-        The channels of all of them together.
-
-    Raises:
-        InputError: if a name is unknown, or none is given.
-
-    Example:
-    >>> feature_channels(["mel", "f0"])
-    82
-    """
-    if not names or any(name not in FEATURES for name in names):
-        raise InputError(f"names must be some of {', '.join(FEATURES)}; received {names!r}")
-    return sum(FEATURES[name][1] for name in names)
 
 
 def _length(name: str, value, seconds: float, sample_rate: int) -> int:

@@ -30,7 +30,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import tensorflow as tf
 
 from wavenet_tf import files
 from wavenet_tf.data.manifest import Clip
@@ -250,12 +249,14 @@ class _Shards:
         )
         return Clip.of_row({**row, "alignment": alignment})
 
-    def record(self, number: int) -> tf.train.Features:
-        """A piece by its number.
+    def record(self, number: int):
+        """Returns the features of a piece, a `tf.train.Example`, by its number.
 
         Raises:
             InputError: if it cannot be read as it was written.
         """
+        import tensorflow as tf
+
         piece = self.pieces[number]
         path = self.directory / self.index["shards"][piece["shard"]]["file"]
         try:

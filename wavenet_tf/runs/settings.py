@@ -7,17 +7,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from wavenet_tf import audio, training
+from wavenet_tf import audio
 from wavenet_tf.errors import (
     InputError,
     check_seed,
     optional_positive_integer,
     positive_integer,
 )
+from wavenet_tf.options import PRECISIONS, STRATEGIES
 from wavenet_tf.presets import PRESETS
 
 SETTINGS = "settings.json"
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 # Another value makes another model, or another state of the optimizer.
 MODEL_SETTINGS = (
     "preset",
@@ -110,10 +110,9 @@ class Settings:
             raise InputError(
                 f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}"
             )
-        if self.strategy not in training.STRATEGIES:
+        if self.strategy not in STRATEGIES:
             raise InputError(
-                f"unknown strategy {self.strategy!r}: expected one of "
-                f"{', '.join(training.STRATEGIES)}"
+                f"unknown strategy {self.strategy!r}: expected one of {', '.join(STRATEGIES)}"
             )
         whole = ["steps", "batch_size", "validation_crops", "steps_per_validation"]
         whole += ["gradient_accumulation", "checkpoints_kept"]

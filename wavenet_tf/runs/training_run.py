@@ -16,8 +16,7 @@ from wavenet_tf import audio, data, files, training
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet
 from wavenet_tf.presets import PRESETS
-from wavenet_tf.runs.checkpoints import (
-    FINAL_MODEL,
+from wavenet_tf.runs.checkpointing import (
     WriteCheckpoint,
     average_weights,
     load_newest,
@@ -25,6 +24,7 @@ from wavenet_tf.runs.checkpoints import (
     save,
 )
 from wavenet_tf.runs.log import LOG, best_validation, cut_log
+from wavenet_tf.runs.model_files import FINAL_MODEL
 from wavenet_tf.runs.reading import read_recordings
 from wavenet_tf.runs.settings import SETTINGS, Settings
 

@@ -3,7 +3,6 @@
 from wavenet_tf.training.callbacks import CountUpdates as CountUpdates
 from wavenet_tf.training.callbacks import StopAtUpdate as StopAtUpdate
 from wavenet_tf.training.callbacks import StopOnNonFiniteLoss as StopOnNonFiniteLoss
-from wavenet_tf.training.distribution import STRATEGIES as STRATEGIES
 from wavenet_tf.training.distribution import check_alike as check_alike
 from wavenet_tf.training.distribution import check_distributable as check_distributable
 from wavenet_tf.training.distribution import clipping_shares as clipping_shares
@@ -17,7 +16,6 @@ from wavenet_tf.training.distribution import told_cluster as told_cluster
 from wavenet_tf.training.distribution import wait_for_all as wait_for_all
 from wavenet_tf.training.losses import BitsPerSample as BitsPerSample
 from wavenet_tf.training.losses import NegativeLogLikelihood as NegativeLogLikelihood
-from wavenet_tf.training.optimizers import SCHEDULES as SCHEDULES
 from wavenet_tf.training.optimizers import compile_with_xla as compile_with_xla
 from wavenet_tf.training.optimizers import learning_rate_schedule as learning_rate_schedule
 from wavenet_tf.training.optimizers import named_optimizer as named_optimizer

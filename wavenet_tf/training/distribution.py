@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.errors import InputError
+from wavenet_tf.options import STRATEGIES
 
-STRATEGIES = ("auto", "default", "mirrored", "multi_worker")
 # Of waiting for a worker that lives but does not answer, in seconds: longer than reading a corpus,
 # tracing or writing a checkpoint may take. That a worker died, TensorFlow tells within a minute.
 TIMEOUT = 600

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from wavenet_tf.errors import InputError
+from wavenet_tf.options import SCHEDULES
 
 # Of the global norm. Ordinary steps stay below it; it catches the rare exploding one.
 GRADIENT_CLIP_NORM = 1.0
@@ -48,7 +49,6 @@ def compile_with_xla() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-SCHEDULES = ("cosine", "exponential", "constant")
 # What is left of the learning rate at the end of one that falls, and the updates in which it rises.
 FINAL_FRACTION = 0.01
 WARM_UP_FRACTION = 0.02

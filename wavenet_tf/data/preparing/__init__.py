@@ -5,7 +5,6 @@ on, agree which clips a shard has. A shard and its tables are written whole or n
 missing when a preparation starts is written then.
 """
 
-from wavenet_tf.data.preparing.folder import prepare as prepare
-from wavenet_tf.data.preparing.joining import summarise as summarise
-from wavenet_tf.data.preparing.preparation import NORMALISATIONS as NORMALISATIONS
-from wavenet_tf.data.preparing.preparation import Preparation as Preparation
+from wavenet_tf.lazy_imports import lazy_attributes
+
+__getattr__, __dir__ = lazy_attributes(__name__)

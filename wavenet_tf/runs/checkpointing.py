@@ -16,15 +16,9 @@ from wavenet_tf import files, training
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet
 from wavenet_tf.runs.log import BestValidation, best_validation
+from wavenet_tf.runs.model_files import checkpoints, find_model, update_of
 
-FINAL_MODEL = "model.keras"
-BEST = "best"
 POSITION = "position.json"  # of a checkpoint in the data
-
-
-def checkpoints(model_dir: Path) -> list[Path]:
-    """The checkpoints, oldest first."""
-    return sorted(model_dir.glob("checkpoints/update_*.keras"))
 
 
 def load_model(model_dir: str | os.PathLike, update: int | str | None = None) -> WaveNet:
@@ -39,32 +33,7 @@ def load_model(model_dir: str | os.PathLike, update: int | str | None = None) ->
     Raises:
         InputError: if there is none, or it cannot be read.
     """
-    model_dir = Path(model_dir)
-    if not model_dir.is_dir():
-        raise InputError(f"no model directory at {model_dir}")
-    if update is not None:
-        return average_weights(load(_asked_checkpoint(model_dir, update)))
-    final = [path for path in [model_dir / FINAL_MODEL] if path.exists()]
-    models = sorted([*checkpoints(model_dir), *final], key=lambda path: path.stat().st_mtime)
-    if not models:
-        raise InputError(
-            f"{model_dir} holds no model: expected {FINAL_MODEL} or a checkpoint of a training run"
-        )
-    return average_weights(load(models[-1]))
-
-
-def _asked_checkpoint(model_dir: Path, update: int | str) -> Path:
-    kept = {_update_of(path): path for path in checkpoints(model_dir)}
-    if update == BEST:
-        # The log may be ahead of the checkpoints.
-        best = best_validation(model_dir, done=max(kept, default=0))
-        update = BEST if best is None else best.update
-    elif not str(update).isdecimal():
-        raise InputError(f"update must be a whole number or {BEST!r}; received {update!r}")
-    if str(update).isdecimal() and int(update) in kept:
-        return kept[int(update)]
-    known = ", ".join(map(str, kept)) or "none"
-    raise InputError(f"no checkpoint of update {update}; kept are {known}")
+    return average_weights(load(find_model(model_dir, update)))
 
 
 def average_weights(model: WaveNet) -> WaveNet:
@@ -150,10 +119,6 @@ def remove_unfinished(model_dir: Path) -> None:
             path.unlink()
 
 
-def _update_of(path: Path) -> int:
-    return int(path.stem.split("_")[1])
-
-
 class WriteCheckpoint(keras.callbacks.Callback):
     """Writes a checkpoint at the end of each epoch; the newest and the best are kept.
 
@@ -201,5 +166,5 @@ class WriteCheckpoint(keras.callbacks.Callback):
         path = self.model_dir / "checkpoints" / f"update_{update:08d}.keras"
         save(self.model, path, self.batches)
         for path in checkpoints(self.model_dir)[: -self.kept]:
-            if self.best is None or _update_of(path) != self.best.update:
+            if self.best is None or update_of(path) != self.best.update:
                 path.unlink()
