@@ -1,6 +1,7 @@
 """What the programs that sample from an exported model are given, as arrays."""
 
 import math
+import os
 import sys
 import zipfile
 from typing import Any
@@ -57,7 +58,7 @@ def prompt(path: str | None, sample_rate: int) -> np.ndarray | None:
     if path is None:
         return None
     try:
-        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        audio, rate = soundfile.read(os.fsencode(path), dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
         raise InputError(f"cannot read {path} as audio: {error}") from error
     if rate != sample_rate:

@@ -23,6 +23,7 @@ if __name__ == "__main__" and sys.argv[1] == "tflite":
 
 from shared import command_line  # isort: skip  (quiets TensorFlow, before it is imported)
 
+import functools
 import json
 import pickle
 import re
@@ -46,11 +47,11 @@ class Runtime(NamedTuple):
     score: Callable[..., np.ndarray]  # of audio and conditions: nats, [batch, time]
 
 
-def open_keras(path: str) -> Runtime:
-    """The model of a training run."""
+def open_keras(path: str, update: str | None) -> Runtime:
+    """The model of a training run, or of one of its checkpoints."""
     from wavenet_tf import runs, serving
 
-    model = runs.load_model(path)
+    model = runs.load_model(path, update)
 
     def score(audio, **conditions):
         return serving.log_likelihood(model, audio, conditions).numpy()
@@ -106,11 +107,15 @@ def run(kind: str, path: str, request: dict[str, Any]) -> dict[str, Any]:
     Args:
         kind: of the runtime.
         path: of the model.
-        request: `batch_size`, `seed`, `samples` and `conditions` of the audio to make, and
-            `scored`, recordings as pairs of audio and conditions.
+        request: `batch_size`, `seed`, `samples` and `conditions` of the audio to make; `scored`,
+            recordings as pairs of audio and conditions; and `update`, of a checkpoint, or None.
     """
     started = time.perf_counter()
-    openers = {"keras": open_keras, "saved_model": open_saved_model, "tflite": open_tflite}
+    openers: dict[str, Callable[[str], Runtime]] = {
+        "keras": functools.partial(open_keras, update=request["update"]),
+        "saved_model": open_saved_model,
+        "tflite": open_tflite,
+    }
     runtime = openers[kind](path)
     stream = runtime.stream(
         batch_size=request["batch_size"], seed=request["seed"], **request["conditions"]

@@ -5,31 +5,35 @@
 Each export gets a folder with the next version number, which a server picks up by itself.
 """
 
+from __future__ import annotations
+
 from shared import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import os
 import tempfile
 from pathlib import Path
 
-import tensorflow as tf
 from absl import flags, logging
 
-from wavenet_tf import runs, serving
+import wavenet_tf as wt
+from wavenet_tf import files, runs
 
-_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Of a training run.", required=True)
-_OUTPUT_DIR = flags.DEFINE_string(
+_MODEL_DIR = command_line.define_model_dir()
+_UPDATE = command_line.define_update()
+_OUTPUT_DIR = command_line.define_path(
     "output_dir", None, "Gets a folder with the next version number.", required=True
-)
-_UPDATE = flags.DEFINE_string(
-    "update", None, "Take the checkpoint of this update, or the 'best' one."
 )
 _XLA = flags.DEFINE_bool(
     "xla", False, "Compile the sampling loop, many times as fast; not for a stock server."
 )
-_BLOCK_SIZE = flags.DEFINE_integer("block_size", None, "Samples of a streamed block (about 1024).")
-_MAX_SECONDS = flags.DEFINE_float("max_seconds", 60.0, "The most that one request may ask for.")
-_TOP_K = flags.DEFINE_integer("top_k", None, "Draw among so many most likely codes only.")
-_TOP_P = flags.DEFINE_float("top_p", None, "Draw among codes that reach this probability only.")
+_BLOCK_SIZE = flags.DEFINE_integer(
+    "block_size", None, "Samples of a streamed block (about 1024).", 1
+)
+_MAX_SECONDS = command_line.define_positive(
+    "max_seconds", 60.0, "The most that one request may ask for."
+)
+_TOP_K = command_line.define_top_k()
+_TOP_P = command_line.define_top_p()
 _WARM_UP = flags.DEFINE_bool("warm_up", True, "Add requests that a server answers when it starts.")
 
 WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
@@ -39,8 +43,11 @@ def main(argv):
     """Exports the model described by the flags."""
     command_line.refuse_words(argv)
     logging.set_verbosity(logging.WARNING)
+    files.check_writable_folder(_OUTPUT_DIR.value)
+    runs.find_model(_MODEL_DIR.value, _UPDATE.value)
+
     model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
-    signatures = serving.Signatures(
+    signatures = wt.serving.Signatures(
         model, _BLOCK_SIZE.value, _MAX_SECONDS.value, _XLA.value, _TOP_K.value, _TOP_P.value
     )
     output = Path(_OUTPUT_DIR.value)
@@ -48,7 +55,7 @@ def main(argv):
     # A server must never see half a version: it is made under another name, then moved.
     with tempfile.TemporaryDirectory(prefix=".", dir=output) as folder:
         made = Path(folder, "made")
-        serving.save(signatures, made)
+        wt.serving.save(signatures, made)
         if _WARM_UP.value:
             write_warm_up(made)
         made.chmod(0o755)
@@ -68,13 +75,14 @@ def write_warm_up(directory: Path) -> None:
     Args:
         directory: of a SavedModel.
     """
+    import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     signatures = tf.saved_model.load(str(directory)).signatures
     path = directory / WARM_UP_FILE
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
-        state: dict[str, tf.Tensor] = {}
+        state: dict = {}
         for name in ("serving_default", "initial_state", "generate_block"):
             specs = signatures[name].structured_input_signature[1]
             inputs = {key: state.get(key, _small(spec)) for key, spec in specs.items()}
@@ -90,8 +98,10 @@ def write_warm_up(directory: Path) -> None:
                 state = signatures[name](**inputs)
 
 
-def _small(spec: tf.TensorSpec) -> tf.Tensor:
+def _small(spec):
     """A tensor of the smallest shape that a signature takes."""
+    import tensorflow as tf
+
     shape = [1 if size is None else size for size in spec.shape]
     fill = {"num_samples": 1, "temperature": 1.0, "uniforms": 0.5}.get(spec.name, 0)
     return tf.fill(shape, tf.cast(fill, spec.dtype))

@@ -30,28 +30,33 @@ from absl import flags
 from wavenet_tf import clients
 from wavenet_tf.errors import InputError
 
-_SERVER = flags.DEFINE_string(
-    "server", None, "host:port; localhost:8500 for gRPC and localhost:8501 for REST by default."
+_SERVER = command_line.define(
+    "server",
+    None,
+    "host:port; localhost:8500 for gRPC and localhost:8501 for REST by default.",
+    lambda text: server_address(text),
 )
 _PROTOCOL = flags.DEFINE_enum("protocol", "grpc", ["grpc", "rest"], "That the port speaks.")
 _MODEL = flags.DEFINE_string("model", "wavenet", "Name by which the server knows the model.")
 _MODE = flags.DEFINE_enum(
     "mode", "stream", ["once", "stream"], "All audio in one answer, or a block in each."
 )
-_OUTPUT = flags.DEFINE_string("output", None, "WAV file to write.", required=True)
+_OUTPUT = command_line.define_path("output", None, "WAV file to write.", required=True)
 _SECONDS = flags.DEFINE_float("seconds", 2.0, "Length of the audio, without the prompt.")
-_PROMPT = flags.DEFINE_string(
+_PROMPT = command_line.define_path(
     "prompt", None, "Recording to continue, at the model's sample rate; only for a stream."
 )
-_SPEAKER = flags.DEFINE_string("speaker", None, "Who speaks, where the model knows speakers.")
-_FEATURES = flags.DEFINE_string(
+_SPEAKER = command_line.define_speaker()
+_FEATURES = command_line.define_path(
     "features", None, "NumPy file of local conditioning, float [frames, channels]."
 )
-_TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Below 1 more careful, above 1 wilder.")
+_TEMPERATURE = command_line.define_temperature()
 _SEED = flags.DEFINE_integer(
     "seed", None, "The same seed gives the same audio, in the same mode.", 0, 2**31 - 1
 )
-_DEADLINE_SECONDS = flags.DEFINE_float("deadline_seconds", 60.0, "For each answer to come.", 0.001)
+_DEADLINE_SECONDS = command_line.define_positive(
+    "deadline_seconds", 60.0, "For each answer to come."
+)
 _RETRIES = flags.DEFINE_integer("retries", 5, "Of a request that the server cannot take now.", 0)
 
 FIRST_PAUSE_SECONDS = 0.2
@@ -192,6 +197,18 @@ class RestServer(Server):
         return {name: np.asarray(value) for name, value in outputs.items()}
 
 
+def server_address(text: str) -> str:
+    """Returns the value of the flag --server.
+
+    Raises:
+        InputError: unless it is host:port.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or "/" in host or not (port.isascii() and port.isdecimal()):
+        raise InputError(f"server must be host:port, such as localhost:8501; received {text!r}")
+    return text
+
+
 def main(argv):
     """Writes the audio described by the flags."""
     command_line.refuse_words(argv)
@@ -199,6 +216,10 @@ def main(argv):
         raise InputError(f"--output must be a WAV file; received {_OUTPUT.value}")
     if _PROMPT.value is not None and _MODE.value == "once":
         raise InputError("--prompt needs --mode stream")
+    command_line.check_seconds(_SECONDS.value)
+    command_line.check_output("output", _OUTPUT.value, _PROMPT.value, _FEATURES.value)
+    command_line.check_exists("recording", _PROMPT.value)
+    command_line.check_exists("NumPy file", _FEATURES.value)
     kind, address = {
         "grpc": (GrpcServer, "localhost:8500"),
         "rest": (RestServer, "localhost:8501"),

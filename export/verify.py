@@ -6,6 +6,8 @@ The same uniform numbers and conditions go to Keras, to a SavedModel with and wi
 TFLite of every quantization, each in a process of its own.
 """
 
+from __future__ import annotations
+
 from shared import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import json
@@ -18,12 +20,12 @@ from typing import Any
 
 import inputs
 import numpy as np
-import tensorflow as tf
 from absl import flags, logging
 
-from wavenet_tf import WaveNet, data, files, runs, serving
+import wavenet_tf as wt
+from wavenet_tf import data, files, runs
 from wavenet_tf.errors import InputError
-from wavenet_tf.on_device import QUANTIZATIONS
+from wavenet_tf.options import QUANTIZATIONS
 
 # Program and arguments of each.
 EXPORTS = {
@@ -32,8 +34,9 @@ EXPORTS = {
     **{f"TFLite, {kind}": ("tflite.py", [f"--quantization={kind}"]) for kind in QUANTIZATIONS},
 }
 
-_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Of a training run.", required=True)
-_DATA_DIR = flags.DEFINE_string(
+_MODEL_DIR = command_line.define_model_dir()
+_UPDATE = command_line.define_update()
+_DATA_DIR = command_line.define_path(
     "data_dir",
     None,
     "Folder of recordings: those that training keeps aside are scored.",
@@ -41,18 +44,18 @@ _DATA_DIR = flags.DEFINE_string(
 )
 _SECONDS = flags.DEFINE_float("seconds", 2.0, "Of audio to make, by each stream.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Streams made at once.", 1)
-_SCORED_SECONDS = flags.DEFINE_float("scored_seconds", 10.0, "Of recordings to score.", 0.1)
+_SCORED_SECONDS = command_line.define_positive("scored_seconds", 10.0, "Of recordings to score.")
 _BLOCK_SIZE = flags.DEFINE_integer(
-    "block_size", None, "Samples of a block (about 1024 in SavedModels, 256 in TFLite)."
+    "block_size", None, "Samples of a block (about 1024 in SavedModels, 256 in TFLite).", 1
 )
 _RUNTIMES = flags.DEFINE_multi_enum(
     "runtime", list(EXPORTS), list(EXPORTS), "To compare with Keras; may be given several times."
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of the uniform numbers.", 0)
+_SEED = command_line.define_seed(0, "Of the uniform numbers.")
 _VALIDATION_FRACTION = flags.DEFINE_float(
     "validation_fraction", None, "Of the duration, as training held it out (the run's)."
 )
-_JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
+_JSON = command_line.define_path("json", None, "File to write the figures to.")
 
 PROGRAMS = Path(__file__).resolve().parent
 # Uniform numbers so near to a boundary may fall on either side of it.
@@ -63,7 +66,12 @@ def main(argv):
     """Exports, runs and compares the model described by the flags."""
     command_line.refuse_words(argv)
     logging.set_verbosity(logging.WARNING)
-    model = runs.load_model(_MODEL_DIR.value)
+    command_line.check_seconds(_SECONDS.value)
+    command_line.check_exists("folder of recordings", _DATA_DIR.value)
+    command_line.check_output("json", _JSON.value)
+    runs.find_model(_MODEL_DIR.value, _UPDATE.value)
+
+    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
     recordings = runs.recordings_of_run(
         _MODEL_DIR.value, model, _DATA_DIR.value, "validation", _VALIDATION_FRACTION.value
     )
@@ -71,6 +79,7 @@ def main(argv):
     request = {
         "batch_size": _BATCH_SIZE.value,
         "seed": _SEED.value,
+        "update": _UPDATE.value,
         "scored": list(recordings_to_score(recordings, model)),
         **conditions_to_generate(recordings, model, samples),
     }
@@ -100,6 +109,8 @@ def export(name: str, path: Path) -> tuple[str, Path, int]:
     """Runs an export program; returns the kind of runtime, where the export is and its bytes."""
     program, arguments = EXPORTS[name]
     arguments = [f"--model_dir={_MODEL_DIR.value}", *arguments]
+    if _UPDATE.value is not None:
+        arguments.append(f"--update={_UPDATE.value}")
     if _BLOCK_SIZE.value is not None:
         arguments.append(f"--block_size={_BLOCK_SIZE.value}")
     if program == "saved_model.py":
@@ -128,7 +139,7 @@ def start(program: str, *arguments: str) -> None:
         raise InputError(f"{program} failed: {lines[-1]}")
 
 
-def recordings_to_score(recordings: data.Recordings, model: WaveNet):
+def recordings_to_score(recordings: data.Recordings, model: wt.WaveNet):
     """Recordings as audio `[batch, time]` and their conditions; whole frames of each."""
     batch, hop = _BATCH_SIZE.value, model.hop_length or 1
     wanted = _SCORED_SECONDS.value * model.sample_rate
@@ -152,7 +163,7 @@ def recordings_to_score(recordings: data.Recordings, model: WaveNet):
 
 
 def conditions_to_generate(
-    recordings: data.Recordings, model: WaveNet, samples: int
+    recordings: data.Recordings, model: wt.WaveNet, samples: int
 ) -> dict[str, Any]:
     """Conditions of the audio to make, and its samples: whole frames of them."""
     batch, conditions = _BATCH_SIZE.value, {}
@@ -168,7 +179,7 @@ def conditions_to_generate(
     return {"conditions": conditions, "samples": samples}
 
 
-def compared(model: WaveNet, request, answer, reference) -> dict[str, Any]:
+def compared(model: wt.WaveNet, request, answer, reference) -> dict[str, Any]:
     """The figures of one runtime, of which some are relative to Keras."""
     nats = np.concatenate([part.ravel() for part in answer["nats"]])
     expected = np.concatenate([part.ravel() for part in reference["nats"]])
@@ -188,17 +199,19 @@ def compared(model: WaveNet, request, answer, reference) -> dict[str, Any]:
     }
 
 
-def draws(model: WaveNet, request, audio: np.ndarray) -> dict[str, int]:
+def draws(model: wt.WaveNet, request, audio: np.ndarray) -> dict[str, int]:
     """How often Keras, which hears the same audio, draws something else from the same numbers.
 
     Returns:
         `draws`, all of them; `differing`, those that differ; and `by_rounding`, of these, those
         whose uniform number lies within rounding of a boundary.
     """
+    import tensorflow as tf
+
     batch, samples = audio.shape
     shape = (samples, batch, *model.distribution.uniforms_shape)
     uniforms = np.random.default_rng(request["seed"]).random(shape, np.float32).swapaxes(0, 1)
-    parameters = serving.distribution_parameters(model, audio, request["conditions"])
+    parameters = wt.serving.distribution_parameters(model, audio, request["conditions"])
     values = model.distribution.encode(audio).numpy()
 
     def draw(numbers):

@@ -11,23 +11,22 @@ also draws what a step costs as the network grows deeper, and as its dilations g
 measures instead how fast batches of a corpus come, beside how fast training takes them.
 """
 
+from __future__ import annotations
+
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import json
-import resource
 import sys
 import tempfile
 import time
 
 import numpy as np
 import pictures
-import tensorflow as tf
-import threadpoolctl
 from absl import flags
-from measuring import apart, machine, seconds_of, weights_of_a_step
+from measuring import apart, machine, peak_megabytes, seconds_of, weights_of_a_step
 
 import wavenet_tf as wt
-from wavenet_tf import audio, data, files, generation, presets
+from wavenet_tf import audio, data, files, presets
 from wavenet_tf.errors import InputError
 
 _PRESET = flags.DEFINE_multi_enum(
@@ -42,12 +41,16 @@ _CONDITIONING = flags.DEFINE_multi_enum(
     list(presets.PRESETS),
     "Also what conditioning and a context stack add to a step of this size.",
 )
-_DATA = flags.DEFINE_string(
+_DATA = command_line.define_path(
     "data", None, "Folder of recordings: measure how fast they feed training, and nothing else."
 )
-_PICTURE = flags.DEFINE_string("picture", None, "PNG file to draw the cost of growth into.")
-_JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
-_README = flags.DEFINE_string("readme", None, "Markdown file whose performance table to renew.")
+_PICTURE = command_line.define_path(
+    "picture", None, "PNG, SVG or PDF file to draw the cost of growth into."
+)
+_JSON = command_line.define_path("json", None, "File to write the figures to.")
+_README = command_line.define_path(
+    "readme", None, "Markdown file whose performance table to renew."
+)
 
 # Larger models make shorter blocks, or a benchmark would take hours.
 WEIGHTS_OF_A_BLOCK = 2**31
@@ -76,13 +79,15 @@ def measure(preset: str, batch_size: int, threads: int | None, repeats: int) -> 
         threads: that sampling may use; None for every core.
         repeats: of which the medians are taken.
     """
+    import threadpoolctl
+
     model = wt.WaveNet.from_preset(preset)
     weights = weights_of_a_step(model)
     side = round(weights**0.5)
     generator = np.random.default_rng(0)
     matrix = generator.normal(size=(side, side)).astype(np.float32)
     vectors = generator.normal(size=(batch_size, side)).astype(np.float32)
-    block_size = min(generation.BLOCK_SIZE, max(64, WEIGHTS_OF_A_BLOCK // weights))
+    block_size = min(wt.generation.BLOCK_SIZE, max(64, WEIGHTS_OF_A_BLOCK // weights))
     start = time.perf_counter()
     stream = model.stream(batch_size, seed=0, block_size=block_size, threads=threads)
     num_threads = len(stream.plan.groups)
@@ -106,7 +111,7 @@ def measure(preset: str, batch_size: int, threads: int | None, repeats: int) -> 
         "blas_microseconds": product * 1e6,
         "ratio": step / product,
         "compile_seconds": first_block - step * block_size,
-        "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_megabytes": peak_megabytes(),
     }
 
 
@@ -125,7 +130,7 @@ def measure_conditioning(
         Microseconds a step, by the names in `CONDITIONED`.
     """
     streams = {}
-    samples = (repeats + 2) * generation.BLOCK_SIZE
+    samples = (repeats + 2) * wt.generation.BLOCK_SIZE
     for name, arguments in CONDITIONED.items():
         model = wt.WaveNet.from_preset(preset, **arguments)
         conditions: dict = {}
@@ -138,7 +143,7 @@ def measure_conditioning(
         streams[name] = model.stream(batch_size, seed=0, threads=threads, **conditions)
         next(streams[name])
     times = [[seconds_of(next, stream) for stream in streams.values()] for _ in range(repeats)]
-    medians = np.median(times, axis=0) / generation.BLOCK_SIZE * 1e6
+    medians = np.median(times, axis=0) / wt.generation.BLOCK_SIZE * 1e6
     return dict(zip(streams, medians.tolist(), strict=True))
 
 
@@ -164,7 +169,7 @@ def measure_growth(repeats: int) -> dict:
     times = [[seconds_of(next, stream) for stream in streams.values()] for _ in range(repeats)]
     growth: dict[str, list] = {"layers": [], "dilation_limit": []}
     for (quantity, value), seconds in zip(streams, np.median(times, axis=0), strict=True):
-        growth[quantity].append((value, float(seconds) / generation.BLOCK_SIZE * 1e6))
+        growth[quantity].append((value, float(seconds) / wt.generation.BLOCK_SIZE * 1e6))
     return growth
 
 
@@ -179,6 +184,8 @@ def measure_data(directory: str, preset: str, repeats: int) -> dict[str, float]:
     Returns:
         Scored samples a second; those that training takes first.
     """
+    import tensorflow as tf
+
     model = wt.WaveNet.from_preset(preset)
     model.compile("adam")
     on_demand = data.read_recordings(directory, model.sample_rate, in_memory_bytes=0)
@@ -216,8 +223,9 @@ def measure_data(directory: str, preset: str, repeats: int) -> dict[str, float]:
     return {name: float(np.median(values)) for name, values in speeds.items()}
 
 
-def _whole_files(paths: list[str], sample_rate: int, decoder: str) -> tf.data.Dataset:
+def _whole_files(paths: list[str], sample_rate: int, decoder: str):
     """Whole recordings, decoded by operations of the graph, and how long they are."""
+    import tensorflow as tf
 
     def decode(path):
         waveform = audio.decode_audio(tf.io.read_file(path), sample_rate, decoder)
@@ -279,12 +287,17 @@ def _count(number: int, noun: str) -> str:
 def main(argv):
     """Measures, prints, and writes what the flags ask for."""
     command_line.refuse_words(argv)
+    batch_sizes = command_line.whole_numbers("batch_sizes", _BATCH_SIZES.value)
+    command_line.check_exists("folder of recordings", _DATA.value)
+    pictures.check_output(_PICTURE.value)
+    for flag in (_PICTURE, _JSON, _README):
+        command_line.check_output(flag.name, flag.value)
+    command_line.check_exists("Markdown file", _README.value)
     if _DATA.value:
         for preset in _PRESET.value:
             speeds = apart(measure_data, _DATA.value, preset, _REPEATS.value)
             print(f"{preset}, {machine()}:\n\n{data_table(speeds)}")
         return
-    batch_sizes = command_line.whole_numbers("batch_sizes", _BATCH_SIZES.value)
     rows = []
     for preset in _PRESET.value:
         for batch_size in batch_sizes:

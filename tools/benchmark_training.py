@@ -13,9 +13,7 @@ import json
 import sys
 import time
 
-import keras
 import numpy as np
-import tensorflow as tf
 from absl import flags
 from measuring import apart, machine, seconds_of, weights_of_a_step
 
@@ -31,7 +29,7 @@ _PRECISION = flags.DEFINE_multi_enum(
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", "4", "Crops a batch.")
 _CROP_SAMPLES = flags.DEFINE_integer("crop_samples", 8000, "Length of a crop.", 1)
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Runs of four steps of which the median is taken.", 1)
-_JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
+_JSON = command_line.define_path("json", None, "File to write the figures to.")
 
 STEPS = 4  # of a run
 PRODUCT_SIDE = 4096
@@ -49,6 +47,9 @@ def measure(preset: str, precision: str, batch_size: int, crop: int, repeats: in
         crop: its length, in samples, all of them scored.
         repeats: of which the medians are taken.
     """
+    import keras
+    import tensorflow as tf
+
     model = wt.WaveNet.from_preset(preset, dtype=precision)
     model.compile("adam")
     codes = np.random.default_rng(0).integers(0, 256, (2, batch_size, crop)).astype(np.int32)
@@ -107,10 +108,12 @@ def table(rows: list[dict]) -> str:
 def main(argv):
     """Measures, prints, and writes what the flags ask for."""
     command_line.refuse_words(argv)
+    command_line.check_output("json", _JSON.value)
+    batch_sizes = command_line.whole_numbers("batch_sizes", _BATCH_SIZES.value)
     rows = []
     for preset in _PRESET.value:
         for precision in _PRECISION.value:
-            for batch_size in command_line.whole_numbers("batch_sizes", _BATCH_SIZES.value):
+            for batch_size in batch_sizes:
                 print(f"measuring {preset}, {precision}, {batch_size} crops", file=sys.stderr)
                 arguments = (preset, precision, batch_size, _CROP_SAMPLES.value, _REPEATS.value)
                 rows.append(apart(measure, *arguments))

@@ -1,12 +1,14 @@
-"""What every program shares: quiet start-up, one-line errors, exit codes."""
+"""What every program shares: quiet start-up, flags, one-line errors, exit codes."""
 
 import faulthandler
 import logging
+import math
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 
 def _silence_native_libraries() -> None:
@@ -26,20 +28,44 @@ def _silence_native_libraries() -> None:
     os.close(nowhere)
 
 
+def _fail(message: Any) -> None:
+    """Prints an error as one line, after the program's name."""
+    print(f"{Path(sys.argv[0]).name}: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _report_uncaught(kind, error, traceback) -> None:
+    """Prints an interruption, such as one during imports, as one line."""
+    if issubclass(kind, KeyboardInterrupt):
+        _fail("interrupted")
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+sys.excepthook = _report_uncaught
 # Names of files may be no text.
 sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 # Before TensorFlow is imported, or its start-up messages bury the program's own.
 _silence_native_libraries()
 # Large tensors kept between steps instead of handed back to the system: 12% more steps a second.
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
+# Before Keras is imported: the user's environment may name another one.
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
-from absl import app  # noqa: E402
+from absl import app, flags  # noqa: E402
 
+from wavenet_tf import files  # noqa: E402
 from wavenet_tf.errors import InputError as InputError  # noqa: E402
+from wavenet_tf.errors import check_seed  # noqa: E402
+
+# `--help` shows flags that are defined by this module as the flags of the program.
+flags.disclaim_key_flags()
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Runs a program: expected errors become one line on standard error and exit code 1.
+
+    A program's module imports what its flags are checked with, and no TensorFlow: `main` checks
+    first, and then imports the rest by using it.
 
     Args:
         main: takes the command line's words that are not flags, the program's name first.
@@ -54,15 +80,204 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         warnings.showwarning = show
         try:
             main(argv)
-        except (InputError, OSError) as error:
-            print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        except UnicodeEncodeError as error:
+            _fail(f"cannot use {error.object!r}, which is not UTF-8")
+            return 1
+        except OSError as error:
+            named = error.strerror and error.filename
+            _fail(f"{os.fsdecode(error.filename)}: {error.strerror}" if named else error)
+            return 1
+        except InputError as error:
+            _fail(error)
             return 1
         except KeyboardInterrupt:
-            print(f"{program}: interrupted", file=sys.stderr)
+            _fail("interrupted")
             return 130
         return 0
 
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(words: Sequence[str]) -> list[str]:
+    """Returns the words that are not flags; ends the program with one line for a wrong flag."""
+    try:
+        return flags.FLAGS(words)
+    except flags.Error as error:
+        _fail(f"Flags parsing error: {error}")
+        sys.exit(1)
+
+
+class _Checked(flags.ArgumentParser):
+    """Reads the value of a flag by a function, which raises ValueError for a wrong one."""
+
+    def __init__(self, read: Callable[[str], Any]):
+        self.read = read
+
+    def parse(self, argument):
+        return self.read(argument)
+
+
+def define(name: str, default: Any, help: str, read: Callable[[str], Any], required: bool = False):
+    """Defines a flag whose value is read, and checked, by a function.
+
+    Args:
+        name: of the flag.
+        default: its value where it is not given.
+        help: what it is.
+        read: takes the text that is given, and returns the value or raises InputError.
+        required: whether it must be given.
+
+    Returns:
+        absl's holder of the value.
+    """
+    return flags.DEFINE(_Checked(read), name, default, help, required=required)
+
+
+def define_path(name: str, default: str | None, help: str, required: bool = False):
+    """Defines a flag that is a path, in which `~` is the home folder; see `define`."""
+    return define(name, default, help, os.path.expanduser, required)
+
+
+def define_positive(name: str, default: float | None, help: str):
+    """Defines a flag that is a finite number above 0; see `define`."""
+
+    def read(text) -> float:
+        return _number(name, text, "a finite number above 0", lambda value: 0.0 < value < math.inf)
+
+    return define(name, default, help, read)
+
+
+def define_model_dir(required: bool = True):
+    """Defines --model_dir, of a program that loads a model."""
+    return define_path("model_dir", None, "Of a training run.", required)
+
+
+def define_update():
+    """Defines --update, of a program that loads a model."""
+    help = "Take the checkpoint of this update, or the 'best' one."
+    return flags.DEFINE_string("update", None, help)
+
+
+def define_speaker():
+    """Defines --speaker, of a program that samples."""
+    return flags.DEFINE_string("speaker", None, "Who speaks, where the model has named speakers.")
+
+
+def define_seed(default: int | None = None, help: str = "The same seed gives the same audio."):
+    """Defines --seed; see `define`."""
+
+    def read(text) -> int:
+        try:
+            seed = int(text)
+        except ValueError:
+            seed = text
+        check_seed(seed)
+        return seed
+
+    return define("seed", default, help, read)
+
+
+def define_temperature():
+    """Defines --temperature, of a program that samples."""
+
+    def read(text) -> float:
+        wanted = "0 or above, and finite"
+        return _number("temperature", text, wanted, lambda value: 0.0 <= value < math.inf)
+
+    help = "Below 1 more careful, above 1 wilder; 0 takes the most likely value always."
+    return define("temperature", 1.0, help, read)
+
+
+def define_top_k():
+    """Defines --top_k, of a program that samples."""
+    help = "Draw among this many most likely values only."
+    return flags.DEFINE_integer("top_k", None, help, 1)
+
+
+def define_top_p():
+    """Defines --top_p, of a program that samples."""
+
+    def read(text) -> float:
+        return _number("top_p", text, "above 0 and at most 1", lambda value: 0.0 < value <= 1.0)
+
+    help = "Draw among the most likely values that together reach this probability only."
+    return define("top_p", None, help, read)
+
+
+def _number(name: str, text: Any, wanted: str, accepts: Callable[[float], bool]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not accepts(value):
+        raise InputError(f"{name} must be {wanted}; received {text}")
+    return value
+
+
+def check_output(
+    flag: str, path: str | os.PathLike | None, *inputs: str | os.PathLike | None
+) -> None:
+    """Raises InputError unless a file can be written, and none that is read is overwritten.
+
+    Args:
+        flag: that names the file, for the error.
+        path: its value; None writes nothing.
+        *inputs: paths of what the program reads; None reads nothing.
+    """
+    if path is None:
+        return
+    files.check_writable(path)
+    for read in inputs:
+        if read is not None and files.same_file(path, read):
+            raise InputError(f"--{flag} {path} would overwrite {read}, which is an input")
+
+
+def check_exists(kind: str, path: str | None) -> None:
+    """Raises InputError unless a path exists.
+
+    Args:
+        kind: what it is, such as "recording", for the error.
+        path: of a file or folder; None names nothing.
+    """
+    if path is not None and not os.path.exists(path):
+        raise InputError(f"no {kind} at {path}")
+
+
+def check_seconds(seconds: float) -> None:
+    """Raises InputError unless a length of audio is finite and above 0."""
+    if not 0.0 < seconds < math.inf:
+        raise InputError(f"seconds must be finite and give at least one sample; received {seconds}")
+
+
+def generate(stream, num_samples: int, sample_rate: int):
+    """Samples audio with a progress bar; an interruption ends it, and keeps what there is.
+
+    Args:
+        stream: of `WaveNet.stream`.
+        num_samples: to make, in samples.
+        sample_rate: in Hz.
+
+    Returns:
+        float32 `[batch, samples]`, and whether it has all samples.
+
+    Raises:
+        KeyboardInterrupt: before the first block.
+    """
+    import numpy as np
+
+    from wavenet_tf import generation
+
+    blocks: list[np.ndarray] = []
+    try:
+        for block in generation.take(stream, num_samples, sample_rate, progress=True):
+            blocks.append(block)
+    except KeyboardInterrupt:
+        if not blocks:
+            raise
+        seconds = sum(block.shape[1] for block in blocks) / sample_rate
+        _fail(f"interrupted; writing {seconds:.2f} of {num_samples / sample_rate:.2f} s")
+        return np.concatenate(blocks, axis=1), False
+    return np.concatenate(blocks, axis=1), True
 
 
 def refuse_words(argv: Sequence[str]) -> None:

@@ -14,13 +14,14 @@ import melodies
 import pictures
 from absl import flags
 
-from wavenet_tf import audio, data, evaluation, runs
+import wavenet_tf as wt
+from wavenet_tf import audio, data, files, runs
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo", "Where everything goes.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of recordings in place of melodies.")
-_STEPS = flags.DEFINE_integer("steps", 500, "Updates of the model.")
-_SECONDS = flags.DEFINE_float("seconds", 5.0, "To generate, in seconds.")
-_CLIPS = flags.DEFINE_integer("clips", 48, "Melodies to compose, of 5 seconds each.")
+_OUTPUT_DIR = command_line.define_path("output_dir", "demo", "Where everything goes.")
+_DATA_DIR = command_line.define_path("data_dir", None, "Folder of recordings in place of melodies.")
+_STEPS = flags.DEFINE_integer("steps", 500, "Updates of the model.", 1)
+_SECONDS = command_line.define_positive("seconds", 5.0, "To generate, in seconds.")
+_CLIPS = flags.DEFINE_integer("clips", 48, "Melodies to compose, of 5 seconds each.", 1)
 
 SAMPLE_RATE = 8000
 CLIP_SECONDS = 5.0
@@ -34,6 +35,8 @@ TEMPERATURE = 0.9
 def main(argv):
     """Makes the demo."""
     command_line.refuse_words(argv)
+    command_line.check_exists("folder of recordings", _DATA_DIR.value)
+    files.check_writable_folder(_OUTPUT_DIR.value)
     own_recordings = _DATA_DIR.value is not None
     output_dir = Path(_OUTPUT_DIR.value)
     data_dir = Path(_DATA_DIR.value) if own_recordings else output_dir / "melodies"
@@ -58,7 +61,7 @@ def main(argv):
     held_out = held_out.select(range(min(len(held_out.names), 16)))
     speaker = int(held_out.speaker_ids[0]) if model.num_speakers else None
     heard_as = "" if speaker is None else f" as {model.speaker_names[speaker]}"
-    bits = evaluation.score(model, held_out).bits_per_sample
+    bits = wt.evaluation.score(model, held_out).bits_per_sample
 
     generated_path, picture_path = output_dir / "generated.wav", output_dir / "picture.png"
     generated = model.generate(

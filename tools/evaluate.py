@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from wavenet_tf import evaluation, files, runs
+import wavenet_tf as wt
+from wavenet_tf import files, runs
 
-_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Of a training run.", required=True)
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of recordings.", required=True)
+_MODEL_DIR = command_line.define_model_dir()
+_UPDATE = command_line.define_update()
+_DATA_DIR = command_line.define_path("data_dir", None, "Folder of recordings.", required=True)
 _SPLIT = flags.DEFINE_enum(
     "split",
     "all",
@@ -26,28 +28,29 @@ _VALIDATION_FRACTION = flags.DEFINE_float(
     "validation_fraction", None, "Of the duration, as training held it out (the run's)."
 )
 _PER_FILE = flags.DEFINE_bool("per_file", False, "Also a line for each recording, best first.")
-_UPDATE = flags.DEFINE_string(
-    "update", None, "Take the checkpoint of this update, or the 'best' one."
-)
 _SPEAKERS = flags.DEFINE_bool(
     "identify_speakers", False, "Also how often the right speaker is the most likely one."
 )
 _RESYNTHESISE = flags.DEFINE_integer(
     "resynthesise", 0, "Also make so many recordings again from their features, and compare.", 0
 )
-_JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Crops scored at once.")
+_JSON = command_line.define_path("json", None, "File to write the figures to.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Crops scored at once.", 1)
 
 
 def main(argv):
     """Scores the recordings named by the flags."""
     command_line.refuse_words(argv)
+    command_line.check_output("json", _JSON.value)
+    command_line.check_exists("folder of recordings", _DATA_DIR.value)
+    runs.find_model(_MODEL_DIR.value, _UPDATE.value)
+
     model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
     recordings = runs.recordings_of_run(
         _MODEL_DIR.value, model, _DATA_DIR.value, _SPLIT.value, _VALIDATION_FRACTION.value
     )
     print(recordings.summary)
-    scores = evaluation.score(model, recordings, _BATCH_SIZE.value, progress=sys.stdout.isatty())
+    scores = wt.evaluation.score(model, recordings, _BATCH_SIZE.value, progress=sys.stdout.isatty())
     by_name = scores.bits_per_sample_by_name
     if _PER_FILE.value:
         for name, bits in by_name.items():
@@ -59,15 +62,15 @@ def main(argv):
     )
     report: dict[str, Any] = {"bits_per_sample": scores.bits_per_sample, "files": by_name}
     if _SPEAKERS.value:
-        nats = evaluation.score_speakers(model, recordings, _BATCH_SIZE.value)
+        nats = wt.evaluation.score_speakers(model, recordings, _BATCH_SIZE.value)
         right = float(np.mean(nats.argmin(axis=1) == recordings.speaker_ids))
         report["speakers_identified"] = right
         print(f"{100 * right:.1f}% of recordings are most likely under their own speaker")
     if _RESYNTHESISE.value:
         chosen = recordings.select(range(min(_RESYNTHESISE.value, len(by_name))))
-        again = evaluation.resynthesise(model, chosen, seed=0, progress=True)
+        again = wt.evaluation.resynthesise(model, chosen, seed=0, progress=True)
         distances = [
-            evaluation.log_spectral_distance(chosen.waveform(index), clip, model.sample_rate)
+            wt.evaluation.log_spectral_distance(chosen.waveform(index), clip, model.sample_rate)
             for index, clip in enumerate(again)
         ]
         report["log_spectral_distance"] = float(np.mean(distances))

@@ -5,6 +5,8 @@
 Of a large corpus, clips that are spread evenly over it are looked at.
 """
 
+from __future__ import annotations
+
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import collections
@@ -17,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pages
 import pictures
@@ -25,15 +26,15 @@ import soundfile
 from absl import flags
 from pages import Html
 
-from wavenet_tf import WaveNet, audio, data, files, presets
+import wavenet_tf as wt
+from wavenet_tf import audio, data, files, presets
 from wavenet_tf.data import corpora, prepared
-from wavenet_tf.data.preparing import joining
 from wavenet_tf.data.recordings import UNKNOWN
 
-_DATA_DIR = flags.DEFINE_string(
+_DATA_DIR = command_line.define_path(
     "data_dir", None, "Folder of recordings, or one that prepare_data.py wrote."
 )
-_OUTPUT = flags.DEFINE_string("output", "inspect.html", "Page to write.")
+_OUTPUT = command_line.define_path("output", "inspect.html", "Page to write.")
 _LAYOUT = flags.DEFINE_string(
     "layout",
     "auto",
@@ -47,9 +48,11 @@ _SPEAKERS = flags.DEFINE_string(
     "speakers", None, "How a recording's speaker is told, see train.py (as the corpus names them)."
 )
 _PRESET = flags.DEFINE_enum("preset", "tiny", list(presets.PRESETS), "Model to make a batch for.")
-_CROP_SECONDS = flags.DEFINE_float("crop_seconds", 1.0, "Scored part of a crop, in seconds.")
+_CROP_SECONDS = command_line.define_positive(
+    "crop_seconds", 1.0, "Scored part of a crop, in seconds."
+)
 _CLIPS = flags.DEFINE_integer("clips", 6, "How many to show.", 1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the batch.")
+_SEED = command_line.define_seed(0, "Of the batch.")
 
 # So much of a corpus is looked at.
 MOST_CLIPS = 2000
@@ -78,6 +81,8 @@ def main(argv: Sequence[str]) -> None:
         raise command_line.InputError(
             f"name one folder of recordings; received {', '.join(directories) or 'none'}"
         )
+    command_line.check_exists("folder of recordings", directories[0])
+    command_line.check_output("output", _OUTPUT.value)
     print(f"reading {directories[0]}")
     corpus = _Corpus.open(Path(directories[0]), _LAYOUT.value, _SAMPLE_RATE.value, _SPEAKERS.value)
     recordings = corpus.recordings
@@ -122,7 +127,7 @@ class _Corpus:
     @classmethod
     def open(
         cls, directory: Path, layout: str, sample_rate: int | None, speakers: str | None
-    ) -> "_Corpus":
+    ) -> _Corpus:
         """Opens a corpus, at the sample rate of most files where none is given."""
         directory = directory.resolve()
         if data.is_prepared(directory):
@@ -184,7 +189,7 @@ class _Sample:
     unreadable: dict[str, str]
 
     @classmethod
-    def of(cls, recordings: data.Recordings) -> "_Sample":
+    def of(cls, recordings: data.Recordings) -> _Sample:
         """Measures clips.
 
         Raises:
@@ -193,6 +198,8 @@ class _Sample:
         clips = len(recordings.names)
         most = min(MOST_CLIPS, 1 + int(clips * MOST_SECONDS / recordings.seconds))
         places = _evenly(clips, most)
+        import keras
+
         bar = keras.utils.Progbar(
             len(places), unit_name="clip", verbose=1 if sys.stdout.isatty() else 2
         )
@@ -236,7 +243,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
 
-def _summary(corpus: _Corpus, sample: _Sample, model: WaveNet) -> Html:
+def _summary(corpus: _Corpus, sample: _Sample, model: wt.WaveNet) -> Html:
     """What there is, and what is worth a look."""
     recordings, report = corpus.recordings, corpus.report
     facts: dict[str, Any] = {"Folder": corpus.directory}
@@ -278,7 +285,7 @@ def _format(header) -> str:
     return f"{header.format}, {header.subtype_info}, {channels}, {header.samplerate:,} Hz"
 
 
-def _splits(recordings: data.Recordings, model: WaveNet) -> list[Html]:
+def _splits(recordings: data.Recordings, model: wt.WaveNet) -> list[Html]:
     """What a model is trained and validated on."""
     try:
         training, validation = recordings.split(VALIDATION_FRACTION, model.receptive_field)
@@ -304,6 +311,8 @@ def _splits(recordings: data.Recordings, model: WaveNet) -> list[Html]:
 
 def _findings(corpus: _Corpus, sample: _Sample) -> list[Html]:
     """What cannot be used, and what is unlike the rest."""
+    from wavenet_tf.data.preparing import joining
+
     skipped, number_skipped = dict(corpus.recordings.skipped), len(corpus.recordings.skipped)
     of = ""
     if corpus.report is None:
@@ -338,6 +347,8 @@ def _finding(what: str, number: int, names: Mapping[str, str]) -> Html:
 
 def _unusual(sample: _Sample) -> dict[str, dict[str, Any]]:
     """Of a sample, what a preparation tells of all clips."""
+    from wavenet_tf.data.preparing import joining
+
     levels = sample.levels
     unlike = np.abs(levels["rms"] - np.median(levels["rms"]))
     found = {
@@ -354,7 +365,7 @@ def _unusual(sample: _Sample) -> dict[str, dict[str, Any]]:
     }
 
 
-def _distributions(corpus: _Corpus, sample: _Sample, model: WaveNet) -> Html:
+def _distributions(corpus: _Corpus, sample: _Sample, model: wt.WaveNet) -> Html:
     """How clips differ, and samples."""
     recordings = corpus.recordings
     seconds = recordings.lengths / recordings.sample_rate
@@ -424,7 +435,7 @@ def _distributions(corpus: _Corpus, sample: _Sample, model: WaveNet) -> Html:
     )
 
 
-def _codes(sample: _Sample, model: WaveNet) -> tuple[np.ndarray, float]:
+def _codes(sample: _Sample, model: wt.WaveNet) -> tuple[np.ndarray, float]:
     """How often each code occurs, of 1, and the entropy in bits."""
     values = np.arange(-audio.STEPS_OF_16_BITS, audio.STEPS_OF_16_BITS) / audio.STEPS_OF_16_BITS
     codes = np.asarray(model.distribution.encode(values))
@@ -512,12 +523,12 @@ def _clip(recordings: data.Recordings, place: int, texts: Mapping[str, str]) -> 
     )
 
 
-def _model(recordings: data.Recordings) -> WaveNet:
+def _model(recordings: data.Recordings) -> wt.WaveNet:
     """The model that training on the corpus would begin with."""
     speakers = None
     if len(recordings.speaker_names) and UNKNOWN not in recordings.speaker_ids:
         speakers = list(recordings.speaker_names)
-    return WaveNet.from_preset(
+    return wt.WaveNet.from_preset(
         _PRESET.value,
         sample_rate=recordings.sample_rate,
         num_speakers=speakers and len(speakers),
@@ -525,7 +536,7 @@ def _model(recordings: data.Recordings) -> WaveNet:
     )
 
 
-def _training(recordings: data.Recordings, model: WaveNet) -> Html:
+def _training(recordings: data.Recordings, model: wt.WaveNet) -> Html:
     """A batch as training gives it to a model."""
     heading = "What training hears"
     try:

@@ -15,14 +15,16 @@ from collections.abc import Sequence
 import melodies
 from absl import flags
 
-_OUTPUT = flags.DEFINE_string(
+from wavenet_tf import files
+
+_OUTPUT = command_line.define_path(
     "output", None, "Folder for the WAV files, made if missing.", required=True
 )
 _NUM_CLIPS = flags.DEFINE_integer("num_clips", 48, "Number of WAV files.")
-_CLIP_SECONDS = flags.DEFINE_float("clip_seconds", 5.0, "Length of each file in seconds.")
+_CLIP_SECONDS = command_line.define_positive("clip_seconds", 5.0, "Length of each file in seconds.")
 _SAMPLE_RATE = flags.DEFINE_integer("sample_rate", 8000, "Sample rate in Hz.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the composer.")
-_THEME_SECONDS = flags.DEFINE_float(
+_SEED = command_line.define_seed(0, "Seed of the composer.")
+_THEME_SECONDS = command_line.define_positive(
     "theme_seconds", None, "Compose melodies whose theme of so many seconds returns."
 )
 
@@ -30,6 +32,7 @@ _THEME_SECONDS = flags.DEFINE_float(
 def main(argv: Sequence[str]) -> None:
     """Writes the corpus named by the flags."""
     command_line.refuse_words(argv)
+    files.check_writable_folder(_OUTPUT.value)
     paths = melodies.write_corpus(
         _OUTPUT.value,
         _NUM_CLIPS.value,

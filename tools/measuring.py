@@ -1,5 +1,7 @@
 """What benchmarks share: clocks, processes apart, and what is measured against."""
 
+from __future__ import annotations
+
 import os
 import platform
 import time
@@ -7,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
-import tensorflow as tf
 
 import wavenet_tf as wt
 
@@ -37,8 +38,17 @@ def apart(function, *arguments):
         return pool.submit(function, *arguments).result()
 
 
+def peak_megabytes() -> float:
+    """Returns the most memory that this process has had."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def machine() -> str:
     """Processor, cores, GPUs and versions, in a line."""
+    import tensorflow as tf
+
     name = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo", encoding="utf-8") as file:

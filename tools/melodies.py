@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-import wavenet_tf
+from wavenet_tf import audio
 from wavenet_tf.errors import InputError
 
 # C major pentatonic, C4 to A5.
@@ -276,7 +276,7 @@ def write_corpus(
             melody = compose_melody(generator, num_samples, sample_rate)
         else:
             melody = compose_theme_melody(generator, num_samples, sample_rate, theme_seconds)
-        wavenet_tf.write_audio(path, melody, sample_rate)
+        audio.write_audio(path, melody, sample_rate)
         paths.append(path)
     return paths
 

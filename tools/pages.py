@@ -3,19 +3,22 @@
 Whatever is no `Html` is text, and is escaped where it is put into a page.
 """
 
+from __future__ import annotations
+
 import base64
 import contextlib
 import html
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-import matplotlib.figure
 import numpy as np
 import soundfile
 
 from wavenet_tf import audio
+
+if TYPE_CHECKING:  # it takes half a second, which a refused flag does not need
+    import matplotlib.figure
 
 # Can be read on a light page and on a dark one.
 _GREY = "#767c86"
@@ -119,6 +122,8 @@ class Html(str):
 
 def figure_style() -> contextlib.AbstractContextManager[None]:
     """A context to draw figures in that suit a page, light or dark."""
+    import matplotlib
+
     return matplotlib.rc_context(_FIGURE_STYLE)
 
 
@@ -222,7 +227,7 @@ def picture(image: matplotlib.figure.Figure | bytes, alternative: str, caption: 
         caption: below it.
     """
     attributes = {}
-    if isinstance(image, matplotlib.figure.Figure):
+    if not isinstance(image, bytes):
         attributes["width"] = f"{image.get_size_inches()[0] * image.dpi:.0f}"
         contents = io.BytesIO()
         image.savefig(contents, format="png", dpi=_PIXEL_RATIO * image.dpi)

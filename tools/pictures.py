@@ -1,15 +1,23 @@
 """Pictures of recordings and of measurements."""
 
+from __future__ import annotations
+
 import os
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib.axes
-import matplotlib.figure
-import matplotlib.ticker
 import numpy as np
 
 from wavenet_tf import files
+from wavenet_tf.errors import InputError
+
+if TYPE_CHECKING:  # it takes half a second, which a refused flag does not need
+    import matplotlib.axes
+    import matplotlib.figure
+
+SUFFIXES = (".png", ".svg", ".pdf")
 
 COLUMN_INCHES = 5.0
 COLOUR_BAR_INCHES = 1.0
@@ -28,6 +36,24 @@ POINTS_MARKED = 40
 QUIETEST_PEAK = 0.01
 
 
+def check_output(path: str | os.PathLike | None) -> None:
+    """Raises InputError unless the suffix of a picture names a known format.
+
+    Args:
+        path: of the picture; None is no picture.
+    """
+    if path is not None and Path(path).suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"cannot write a picture to {path}: its suffix must be one of {', '.join(SUFFIXES)}"
+        )
+
+
+def _write(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> None:
+    check_output(path)
+    with files.atomic_path(path) as temporary:
+        figure.savefig(temporary, format=temporary.suffix[1:].lower())
+
+
 def draw_recordings(
     recordings: Sequence[tuple[str, np.ndarray, int]], path: str | os.PathLike
 ) -> None:
@@ -36,15 +62,15 @@ def draw_recordings(
     Args:
         recordings: for each column its title, mono audio in [-1, 1] (float [samples], may be
             empty) and sample rate in Hz.
-        path: PNG file to write, whole or not at all.
+        path: PNG, SVG or PDF file to write, whole or not at all.
 
     Raises:
+        InputError: if the suffix names no known format.
         OSError: if the file cannot be written.
         ValueError: if there is no recording.
     """
     figure = figure_of_recordings(recordings)
-    with files.atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
+    _write(figure, path)
 
 
 def figure_of_recordings(
@@ -60,10 +86,10 @@ def figure_of_recordings(
     """
     if not recordings:
         raise ValueError("no recordings to draw")
+    from matplotlib.figure import Figure
+
     width = COLUMN_INCHES * len(recordings) + COLOUR_BAR_INCHES
-    figure = matplotlib.figure.Figure(
-        figsize=(width, HEIGHT_INCHES), dpi=DOTS_PER_INCH, layout="constrained"
-    )
+    figure = Figure(figsize=(width, HEIGHT_INCHES), dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots(
         2, len(recordings), sharex=True, sharey="row", squeeze=False, height_ratios=(1, 2)
     )
@@ -103,12 +129,15 @@ def draw_curves(
     Args:
         curves: points `(x, y)`, by the name of x.
         ylabel: the name of y.
-        path: PNG file to write, whole or not at all.
+        path: PNG, SVG or PDF file to write, whole or not at all.
 
     Raises:
+        InputError: if the suffix names no known format.
         OSError: if the file cannot be written.
     """
-    figure = matplotlib.figure.Figure(
+    from matplotlib.figure import Figure
+
+    figure = Figure(
         figsize=(COLUMN_INCHES * len(curves), 0.7 * HEIGHT_INCHES),
         dpi=DOTS_PER_INCH,
         layout="constrained",
@@ -121,8 +150,7 @@ def draw_curves(
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(ylabel)
-    with files.atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
+    _write(figure, path)
 
 
 def figure_of_histograms(
@@ -135,6 +163,8 @@ def figure_of_histograms(
         xlabel: the name of the values.
         limits: of the axis; values beyond count in its outermost bars.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure, axis = _figure_of_one_axis()
     for name, kind in values.items():
         axis.hist(np.clip(kind, *limits), NUM_BINS, range=limits, alpha=0.7, label=name)
@@ -143,7 +173,7 @@ def figure_of_histograms(
     axis.set_xlim(limits)
     axis.set_xlabel(xlabel)
     axis.set_ylabel("Clips")
-    axis.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
@@ -218,7 +248,9 @@ def figure_of_crop(
 
 
 def _figure_of_one_axis() -> tuple[matplotlib.figure.Figure, matplotlib.axes.Axes]:
-    figure = matplotlib.figure.Figure(
+    from matplotlib.figure import Figure
+
+    figure = Figure(
         figsize=(COLUMN_INCHES, 0.5 * HEIGHT_INCHES), dpi=DOTS_PER_INCH, layout="constrained"
     )
     return figure, figure.subplots()

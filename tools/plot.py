@@ -1,4 +1,4 @@
-"""Draws recordings side by side, waveform above spectrogram, into one PNG picture.
+"""Draws recordings side by side, waveform above spectrogram, into one picture: PNG, SVG or PDF.
 
 Usage:
     python tools/plot.py original.wav generated.wav --output comparison.png
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import pictures
 from absl import flags
 
-import wavenet_tf
+from wavenet_tf import audio
 
-_OUTPUT = flags.DEFINE_string("output", None, "PNG file to write.", required=True)
+_OUTPUT = command_line.define_path("output", None, "PNG, SVG or PDF file to write.", required=True)
 _TITLES = flags.DEFINE_list(
     "titles", None, "Comma-separated titles, one for each recording; file names if not given."
 )
@@ -30,8 +30,10 @@ def main(argv: Sequence[str]) -> None:
         raise command_line.InputError(
             f"--titles must name every recording: {len(titles)} titles, {len(paths)} recordings"
         )
+    pictures.check_output(_OUTPUT.value)
+    command_line.check_output("output", _OUTPUT.value, *paths)
     recordings = [
-        (title, *wavenet_tf.read_audio(path)) for title, path in zip(titles, paths, strict=True)
+        (title, *audio.read_audio(path)) for title, path in zip(titles, paths, strict=True)
     ]
     pictures.draw_recordings(recordings, _OUTPUT.value)
     print(f"drew {', '.join(titles)} to {_OUTPUT.value}")

@@ -11,9 +11,9 @@ import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 from absl import flags
 
-from wavenet_tf import audio, data
+from wavenet_tf import audio, data, files
 
-_SOURCE = flags.DEFINE_string(
+_SOURCE = command_line.define_path(
     "source", None, "Folder of the corpus; for --layout tfds the dataset's name.", required=True
 )
 _LAYOUT = flags.DEFINE_string(
@@ -22,7 +22,7 @@ _LAYOUT = flags.DEFINE_string(
     f"Of the corpus: {', '.join(data.LAYOUTS)} or tfds, with options as in vctk:microphone=mic2; "
     "auto looks.",
 )
-_OUTPUT = flags.DEFINE_string("output", None, "Folder to write to.", required=True)
+_OUTPUT = command_line.define_path("output", None, "Folder to write to.", required=True)
 _SAMPLE_RATE = flags.DEFINE_integer(
     "sample_rate", None, "To resample to, in Hz (that of the first recording)."
 )
@@ -61,6 +61,9 @@ def main(argv):
         hop_length=_HOP_LENGTH.value,
         shards=_SHARDS.value,
     )
+    if not _LAYOUT.value.startswith("tfds"):
+        command_line.check_exists("folder of recordings", _SOURCE.value)
+    files.check_writable_folder(_OUTPUT.value)
     report = data.prepare(preparation, _OUTPUT.value, _WORKERS.value, progress=True)
     print(data.summarise(report))
     print(f"prepared in {_OUTPUT.value}; the whole report is its report.json")

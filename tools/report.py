@@ -5,6 +5,8 @@
 The run may be going on still.
 """
 
+from __future__ import annotations
+
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import dataclasses
@@ -20,19 +22,20 @@ import pictures
 from absl import flags
 from pages import Html
 
-from wavenet_tf import WaveNet, audio, data, evaluation, files, runs, training
+import wavenet_tf as wt
+from wavenet_tf import audio, data, files, runs
 from wavenet_tf.runs.settings import stored_settings
-from wavenet_tf.training import watching
 
-_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Of a training run.")
-_OUTPUT = flags.DEFINE_string("output", "report.html", "Page to write.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of recordings (the run's own).")
-_EVALUATION = flags.DEFINE_string(
+_MODEL_DIR = command_line.define_model_dir(required=False)
+_UPDATE = command_line.define_update()
+_OUTPUT = command_line.define_path("output", "report.html", "Page to write.")
+_DATA_DIR = command_line.define_path("data_dir", None, "Folder of recordings (the run's own).")
+_EVALUATION = command_line.define_path(
     "evaluation", None, "What evaluate.py --json wrote (evaluation.json in the model directory)."
 )
 _STREAMS = flags.DEFINE_integer("streams", 4, "How many to generate, at most.", 1)
-_SECONDS = flags.DEFINE_float("seconds", 3.0, "Of each.")
-_SEED = flags.DEFINE_integer("seed", 0, "The same seed gives the same audio.")
+_SECONDS = command_line.define_positive("seconds", 3.0, "Of each.")
+_SEED = command_line.define_seed(0)
 
 # In a model directory.
 EVALUATION = "evaluation.json"
@@ -58,10 +61,10 @@ def main(argv: Sequence[str]) -> None:
         raise command_line.InputError(
             f"name one model directory; received {', '.join(directories) or 'none'}"
         )
-    if not _SECONDS.value > 0.0:
-        raise command_line.InputError(f"seconds must be above 0; received {_SECONDS.value}")
+    command_line.check_output("output", _OUTPUT.value, _EVALUATION.value)
+    runs.find_model(directories[0], _UPDATE.value)
     print(f"reading {directories[0]}")
-    run = _Run.open(Path(directories[0]), _DATA_DIR.value, _EVALUATION.value)
+    run = _Run.open(Path(directories[0]), _UPDATE.value, _DATA_DIR.value, _EVALUATION.value)
     with pages.figure_style():
         page = pages.page(
             run.directory.resolve().name,
@@ -83,7 +86,7 @@ class _Run:
 
     Attributes:
         directory: of the model.
-        model: the newest.
+        model: the newest, or of the checkpoint that was asked for.
         settings: of the run, as far as they are known.
         log: the columns of the log, by name, `[validations]`; NaN where nothing stands.
         scores: what evaluate.py wrote, if it did.
@@ -92,7 +95,7 @@ class _Run:
     """
 
     directory: Path
-    model: WaveNet
+    model: wt.WaveNet
     settings: dict[str, Any]
     log: dict[str, np.ndarray]
     best: runs.BestValidation | None
@@ -101,18 +104,21 @@ class _Run:
     gone: str = ""
 
     @classmethod
-    def open(cls, directory: Path, data_dir: str | None, scored: str | None) -> "_Run":
+    def open(
+        cls, directory: Path, update: str | None, data_dir: str | None, scored: str | None
+    ) -> _Run:
         """Reads what there is.
 
         Args:
             directory: of the model.
+            update: of the checkpoint to take; None takes the newest model.
             data_dir: of the recordings; None takes the run's own.
             scored: what evaluate.py wrote; None looks in the directory.
 
         Raises:
             InputError: if there is no model, or the evaluation asked for is none.
         """
-        model = runs.load_model(directory)
+        model = runs.load_model(directory, update)
         settings = stored_settings(directory)
         log, best = runs.read_log(directory), runs.best_validation(directory)
         scores = None
@@ -130,7 +136,7 @@ class _Run:
     @property
     def done(self) -> int:
         """Updates of the model."""
-        return 0 if self.model.optimizer is None else training.num_updates(self.model.optimizer)
+        return 0 if self.model.optimizer is None else wt.training.num_updates(self.model.optimizer)
 
 
 def _summary(run: _Run) -> Html:
@@ -215,7 +221,7 @@ def _audio(run: _Run, streams: int, seconds: float, seed: int) -> Html:
     elif recorded is not None and model.local_channels:
         parts.append(pages.paragraph("Recordings kept aside, made again from their features."))
         print(f"making {len(recorded.names)} recordings again")
-        generated = evaluation.resynthesise(model, recorded, seed=seed, progress=True)
+        generated = wt.evaluation.resynthesise(model, recorded, seed=seed, progress=True)
         parts.append(_beside(run, generated, recorded))
     else:
         beside = "" if recorded is None else ", beside recordings kept aside"
@@ -240,6 +246,8 @@ def _beside(run: _Run, generated: Sequence[np.ndarray], recorded: data.Recording
 
 def _cut(recordings: data.Recordings, clips: int, seconds: float) -> data.Recordings:
     """The beginnings of some recordings, of as many speakers as there are."""
+    from wavenet_tf.training import watching
+
     chosen = recordings.select(watching.over_speakers(recordings)[:clips])
     samples = max(1, round(seconds * recordings.sample_rate))
     lengths = np.minimum(chosen.lengths, samples)
@@ -256,7 +264,7 @@ def _cut(recordings: data.Recordings, clips: int, seconds: float) -> data.Record
 
 
 def _speakers(
-    model: WaveNet, recorded: data.Recordings | None, streams: int
+    model: wt.WaveNet, recorded: data.Recordings | None, streams: int
 ) -> tuple[int, np.ndarray | None]:
     """How many streams to generate, and the speaker of each where the model knows some."""
     if not model.num_speakers:
@@ -276,7 +284,7 @@ def _generated(
         id = index if recorded is None else int(recorded.speaker_ids[index])
         facts["Speaker"] = model.speaker_names[id] if model.speaker_names else id
     if recorded is not None and model.local_channels:
-        distance = evaluation.log_spectral_distance(
+        distance = wt.evaluation.log_spectral_distance(
             recorded.waveform(index), waveform, model.sample_rate
         )
         facts["Log-spectral distance"] = f"{distance:.2f} dB"
@@ -313,7 +321,7 @@ def _evaluation(run: _Run) -> Html:
     elif run.recordings is not None:
         scored = _cut(run.recordings, CLIPS_SCORED, SECONDS_SCORED)
         print(f"scoring {len(scored.names)} recordings")
-        scores = evaluation.score(run.model, scored)
+        scores = wt.evaluation.score(run.model, scored)
         by_name = scores.bits_per_sample_by_name
         report = {"bits_per_sample": scores.bits_per_sample, "files": by_name}
         told = (

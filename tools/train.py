@@ -7,14 +7,15 @@ Stop it whenever you like: the same command goes on from the last checkpoint.
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
-import inspect
+import shlex
 from typing import Any
 
 from absl import flags
 
-from wavenet_tf import WaveNet, audio, data, options, presets, runs, training
+import wavenet_tf as wt
+from wavenet_tf import audio, data, files, options, presets, runs
 
-_DATA_DIR = flags.DEFINE_string(
+_DATA_DIR = command_line.define_path(
     "data_dir",
     None,
     "Folder of WAV, AIFF, FLAC, OGG or MP3 recordings, or one that prepare_data.py wrote. Not "
@@ -26,7 +27,7 @@ _LAYOUT = flags.DEFINE_string(
     f"Of the corpus: {', '.join(data.LAYOUTS)}, with options as in vctk:microphone=mic2 (auto: "
     "looks).",
 )
-_MODEL_DIR = flags.DEFINE_string(
+_MODEL_DIR = command_line.define_path(
     "model_dir", None, "Where checkpoints, logs and the model go.", required=True
 )
 _PRESET = flags.DEFINE_enum("preset", None, list(presets.PRESETS), "Size of the model (small).")
@@ -118,7 +119,7 @@ _VALIDATION_FRACTION = flags.DEFINE_float(
     None,
     "Of the files, kept aside to validate on where the corpus does not say (0.1).",
 )
-_SEED = flags.DEFINE_integer("seed", None, "Of the weights and the order of the data (0).")
+_SEED = command_line.define_seed(help="Of the weights and the order of the data (0).")
 
 
 def main(argv):
@@ -126,9 +127,11 @@ def main(argv):
     command_line.refuse_words(argv)
     overrides: dict[str, Any] = dict(command_line.parse_numbers("set", _SET.value))
     for name in overrides:
-        parameter = inspect.signature(WaveNet).parameters.get(name)
-        if parameter is not None and not isinstance(parameter.default, int):
-            raise command_line.InputError(f"--set is for whole numbers, which {name} is not")
+        if name not in options.INTEGER_ARGUMENTS:
+            raise command_line.InputError(
+                f"--set is for whole numbers, which {name} is not: no argument {name!r} among "
+                f"{', '.join(options.INTEGER_ARGUMENTS)}"
+            )
     if _SAMPLE_RATE.value is not None:
         overrides["sample_rate"] = _SAMPLE_RATE.value
     if _OUTPUT_DISTRIBUTION.value is not None:
@@ -167,19 +170,22 @@ def main(argv):
         validation_fraction=_VALIDATION_FRACTION.value,
         seed=_SEED.value,
     )
+    command_line.check_exists("folder of recordings", settings.data_dir)
+    if not _DRY_RUN.value:
+        files.check_writable_folder(_MODEL_DIR.value)
     if _DRY_RUN.value:
         print(runs.estimate(settings))
         return
     model = runs.train(settings, _MODEL_DIR.value)
-    if not training.is_chief(model.distribute_strategy):
+    if not wt.training.is_chief(model.distribute_strategy):
         return
-    program, given = ("vocode", " --input in.wav") if model.features else ("generate", "")
+    words = ["python", "tools/generate.py", "--model_dir", _MODEL_DIR.value]
+    if model.features:
+        words = ["python", "tools/vocode.py", *words[2:], "--input", "in.wav"]
     if model.speaker_names:
-        given += f" --speaker {model.speaker_names[0]}"
-    print(
-        f"the model is in {_MODEL_DIR.value}; hear it: python tools/{program}.py --model_dir "
-        f"{_MODEL_DIR.value}{given} --output out.wav"
-    )
+        words += ["--speaker", model.speaker_names[0]]
+    command = shlex.join([*words, "--output", "out.wav"])
+    print(f"the model is in {_MODEL_DIR.value}; to generate audio: {command}")
 
 
 if __name__ == "__main__":

@@ -9,43 +9,53 @@ import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 from pathlib import Path
 
 import pictures
-from absl import flags
 
-from wavenet_tf import audio, evaluation, runs
+import wavenet_tf as wt
+from wavenet_tf import audio, runs
 from wavenet_tf.errors import InputError
 
-_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Of a training run.", required=True)
-_INPUT = flags.DEFINE_string("input", None, "Recording to make again.", required=True)
-_OUTPUT = flags.DEFINE_string("output", None, "Audio file to write.", required=True)
-_SPEAKER = flags.DEFINE_string("speaker", None, "Who speaks, where the model knows speakers.")
-_TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Below 1 more careful, above 1 wilder.")
-_SEED = flags.DEFINE_integer("seed", None, "The same seed gives the same audio.")
-_UPDATE = flags.DEFINE_string(
-    "update", None, "Take the checkpoint of this update, or the 'best' one."
+_MODEL_DIR = command_line.define_model_dir()
+_UPDATE = command_line.define_update()
+_INPUT = command_line.define_path("input", None, "Recording to make again.", required=True)
+_OUTPUT = command_line.define_path("output", None, "Audio file to write.", required=True)
+_SPEAKER = command_line.define_speaker()
+_TEMPERATURE = command_line.define_temperature()
+_SEED = command_line.define_seed()
+_PICTURE = command_line.define_path(
+    "picture", None, "PNG, SVG or PDF file to draw both recordings into."
 )
-_PICTURE = flags.DEFINE_string("picture", None, "PNG file to draw both recordings into.")
 
 
 def main(argv):
     """Makes the audio described by the flags."""
     command_line.refuse_words(argv)
     audio.check_output(_OUTPUT.value)
+    command_line.check_output("output", _OUTPUT.value, _INPUT.value)
+    pictures.check_output(_PICTURE.value)
+    command_line.check_output("picture", _PICTURE.value, _INPUT.value, _OUTPUT.value)
+    command_line.check_exists("recording", _INPUT.value)
+    runs.find_model(_MODEL_DIR.value, _UPDATE.value)
+
     model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
     if not model.features:
         raise InputError(f"the model in {_MODEL_DIR.value} was not trained with --features")
     speaker_id = command_line.asked_speaker(model, _SPEAKER.value)
     recorded, _ = audio.read_audio(_INPUT.value, model.sample_rate)
     frames = audio.extract_features(recorded, model.sample_rate, model.hop_length, model.features)
-    generated = model.generate(
-        len(frames) * model.hop_length,
+    stream = model.stream(
         speaker_id=speaker_id,
         local_conditioning=frames[None],
         temperature=_TEMPERATURE.value,
         seed=_SEED.value,
-        progress=True,
-    )[0, : len(recorded)]
+    )
+    samples = len(frames) * model.hop_length
+    batch, complete = command_line.generate(stream, samples, model.sample_rate)
+    generated = batch[0, : len(recorded)]
     audio.write_audio(_OUTPUT.value, generated, model.sample_rate)
-    distance = evaluation.log_spectral_distance(recorded, generated, model.sample_rate)
+    if not complete:
+        print(f"{_OUTPUT.value}: {len(generated) / model.sample_rate:.2f} s")
+        raise KeyboardInterrupt
+    distance = wt.evaluation.log_spectral_distance(recorded, generated, model.sample_rate)
     print(
         f"{_OUTPUT.value}: {len(generated) / model.sample_rate:.2f} s at {model.sample_rate} Hz, "
         f"{distance:.2f} dB log-spectral distance from {_INPUT.value}"

@@ -144,7 +144,9 @@ def write_audio(path: str | os.PathLike, audio, sample_rate: int) -> None:
         subtype = "PCM_16"
     file_format = "AIFF" if suffix == ".aif" else None  # a suffix that soundfile does not know
     with files.atomic_path(path) as temporary:
-        soundfile.write(temporary, audio, sample_rate, subtype=subtype, format=file_format)
+        soundfile.write(
+            os.fsencode(temporary), audio, sample_rate, subtype=subtype, format=file_format
+        )
 
 
 def to_16_bits(audio) -> np.ndarray:

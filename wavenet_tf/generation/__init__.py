@@ -17,3 +17,4 @@ from wavenet_tf.generation.streaming import AudioStream as AudioStream
 from wavenet_tf.generation.streaming import collect as collect
 from wavenet_tf.generation.streaming import compiled_block as compiled_block
 from wavenet_tf.generation.streaming import plan as plan
+from wavenet_tf.generation.streaming import take as take

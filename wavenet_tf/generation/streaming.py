@@ -292,15 +292,29 @@ def checked_prompt(prompt, batch_size: int) -> np.ndarray:
 
 def collect(stream: AudioStream, num_samples: int, sample_rate: int, progress: bool) -> np.ndarray:
     """Joins blocks of audio to `[batch, num_samples]`, with a progress bar if wanted."""
+    return np.concatenate(list(take(stream, num_samples, sample_rate, progress)), axis=1)
+
+
+def take(
+    stream: AudioStream, num_samples: int, sample_rate: int, progress: bool
+) -> Iterator[np.ndarray]:
+    """Yields the blocks of a stream up to `num_samples`, then closes the stream.
+
+    Args:
+        stream: to read.
+        num_samples: in all; the last block is cut there.
+        sample_rate: in Hz, for the progress bar.
+        progress: show a progress bar.
+    """
     bar = ProgressBar(num_samples, sample_rate, stream.plan) if progress else None
-    parts, made = [], 0
+    made = 0
     while made < num_samples:
-        parts.append(next(stream)[:, : num_samples - made])
-        made += parts[-1].shape[1]
+        block = next(stream)[:, : num_samples - made]
+        made += block.shape[1]
         if bar:
-            bar.update(made, streams=parts[-1].shape[0])
+            bar.update(made, streams=block.shape[0])
+        yield block
     stream.close()
-    return np.concatenate(parts, axis=1)
 
 
 class ProgressBar:

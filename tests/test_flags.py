@@ -1,0 +1,229 @@
+"""Programs refuse wrong flags with one line, before TensorFlow is imported."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, tone
+
+import wavenet_tf as wt
+from wavenet_tf import options
+
+PROGRAMS = [
+    *(
+        f"tools/{name}.py"
+        for name in (
+            "benchmark",
+            "benchmark_training",
+            "demo",
+            "evaluate",
+            "generate",
+            "inspect_data",
+            "make_demo_data",
+            "plot",
+            "prepare_data",
+            "report",
+            "train",
+            "vocode",
+        )
+    ),
+    *(
+        f"export/{name}.py"
+        for name in ("generate_tflite", "saved_model", "serving_client", "tflite", "verify")
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A recording, a folder with an unreadable model, and packages that end who imports them."""
+    folder = tmp_path_factory.mktemp("flags")
+    for package in ("tensorflow", "keras", "matplotlib"):
+        (folder / "packages" / package).mkdir(parents=True)
+        (folder / "packages" / package / "__init__.py").write_text("raise SystemExit('imported')")
+    (folder / "model").mkdir()
+    (folder / "model" / "model.keras").write_text("no model")
+    (folder / "empty").mkdir()
+    wt.write_audio(folder / "z.wav", tone(), 8000)
+    (folder / "link.wav").symlink_to("z.wav")
+    os.link(folder / "z.wav", folder / "hard.wav")
+    return folder
+
+
+# Runs programs, each in a fork of a process that has imported what all of them import.
+RUNNER = """
+import json, os, runpy, sys
+import absl.app, numpy, soundfile, soxr
+
+for number, words in enumerate(json.load(sys.stdin)):
+    if not os.fork():
+        for descriptor in (1, 2):
+            path = f"{sys.argv[1]}/{number}.{descriptor}"
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+        sys.argv = words
+        sys.path.insert(0, os.path.dirname(words[0]))
+        runpy.run_path(words[0], run_name="__main__")
+        sys.exit(0)
+    print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+"""
+
+
+def run(folder: Path, commands: list[list], **environment) -> list:
+    """Runs programs in `folder`, where TensorFlow, Keras and matplotlib cannot be imported.
+
+    Returns:
+        The exit code, standard output and standard error of each.
+    """
+    variables = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    path = os.pathsep.join([str(folder / "packages"), str(ROOT)])
+    words = [[str(ROOT / words[0]), *map(os.fsdecode, words[1:])] for words in commands]
+    with tempfile.TemporaryDirectory() as written:
+        ran = subprocess.run(
+            [sys.executable, "-c", RUNNER, written],
+            input=json.dumps(words),
+            env={**variables, "HOME": str(folder / "home"), "PYTHONPATH": path, **environment},
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=300,
+            check=True,
+        )
+        texts = [
+            [Path(written, f"{number}.{descriptor}").read_text() for descriptor in (1, 2)]
+            for number in range(len(words))
+        ]
+    codes = map(int, ran.stdout.split())
+    return [(code, *text) for code, text in zip(codes, texts, strict=True)]
+
+
+GENERATE = ["tools/generate.py", "--model_dir=model"]
+VOCODE = ["tools/vocode.py", "--model_dir=model"]
+TFLITE = ["export/generate_tflite.py", "--model=z.wav"]
+TRAIN = ["tools/train.py", "--model_dir=new", "--data_dir=empty"]
+CLIENT = ["export/serving_client.py", "--output=o.wav"]
+SEED = "flag --seed={0}: seed must be a whole number from 0 to 4294967295; received {0}"
+REFUSED = [
+    # Missing models, recordings and folders.
+    ([*GENERATE[:1], "--model_dir=no", "--output=o.wav"], "no model directory at no"),
+    ([*GENERATE[:1], "--model_dir=empty", "--output=o.wav"], "empty holds no model"),
+    ([*GENERATE, "--output=o.wav", "--update=3"], "no checkpoint of update 3; kept are none"),
+    ([*GENERATE, "--output=o.wav", "--prompt=no.wav"], "no recording at no.wav"),
+    ([*VOCODE, "--output=o.wav", "--input=no.wav"], "no recording at no.wav"),
+    (["tools/evaluate.py", "--model_dir=no", "--data_dir=empty"], "no model directory at no"),
+    (["tools/evaluate.py", "--model_dir=model", "--data_dir=no"], "no folder of recordings at no"),
+    (["tools/report.py", "no"], "no model directory at no"),
+    (["tools/inspect_data.py", "no"], "no folder of recordings at no"),
+    (["tools/prepare_data.py", "--source=no", "--output=o"], "no folder of recordings at no"),
+    (["tools/demo.py", "--data_dir=no"], "no folder of recordings at no"),
+    (["tools/benchmark.py", "--data=no"], "no folder of recordings at no"),
+    (["tools/train.py", "--model_dir=new", "--data_dir=no"], "no folder of recordings at no"),
+    (["export/saved_model.py", "--model_dir=no", "--output_dir=o"], "no model directory at no"),
+    (["export/tflite.py", "--model_dir=no", "--output=o"], "no model directory at no"),
+    (["export/verify.py", "--model_dir=no", "--data_dir=empty"], "no model directory at no"),
+    (["export/generate_tflite.py", "--model=no", "--output=o.wav"], "no TFLite file at no"),
+    # Seeds and other numbers.
+    ([*GENERATE, "--output=o.wav", "--seed", "-1"], SEED.format(-1)),
+    ([*VOCODE, "--output=o.wav", "--input=z.wav", "--seed=4294967296"], SEED.format(2**32)),
+    ([*TRAIN, "--seed=-1"], SEED.format(-1)),
+    (["tools/report.py", "model", "--seed=-1"], SEED.format(-1)),
+    (["tools/inspect_data.py", "empty", "--seed=-1"], SEED.format(-1)),
+    (["tools/make_demo_data.py", "--output=o", "--seed=4294967296"], SEED.format(2**32)),
+    (["export/verify.py", "--model_dir=model", "--data_dir=empty", "--seed=-1"], SEED.format(-1)),
+    ([*TFLITE, "--output=o.wav", "--seed=-1"], SEED.format(-1)),
+    ([*CLIENT, "--seed=-1"], "flag --seed=-1: "),
+    ([*GENERATE, "--output=o.wav", "--seed=x"], "seed must be a whole number from 0 to"),
+    ([*GENERATE, "--output=o.wav", "--temperature=inf"], "temperature must be 0 or above, and fin"),
+    ([*VOCODE, "--output=o.wav", "--input=z.wav", "--temperature=nan"], "temperature must be 0"),
+    ([*TFLITE, "--output=o.wav", "--temperature=-1"], "temperature must be 0 or above, and finite"),
+    ([*CLIENT, "--temperature=inf"], "temperature must be 0 or above, and finite; received inf"),
+    ([*GENERATE, "--output=o.wav", "--top_p=nan"], "top_p must be above 0 and at most 1"),
+    ([*GENERATE, "--output=o.wav", "--seconds=inf"], "seconds must be finite and give at least"),
+    ([*TRAIN, "--features=mel,mel"], "names of features must differ"),
+    ([*TRAIN, "--features=mfcc"], "names must be some of mel, energy, f0"),
+    ([*TRAIN, "--set=kernel_sise=3"], "no argument 'kernel_sise'"),
+    ([*TRAIN, "--crop_seconds=nan"], "crop_seconds must be above 0"),
+    (
+        ["tools/prepare_data.py", "--source=empty", "--output=o", "--features=mel,mel"],
+        "names of features must differ",
+    ),
+    (
+        ["export/saved_model.py", "--model_dir=model", "--output_dir=o", "--max_seconds=nan"],
+        "max_seconds must be a finite number above 0; received nan",
+    ),
+    (
+        ["export/saved_model.py", "--model_dir=model", "--output_dir=o", "--max_seconds=inf"],
+        "max_seconds must be a finite number above 0; received inf",
+    ),
+    ([*CLIENT, "--deadline_seconds=nan"], "deadline_seconds must be a finite number above 0"),
+    (
+        [*CLIENT, "--server=http://localhost:8501"],
+        "server must be host:port, such as localhost:8501; received 'http://localhost:8501'",
+    ),
+    ([*CLIENT, "--server=localhost"], "server must be host:port"),
+    # Outputs.
+    ([*GENERATE, "--output=empty"], "its suffix must be one of"),
+    ([*GENERATE, "--output=z.wav/o.wav"], "cannot write z.wav/o.wav: Not a directory"),
+    ([*GENERATE, "--output=/proc/o.wav"], "cannot write /proc/o.wav: /proc: "),
+    (["tools/plot.py", "z.wav", "--output=p.xyz"], "its suffix must be one of .png, .svg, .pdf"),
+    (["tools/plot.py", "z.wav", "--output=folder.png"], "cannot write folder.png: it is a folder"),
+    ([*VOCODE, "--input=z.wav", "--output=o.wav", "--picture=p.gif"], "must be one of .png, .svg"),
+    (["tools/inspect_data.py", "empty", "--output=empty"], "cannot write empty: it is a folder"),
+    (["tools/report.py", "model", "--output=empty"], "cannot write empty: it is a folder"),
+    (["tools/prepare_data.py", "--source=empty", "--output=z.wav"], "cannot write z.wav: "),
+    (["tools/make_demo_data.py", "--output=z.wav/o"], "cannot write z.wav/o: "),
+    (["tools/train.py", "--data_dir=empty", "--model_dir=z.wav"], "z.wav"),
+    (["tools/demo.py", "--output_dir=z.wav"], "cannot write z.wav: "),
+    (["tools/benchmark_training.py", "--json=empty"], "cannot write empty: it is a folder"),
+    (["export/tflite.py", "--model_dir=model", "--output=empty"], "cannot write empty: it is a"),
+    ([*TFLITE, "--output=folder.wav"], "cannot write folder.wav: it is a folder"),
+    # What would overwrite an input, by its name, another spelling or a link.
+    ([*VOCODE, "--input=z.wav", "--output=z.wav"], "--output z.wav would overwrite z.wav, which"),
+    ([*VOCODE, "--input=z.wav", "--output=empty/../z.wav"], "would overwrite z.wav"),
+    ([*VOCODE, "--input=link.wav", "--output=z.wav"], "would overwrite link.wav"),
+    ([*VOCODE, "--input=hard.wav", "--output=z.wav"], "would overwrite hard.wav"),
+    ([*GENERATE, "--prompt=z.wav", "--output=z.wav"], "would overwrite z.wav"),
+    ([*TFLITE, "--prompt=z.wav", "--output=z.wav"], "would overwrite z.wav"),
+    ([*CLIENT[:1], "--prompt=z.wav", "--output=z.wav"], "would overwrite z.wav"),
+    # The home folder, and names that are no UTF-8.
+    ([*GENERATE, "--output=~/x/o.wav", "--prompt=~/no.wav"], "no recording at HOME/no.wav"),
+    (["tools/evaluate.py", "--model_dir=~/no", "--data_dir=empty"], "no model directory at HOME"),
+    ([*GENERATE, "--output=o.wav", b"--prompt=t\xe9st.wav"], "no recording at t\\udce9st.wav"),
+    ([*TFLITE, "--output=o.wav", b"--prompt=t\xe9st.wav"], "no recording at t\\udce9st.wav"),
+]
+
+
+def test_wrong_flags_are_refused_in_a_line_before_tensorflow_is_imported(folder):
+    (folder / "folder.png").mkdir(exist_ok=True)
+    (folder / "folder.wav").mkdir(exist_ok=True)
+    before = sorted(folder.iterdir())
+    results = run(folder, [words for words, _ in REFUSED])
+    for (words, message), (code, _, error) in zip(REFUSED, results, strict=True):
+        described = f"{words}: {error}"
+        assert (code, error.count("\n")) == (1, 1), described
+        assert error.startswith(f"{Path(words[0]).name}: "), described
+        assert message.replace("HOME", str(folder / "home")) in error, described
+    assert sorted(folder.iterdir()) == before
+
+
+def test_help_needs_no_tensorflow(folder):
+    results = run(folder, [[program, "--help"] for program in PROGRAMS])
+    helps = {program: text for program, (_, text, _) in zip(PROGRAMS, results, strict=True)}
+    for program, text in helps.items():
+        assert "flags:" in text, (program, text)
+    for program in ("tools/generate.py", "export/verify.py", "tools/report.py"):
+        shown = helps[program]
+        assert "--update: Take the checkpoint" in shown and "--seed: " in shown
+
+
+def test_arguments_that_set_takes_are_those_of_the_model_that_are_whole_numbers():
+    import inspect
+
+    parameters = inspect.signature(wt.WaveNet).parameters.values()
+    assert (
+        tuple(parameter.name for parameter in parameters if type(parameter.default) is int)
+        == options.INTEGER_ARGUMENTS
+    )
