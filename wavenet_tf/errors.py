@@ -1,5 +1,6 @@
 """The error of this package that a user can mend, and checks of arguments."""
 
+import math
 import numbers
 
 # The largest seed that numpy, TensorFlow and Keras all take.
@@ -16,6 +17,14 @@ def positive_integer(name: str, value) -> int:
     if not number or value < 1 or value % 1:
         raise InputError(f"{name} must be a whole number of at least 1; received {value!r}")
     return int(value)
+
+
+def positive_number(name: str, value) -> float:
+    """Returns `value` where it is a finite number above 0, and raises InputError otherwise."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not 0.0 < value < math.inf:
+        raise InputError(f"{name} must be a finite number above 0; received {value!r}")
+    return float(value)
 
 
 def optional_positive_integer(name: str, value) -> int | None:

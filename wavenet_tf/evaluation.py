@@ -22,7 +22,7 @@ class Scores:
     Attributes:
         names: of the clips.
         nats: a clip's negative log-likelihood, in nats.
-        samples: a clip's length.
+        samples: how many samples of a clip were scored: all that could be read.
     """
 
     names: Sequence[str]
@@ -36,9 +36,11 @@ class Scores:
 
     @property
     def bits_per_sample_by_name(self) -> dict[str, float]:
-        """Of each clip, the best first."""
-        bits = self.nats / self.samples / math.log(2.0)
-        return {self.names[index]: float(bits[index]) for index in np.argsort(bits)}
+        """Of each clip that could be read, the best first."""
+        scored = np.flatnonzero(self.samples)
+        bits = self.nats[scored] / self.samples[scored] / math.log(2.0)
+        order = np.argsort(bits)
+        return {self.names[scored[place]]: float(bits[place]) for place in order}
 
 
 def score(
@@ -56,6 +58,9 @@ def score(
         batch_size: crops scored at once.
         crop_seconds: their length, in seconds; the scores do not depend on it.
         progress: show a progress bar.
+
+    Raises:
+        InputError: if an argument is out of its range, or no clip can be read.
     """
     batches = data.evaluation_batches(recordings, model, batch_size, crop_seconds)
 
@@ -73,10 +78,12 @@ def score(
         if bar:
             bar.add(1)
     clips = data.clips_of_crops(recordings, model, crop_seconds)
+    samples_of_clips = np.bincount(clips, weights=np.concatenate(samples))
+    if not samples_of_clips.any():
+        name, why = next(iter(recordings.unreadable.items()))
+        raise InputError(f"no sample could be scored: {name}: {why}")
     return Scores(
-        recordings.names,
-        np.bincount(clips, weights=np.concatenate(nats)),
-        np.bincount(clips, weights=np.concatenate(samples)),
+        recordings.names, np.bincount(clips, weights=np.concatenate(nats)), samples_of_clips
     )
 
 

@@ -590,10 +590,15 @@ class WaveNet(keras.Model):
         batch, up to rounding; see `training.named_strategy` and `training.distribute`.
 
         Raises:
-            InputError: when the loss is no finite number any more; it says what to do.
+            InputError: when the loss is no finite number any more; it says what to do. And where
+                no sample of an epoch, or of its validation, has a weight.
         """
         if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [*(callbacks or []), training.StopOnNonFiniteLoss()]
+            callbacks = [
+                training.StopOnNothingScored(),  # before a checkpoint is written
+                *(callbacks or []),
+                training.StopOnNonFiniteLoss(),
+            ]
         if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
             kwargs.setdefault("shuffle", False)  # or Keras warns that it leaves it to the dataset
         return super().fit(

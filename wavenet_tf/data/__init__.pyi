@@ -1,6 +1,7 @@
 from wavenet_tf.data.batches import audio_datasets as audio_datasets
 from wavenet_tf.data.batches import clips_of_crops as clips_of_crops
 from wavenet_tf.data.batches import evaluation_batches as evaluation_batches
+from wavenet_tf.data.batches import longest_crop_seconds as longest_crop_seconds
 from wavenet_tf.data.batches import training_batches as training_batches
 from wavenet_tf.data.corpora import LAYOUTS as LAYOUTS
 from wavenet_tf.data.manifest import Clip as Clip

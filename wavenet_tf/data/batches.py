@@ -7,7 +7,7 @@ This is the one place where targets are shifted by a sample: `targets[:, t]` is 
 import functools
 import math
 import os
-import warnings
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +15,8 @@ import tensorflow as tf
 from wavenet_tf.audio import STEPS_OF_16_BITS
 from wavenet_tf.data.reading import read_recordings
 from wavenet_tf.data.recordings import UNKNOWN, Recordings
-from wavenet_tf.errors import InputError, positive_integer
+from wavenet_tf.data.splits import check_fraction
+from wavenet_tf.errors import InputError, check_seed, positive_integer, positive_number
 
 # Slow drifts that 16-bit models hear in part of the crops. Recordings have none, so that a model
 # that drifts while it generates would not know the way back: the targets lead towards zero.
@@ -23,8 +24,11 @@ DRIFTING_CROPS = 0.5
 LARGEST_DRIFT = 0.2  # of full scale
 FASTEST_DRIFT = 60.0  # Hz
 DRIFT_KEPT = 0.98  # by the next sample
-# Make other random numbers of the same seed and crop: of the speaker, of the speaker's crop.
-SPEAKER_DRAW, CROP_DRAW = 2**33, 2**34
+# Make other random numbers of the same seed and crop: of the speaker, of the speaker's crop, and of
+# the crop in place of one that cannot be read.
+SPEAKER_DRAW, CROP_DRAW, REPLACEMENT_DRAW = 2**33, 2**34, 2**35
+# Crops that are tried in place of one that cannot be read.
+MOST_REPLACEMENTS = 100
 
 
 def audio_datasets(
@@ -64,6 +68,11 @@ def audio_datasets(
         InputError: if the folder has too few recordings for a split, or these lack what the model
             is conditioned on.
     """
+    # Bad arguments are errors before the recordings are read, which may take long.
+    batch_size = positive_integer("batch_size", batch_size)
+    crop_seconds = positive_number("crop_seconds", crop_seconds)
+    seed = _whole_seed(seed)
+    check_fraction("validation_fraction", validation_fraction)
     recordings = read_recordings(directory, model.sample_rate, layout)
     if speakers is not None:
         recordings = recordings.with_speakers(speakers, model.speaker_names)
@@ -75,11 +84,16 @@ def audio_datasets(
         )
         if not model.upsampler.adapted:
             model.adapt(training.sample_frames())
+    longest = longest_crop_seconds(training, model, crop_seconds)
+    if longest < crop_seconds:
+        print(f"crops of {longest:.2f} s, the longest recording, in place of {crop_seconds:g} s")
     return (
         training_batches(
-            training, model, batch_size, crop_seconds, seed, balance_speakers=balance_speakers
+            training, model, batch_size, longest, seed, balance_speakers=balance_speakers
         ),
-        evaluation_batches(validation, model, batch_size, crop_seconds),
+        evaluation_batches(
+            validation, model, batch_size, longest_crop_seconds(validation, model, crop_seconds)
+        ),
     )
 
 
@@ -100,8 +114,9 @@ def training_batches(
     it would have seen, and so that an iterator may be saved in a `tf.train.Checkpoint`. An epoch
     takes from each clip one crop for each crop length in it, the first at the clip's start and the
     others anywhere, shuffled over all clips. 16-bit models hear a slow drift in half of the crops,
-    which the targets decrease. A clip that cannot be read when its turn comes has no weight, and
-    is told once.
+    which the targets decrease. In place of a crop that cannot be read another one is drawn, from
+    all clips; where none of these can be read either, the crop has no weight.
+    `Recordings.unreadable` names the clips.
 
     Args:
         recordings: to crop.
@@ -120,52 +135,79 @@ def training_batches(
         a model with conditions the inputs are a dict of the values as `audio`, `speaker_id`,
         `[batch_size]`, and `local_conditioning`, `[batch_size, frames, local_channels]`, whose
         frames are those of the targets; crops then begin and end with a frame.
+
+    Raises:
+        InputError: if an argument is out of its range, or the recordings lack what the model is
+            conditioned on.
     """
-    share, rest = divmod(positive_integer("batch_size", batch_size), num_workers)
+    batch_size = positive_integer("batch_size", batch_size)
+    num_workers = positive_integer("num_workers", num_workers)
+    share, rest = divmod(batch_size, num_workers)
     if rest or not 0 <= worker < num_workers:
         raise InputError(
             f"batch_size must be a multiple of num_workers, and worker below it; received "
             f"{batch_size}, {num_workers} and {worker}"
         )
+    seed = _whole_seed(seed)
     if balance_speakers:
         recordings = _by_speaker(recordings)
     crop_samples = _crop_samples(crop_seconds, model)
     cropper = _Cropper(recordings, model, crop_samples)
     hop = model.hop_length or 1
-    places = -(-np.maximum(recordings.lengths - crop_samples, 0) // hop) + 1
-    places = tf.constant(places)
+    starts = tf.constant(-(-np.maximum(recordings.lengths - crop_samples, 0) // hop) + 1)
     if balance_speakers:
         firsts = np.unique(recordings.speaker_ids, return_index=True)[1]
         crops_before = tf.gather(cropper.crops_before, [*firsts, len(recordings.lengths)])
 
-    def next_turn(number):
+    def draw_turn(seed, number):
+        """A crop of all, or of a speaker who is drawn first."""
+        first, last = tf.constant(0, tf.int64), tf.constant(cropper.crops, tf.int64)
         if balance_speakers:
             speaker = tf.random.stateless_uniform(
                 [], tf.stack([seed + SPEAKER_DRAW, number]), maxval=len(firsts), dtype=tf.int32
             )
-            return tf.random.stateless_uniform(
-                [],
-                tf.stack([seed + CROP_DRAW, number]),
-                minval=crops_before[speaker],
-                maxval=crops_before[speaker + 1],
-                dtype=tf.int64,
-            )
+            first, last = crops_before[speaker], crops_before[speaker + 1]
+        return tf.random.stateless_uniform(
+            [], tf.stack([seed + CROP_DRAW, number]), minval=first, maxval=last, dtype=tf.int64
+        )
+
+    def next_turn(number):
+        if balance_speakers:
+            return draw_turn(seed, number)
         epoch, turn = number // cropper.crops, number % cropper.crops
         order_seed = tf.cast(tf.stack([seed, epoch]), tf.int32)
         return tf.random.experimental.index_shuffle(turn, order_seed, cropper.crops - 1)
 
+    def place(turn, seed, number):
+        """The clip of a crop, and where the crop begins."""
+        clip, index = cropper.locate(turn)
+        start = tf.random.stateless_uniform(
+            [], tf.stack([seed, number]), maxval=starts[clip], dtype=tf.int64
+        )
+        return clip, tf.where(index == 0, tf.constant(0, tf.int64), start * hop)
+
     def random_crop(number):
         # This worker's n-th crop is one of its share of some batch.
         number = number // share * batch_size + worker * share + number % share
-        clip, index = cropper.locate(next_turn(number))
-        place = tf.random.stateless_uniform(
-            [], tf.stack([seed, number]), maxval=places[clip], dtype=tf.int64
+
+        def replace(attempt, *_):
+            other = seed + REPLACEMENT_DRAW * attempt
+            clip, start = place(draw_turn(other, number), other, number)
+            return attempt + 1, clip, start, cropper.read(clip, start)
+
+        clip, start = place(next_turn(number), seed, number)
+        _, clip, start, contents = tf.while_loop(
+            lambda attempt, clip, start, contents: ~contents.readable,
+            replace,
+            [tf.constant(1, tf.int64), clip, start, cropper.read(clip, start)],
+            parallel_iterations=1,
+            maximum_iterations=MOST_REPLACEMENTS,
         )
-        start = tf.where(index == 0, tf.constant(0, tf.int64), place * hop)
         if model.output_distribution == "categorical":
-            return cropper.crop(clip, start)
+            return cropper.crop(clip, start, contents)
         draws = tf.random.stateless_uniform([4], tf.stack([seed, -1 - number]))
-        return cropper.crop(clip, start, functools.partial(_drift, draws, model.sample_rate))
+        drift = functools.partial(_drift, draws, model.sample_rate)
+        return cropper.crop(clip, start, contents, drift)
 
     numbers = tf.data.Dataset.range(first_batch * share, np.iinfo(np.int64).max)
     crops = numbers.map(random_crop, num_parallel_calls=tf.data.AUTOTUNE)
@@ -189,14 +231,20 @@ def evaluation_batches(
         whole_batches: fill the last batch up with crops of no weight.
 
     Returns:
-        Batches like those of `training_batches`.
+        Batches like those of `training_batches`. Crops that cannot be read have no weight;
+        `Recordings.unreadable` names their clips.
+
+    Raises:
+        InputError: as `training_batches` raises it.
     """
+    batch_size = positive_integer("batch_size", batch_size)
     crop_samples = _crop_samples(crop_seconds, model)
     cropper = _Cropper(recordings, model, crop_samples)
 
     def next_crop(number):
         clip, index = cropper.locate(tf.minimum(number, cropper.crops - 1))
-        inputs, targets, weights = cropper.crop(clip, index * crop_samples)
+        start = index * crop_samples
+        inputs, targets, weights = cropper.crop(clip, start, cropper.read(clip, start))
         return inputs, targets, tf.where(number < cropper.crops, weights, 0.0)
 
     last = -(-cropper.crops // batch_size) * batch_size if whole_batches else cropper.crops
@@ -210,13 +258,39 @@ def clips_of_crops(recordings: Recordings, model, crop_seconds: float) -> np.nda
     return np.repeat(np.arange(len(crops)), crops)
 
 
+def longest_crop_seconds(recordings: Recordings, model, crop_seconds: float) -> float:
+    """`crop_seconds`, or the length of the longest clip in whole frames where that is shorter.
+
+    Longer crops would hold nothing more, but padding.
+
+    Args:
+        recordings: to crop.
+        model: a `WaveNet`.
+        crop_seconds: requested length of a crop, in seconds.
+
+    Raises:
+        InputError: if `crop_seconds` is out of its range.
+    """
+    longest = _crop_samples(int(recordings.lengths.max()) / model.sample_rate, model)
+    if _crop_samples(crop_seconds, model) <= longest:
+        return crop_seconds
+    return longest / model.sample_rate
+
+
 def _crop_samples(crop_seconds: float, model) -> int:
-    samples = round(crop_seconds * model.sample_rate)
+    samples = round(positive_number("crop_seconds", crop_seconds) * model.sample_rate)
     if samples < 1:
         raise InputError(f"crop_seconds must give at least one sample; received {crop_seconds}")
     # Whole frames, of features and of context stacks, so that each crop finds them in one place.
     frame = math.lcm(model.hop_length or 1, *(stack.pooling for stack in model.context_stacks))
     return -(-samples // frame) * frame
+
+
+def _whole_seed(seed) -> int:
+    if seed is None:
+        raise InputError("seed must be a whole number; received None")
+    check_seed(seed)
+    return int(seed)
 
 
 def _crops_per_clip(recordings: Recordings, crop_samples: int) -> np.ndarray:
@@ -228,6 +302,20 @@ def _by_speaker(recordings: Recordings) -> Recordings:
     if not len(recordings.speaker_names):
         raise InputError("balance_speakers needs recordings with speakers; these have none")
     return recordings.select(np.argsort(recordings.speaker_ids, kind="stable"))
+
+
+class _Contents(NamedTuple):
+    """What a crop is made of.
+
+    Attributes:
+        samples: int16 `[samples]`.
+        frames: of the features, float32 `[frames, channels]`; none where the model takes none.
+        readable: bool, whether they could be read; both are zeros otherwise.
+    """
+
+    samples: tf.Tensor
+    frames: tf.Tensor
+    readable: tf.Tensor
 
 
 class _Cropper:
@@ -248,7 +336,7 @@ class _Cropper:
             if UNKNOWN in recordings.speaker_ids:
                 first = int(np.argmax(recordings.speaker_ids == UNKNOWN))
                 raise InputError(f"{recordings.names[first]} has no speaker")
-        found = recordings.features[0][:1].shape[1] if len(recordings.features) else None
+        found = recordings.num_feature_channels
         if (model.local_channels or found) != found:
             raise InputError(
                 f"the model is conditioned on {model.local_channels} local channels; the "
@@ -261,11 +349,13 @@ class _Cropper:
         self.context = model.receptive_field - model.main_receptive_field
         # Samples before and after the scored ones.
         self.before, self.after, self.hop = model.main_receptive_field - 1, 0, model.hop_length
+        self.channels = 0
         if self.hop:
             frames_before = -(-self.before // self.hop) + model.upsampler.frames_before
             self.before = frames_before * self.hop
             self.after = model.upsampler.look_ahead
             self.channels = found or 0
+        self.targets = self.before + self.crop_samples + self.after
         self.distribution = model.distribution
         self.lengths = tf.constant(recordings.lengths)
         # Crop numbers: those of the first clip, then those of the second, and so on.
@@ -278,22 +368,39 @@ class _Cropper:
         clip = tf.searchsorted(self.crops_before, number[None], side="right")[0] - 1
         return clip, number - self.crops_before[clip]
 
-    def crop(self, clip, start, drift=None):
+    def read(self, clip, start) -> _Contents:
+        """Reads what a crop that scores the clip from `start` on holds.
+
+        Args:
+            clip: its number.
+            start: in samples.
+        """
+        first, last = self._bounds(start)
+        contents = _Contents(
+            *tf.numpy_function(
+                self._read, [clip, first, last], [tf.int16, tf.float32, tf.bool], stateful=False
+            )
+        )
+        contents.samples.set_shape([1 + self.context + self.targets])
+        contents.frames.set_shape([self.targets // self.hop if self.hop else 0, self.channels])
+        contents.readable.set_shape([])
+        return contents
+
+    def _bounds(self, start):
+        """Where the samples of a crop begin and end in the clip."""
+        return start - self.before - 1 - self.context, start - self.before + self.targets
+
+    def crop(self, clip, start, contents: _Contents, drift=None):
         """Inputs, targets and weights of the crop that scores the clip from `start` on.
 
         Args:
             clip: its number.
             start: in samples.
+            contents: of the crop, as `read` returns them; without weight if they are not readable.
             drift: makes so many samples of a drift to be heard; None for none.
         """
-        targets = self.before + self.crop_samples + self.after
-        first, last = start - self.before - 1 - self.context, start - self.before + targets
-        waveform, readable = tf.numpy_function(
-            self._read_samples, [clip, first, last], [tf.int16, tf.bool], stateful=False
-        )
-        waveform = tf.cast(waveform, tf.float32) / STEPS_OF_16_BITS
-        waveform.set_shape([1 + self.context + targets])
-        readable.set_shape([])
+        first, last = self._bounds(start)
+        waveform = tf.cast(contents.samples, tf.float32) / STEPS_OF_16_BITS
         places = tf.range(first, last)
         values = targeted = self.distribution.encode(waveform)
         if drift is not None:
@@ -301,7 +408,7 @@ class _Cropper:
             values = self.distribution.encode(waveform + heard)
             targeted = self.distribution.encode(waveform + DRIFT_KEPT * heard)
         end = tf.minimum(start + self.crop_samples, self.lengths[clip])
-        scored = (places >= start) & (places < end) & readable
+        scored = (places >= start) & (places < end) & contents.readable
         context, values = values[: self.context], values[self.context :]
         targeted, scored = targeted[self.context :], scored[self.context :]
         inputs = {"audio": values[:-1]}
@@ -310,40 +417,34 @@ class _Cropper:
         if self.speaker_ids is not None:
             inputs["speaker_id"] = self.speaker_ids[clip]
         if self.hop:
-            first = (start - self.before) // self.hop
-            frames = tf.numpy_function(
-                self._read_frames,
-                [clip, first, first + targets // self.hop],
-                tf.float32,
-                stateful=False,
-            )
-            frames.set_shape([targets // self.hop, self.channels])
-            inputs["local_conditioning"] = frames
+            inputs["local_conditioning"] = contents.frames
         if len(inputs) == 1:
             inputs = inputs["audio"]
         return inputs, targeted[1:], tf.cast(scored[1:], tf.float32)
 
-    def _read_samples(self, clip, first, last) -> tuple[np.ndarray, np.bool_]:
-        """Samples of a clip, and whether they can be read; around it lies digital silence, which
-        is where generation starts from.
-        """
+    def _read(self, clip, first, last) -> tuple[np.ndarray, np.ndarray, np.bool_]:
+        """Samples and frames of a clip, and whether they can be read."""
         samples = np.zeros(last - first, np.int16)
-        begin, end = max(first, 0), min(last, self.recordings.lengths[clip])
+        frames = np.zeros([self.targets // self.hop if self.hop else 0, self.channels], np.float32)
         try:
-            samples[begin - first : end - first] = self.recordings.clips[clip][begin:end]
+            self._read_samples(clip, first, last, samples)
+            if self.hop:
+                self._read_frames(clip, (first + 1 + self.context) // self.hop, frames)
         except InputError as error:
-            warnings.warn(f"left out: {error}", stacklevel=2)
-            return samples, np.bool_(False)
-        return samples, np.bool_(True)
+            self.recordings.add_unreadable(clip, error)
+            return np.zeros_like(samples), np.zeros_like(frames), np.bool_(False)
+        return samples, frames, np.bool_(True)
 
-    def _read_frames(self, clip, first, last) -> np.ndarray:
-        """Frames of a clip; around it, its first and last one hold, as they do in generation."""
-        frames = self.recordings.features[clip]
-        places = np.clip(np.arange(first, last), 0, len(frames) - 1)
-        try:
-            return frames[places[0] : places[-1] + 1][places - places[0]]
-        except InputError:  # told by the samples
-            return np.zeros([last - first, self.channels], np.float32)
+    def _read_samples(self, clip, first, last, samples: np.ndarray) -> None:
+        """Around a clip lies digital silence, which is where generation starts from."""
+        begin, end = max(first, 0), min(last, self.recordings.lengths[clip])
+        samples[begin - first : end - first] = self.recordings.clips[clip][begin:end]
+
+    def _read_frames(self, clip, first, frames: np.ndarray) -> None:
+        """Around a clip, its first and last frame are repeated, as they are in generation."""
+        stored = self.recordings.features[clip]
+        places = np.clip(np.arange(first, first + len(frames)), 0, len(stored) - 1)
+        frames[:] = stored[places[0] : places[-1] + 1][places - places[0]]
 
 
 def _drift(draws, sample_rate: int, length) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """Recordings as a table of clips, whose samples are read when they are asked for."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from wavenet_tf import audio
 from wavenet_tf.data.manifest import SPLITS, Clip
+from wavenet_tf.data.parallel import map_in_threads
 from wavenet_tf.data.speakers import speaker_by_rule
 from wavenet_tf.data.splits import (
     SHORTEST_PART_SECONDS,
@@ -123,6 +125,26 @@ class Recordings:
         more = ", ..." if len(self.skipped) > NAMED_IN_SUMMARY else ""
         return f"{line}; skipped {len(self.skipped)} files ({'; '.join(first)}{more})"
 
+    def add_unreadable(self, index: int, error: InputError) -> None:
+        """Adds a clip to `unreadable`, with a warning the first time.
+
+        Args:
+            index: of the clip.
+            error: why it cannot be read.
+        """
+        name = self.names[index]
+        if name not in self.unreadable:
+            warnings.warn(f"left out: {error}", stacklevel=3)
+        self.unreadable[name] = str(error)
+
+    @property
+    def unreadable_summary(self) -> str:
+        """One line: how many clips could not be read, and the first few of them."""
+        first = list(self.unreadable.items())[:NAMED_IN_SUMMARY]
+        named = "; ".join(f"{name}: {why}" for name, why in first)
+        more = ", ..." if len(self.unreadable) > NAMED_IN_SUMMARY else ""
+        return f"left out: {len(self.unreadable)} recordings could not be read ({named}{more})"
+
     def select(self, indices) -> "Recordings":
         """The recordings of only these clips, in this order."""
         indices = np.asarray(indices, np.int64)
@@ -219,23 +241,48 @@ class Recordings:
         def extract(index: int) -> np.ndarray:
             return audio.extract_features(self.waveform(index), self.sample_rate, hop_length, names)
 
+        def extract_readable(index: int):
+            try:
+                return extract(index)
+            except InputError as error:
+                return Unreadable(error)
+
         features: Sequence = Mapped(extract, range(len(self.names)))
         values = int(self.lengths.sum()) // hop_length * audio.feature_channels(names)
         if values * np.float32().itemsize <= IN_MEMORY_BYTES:
-            features = list(features)
+            features = map_in_threads(extract_readable, range(len(self.names)), "features of clip")
         return dataclasses.replace(
             self, features=features, feature_names=list(names), hop_length=hop_length
         )
+
+    @property
+    def num_feature_channels(self) -> int | None:
+        """Values of a frame of the features; None where clips have none."""
+        if self.feature_names:
+            return audio.feature_channels(self.feature_names)
+        return self.features[0][:1].shape[1] if len(self.features) else None
 
     def sample_frames(self) -> np.ndarray:
         """Frames to take mean and deviation of: all, or those of clips spread evenly over them.
 
         Returns:
             float32 `[frames, channels]`.
+
+        Raises:
+            InputError: if none of these clips can be read.
         """
         frames = int(-(-self.lengths // self.hop_length).sum())
         step = -(-frames // FRAMES_OF_STATISTICS)
-        return np.concatenate([self.features[i][:] for i in range(0, len(self.names), step)])
+        sampled = []
+        for index in range(0, len(self.names), step):
+            try:
+                sampled.append(self.features[index][:])
+            except InputError as error:
+                self.add_unreadable(index, error)
+        if not sampled:
+            name, why = next(iter(self.unreadable.items()))
+            raise InputError(f"no recording in {self.directory} can be read; {name}: {why}")
+        return np.concatenate(sampled)
 
     def clip(self, index: int) -> np.ndarray:
         """One clip, int16 `[samples]`."""
@@ -396,6 +443,23 @@ class Recordings:
         if not len(test):
             raise InputError(f"{self.directory} names no recordings as its test set")
         return self.select(test)
+
+
+class Unreadable:
+    """In place of what cannot be read: raises the error where a slice is requested.
+
+    Args:
+        error: why it cannot be read.
+    """
+
+    def __init__(self, error: InputError):
+        self.error = error
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, part: slice):
+        raise self.error
 
 
 class Slice:

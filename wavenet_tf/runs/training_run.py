@@ -24,6 +24,7 @@ from wavenet_tf.runs.checkpointing import (
     save,
 )
 from wavenet_tf.runs.log import LOG, best_validation, cut_log
+from wavenet_tf.runs.memory import check_memory, least_step_memory, total_memory
 from wavenet_tf.runs.model_files import FINAL_MODEL
 from wavenet_tf.runs.reading import read_recordings
 from wavenet_tf.runs.settings import SETTINGS, Settings
@@ -39,6 +40,7 @@ ESTIMATED_STEPS = 4
 class _Run:
     """A model and what it is trained on."""
 
+    settings: Settings
     strategy: tf.distribute.Strategy
     model: WaveNet
     recordings: data.Recordings
@@ -68,6 +70,11 @@ class _Run:
             f"{model.count_params():,} parameters, receptive field {model.receptive_field} samples "
             f"({1000 * model.receptive_field / model.sample_rate:.0f} ms)"
         )
+        if self.crop_seconds < self.settings.crop_seconds:
+            lines.append(
+                f"crops of {self.crop_seconds:.2f} s, the longest recording to train on, in place "
+                f"of {self.settings.crop_seconds:g} s"
+            )
         replicas = self.strategy.num_replicas_in_sync
         if replicas > 1:
             workers = training.num_workers(self.strategy)
@@ -77,6 +84,23 @@ class _Run:
             "better"
         )
         return "\n".join(lines)
+
+    @property
+    def crop_seconds(self) -> float:
+        """Length of a crop to train on: no longer than the longest recording."""
+        return data.longest_crop_seconds(self.training, self.model, self.settings.crop_seconds)
+
+    def check_memory(self) -> None:
+        """Raises InputError if a step takes more memory than there is; on GPUs TensorFlow does."""
+        if tf.config.list_physical_devices("GPU"):
+            return
+        batch_size = self.settings.batch_size // training.num_workers(self.strategy)
+        samples = round(self.crop_seconds * self.model.sample_rate)
+        needed = least_step_memory(self.model, batch_size, samples, self.settings.rematerialise)
+        check_memory(
+            needed,
+            f"training with batches of {self.settings.batch_size} crops of {self.crop_seconds:g} s",
+        )
 
     @property
     def _how_split(self) -> str:
@@ -116,6 +140,7 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
     with _told_what_ended_it(strategy):
         run = _open_run(settings, model_dir, strategy)
         batches = _batches(settings, run)
+        run.check_memory()
         if run.is_chief:
             print(run.description)
             _write_beginning(settings, model_dir, run)
@@ -138,6 +163,8 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
                 verbose=0,
             )
         if run.is_chief:
+            if run.recordings.unreadable:
+                print(run.recordings.unreadable_summary)
             save(run.model, model_dir / FINAL_MODEL)
         training.wait_for_all(strategy)  # or another worker looks for what is not there yet
     return run.model
@@ -172,16 +199,17 @@ def estimate(settings: Settings) -> str:
     )
     with _told_what_ended_it(strategy):
         run = _open_run(settings, None, strategy)
+        run.check_memory()
         run.model.fit(
             _batches(settings, run), steps_per_epoch=ESTIMATED_STEPS, callbacks=[note], verbose=0
         )
     step = min(np.diff(times)) * settings.gradient_accumulation
-    samples = settings.batch_size * settings.crop_seconds * run.model.sample_rate
+    samples = settings.batch_size * run.crop_seconds * run.model.sample_rate
     samples *= settings.gradient_accumulation
     lines = [
         run.description,
         f"memory      {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB at most "
-        f"of {_memory() / 2**30:.1f} GiB, recordings included",
+        f"of {(total_memory() or 0) / 2**30:.1f} GiB, recordings included",
     ]
     if tf.config.list_physical_devices("GPU"):
         peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
@@ -191,11 +219,6 @@ def estimate(settings: Settings) -> str:
         f"{step:.2f} s ({samples / step:,.0f} samples/s), without validation"
     )
     return "\n".join(lines)
-
-
-def _memory() -> int:
-    """Of this machine, in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute.Strategy) -> _Run:
@@ -225,7 +248,9 @@ def _open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribut
     training.check_alike(state, strategy)
     if batches is None:
         batches = done * settings.gradient_accumulation
-    return _Run(strategy, model, recordings, training_part, validation_part, done, batches)
+    return _Run(
+        settings, strategy, model, recordings, training_part, validation_part, done, batches
+    )
 
 
 def _open_model(
@@ -296,7 +321,7 @@ def _batches(settings: Settings, run: _Run) -> tf.data.Dataset | tf.distribute.D
             run.training,
             run.model,
             settings.batch_size,
-            settings.crop_seconds,
+            run.crop_seconds,
             settings.seed,
             first_batch=run.batches,
             balance_speakers=settings.balance_speakers,
@@ -312,7 +337,7 @@ def _validation_batches(settings: Settings, run: _Run) -> tf.data.Dataset:
         run.validation,
         run.model,
         settings.batch_size,
-        settings.crop_seconds,
+        data.longest_crop_seconds(run.validation, run.model, settings.crop_seconds),
         whole_batches=run.strategy.num_replicas_in_sync > 1,
     )
     return batches.take(-(-settings.validation_crops // settings.batch_size))
@@ -324,7 +349,7 @@ def _callbacks(settings: Settings, model_dir: Path, run: _Run) -> list[keras.cal
     The log is written before the checkpoint: of what a killed run has only logged, going on cuts
     the lines.
     """
-    samples = settings.batch_size * settings.crop_seconds * run.model.sample_rate
+    samples = settings.batch_size * run.crop_seconds * run.model.sample_rate
     tensorboard = model_dir / TENSORBOARD
     callbacks = [training.StopAtUpdate(settings.steps), training.CountUpdates()]
     if run.is_chief:
@@ -342,7 +367,7 @@ def _callbacks(settings: Settings, model_dir: Path, run: _Run) -> list[keras.cal
         )
     if settings.tensorboard_histograms:
         crops = settings.batch_size // run.strategy.num_replicas_in_sync
-        batches = data.training_batches(run.training, run.model, crops, settings.crop_seconds)
+        batches = data.training_batches(run.training, run.model, crops, run.crop_seconds)
         callbacks.append(training.TensorBoardHistograms(tensorboard, next(iter(batches))))
     if settings.averaging is not None:
         callbacks.append(keras.callbacks.SwapEMAWeights())

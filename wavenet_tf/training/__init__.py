@@ -3,6 +3,7 @@
 from wavenet_tf.training.callbacks import CountUpdates as CountUpdates
 from wavenet_tf.training.callbacks import StopAtUpdate as StopAtUpdate
 from wavenet_tf.training.callbacks import StopOnNonFiniteLoss as StopOnNonFiniteLoss
+from wavenet_tf.training.callbacks import StopOnNothingScored as StopOnNothingScored
 from wavenet_tf.training.distribution import check_alike as check_alike
 from wavenet_tf.training.distribution import check_distributable as check_distributable
 from wavenet_tf.training.distribution import clipping_shares as clipping_shares

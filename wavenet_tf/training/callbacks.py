@@ -28,6 +28,21 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         )
 
 
+class StopOnNothingScored(keras.callbacks.Callback):
+    """Ends training with an error where all weights of an epoch or of its validation are zero."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        for part, prefix in (("training", ""), ("validation", "val_")):
+            bits, loss = (
+                float((logs or {}).get(prefix + name, 0.0)) for name in ("bits_per_sample", "loss")
+            )
+            if math.isnan(bits) and math.isfinite(loss):
+                raise InputError(
+                    f"no sample was scored in {part}: every crop has weight 0, as crops of "
+                    "recordings that cannot be read have"
+                )
+
+
 class StopAtUpdate(keras.callbacks.Callback):
     """Ends training after an update, be it in the middle of an epoch.
 

@@ -31,7 +31,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
 class BitsPerSample(keras.metrics.Mean):
-    """The mean negative log-likelihood in bits a scored sample.
+    """The mean negative log-likelihood in bits a scored sample; NaN where none was scored.
 
     Uniform guessing among 256 codes is 8 bits; lower is better.
 
@@ -51,6 +51,10 @@ class BitsPerSample(keras.metrics.Mean):
         y_true = tf.cast(y_true, tf.float32)
         nats = -self.distribution.log_likelihood(y_pred, y_true)
         return super().update_state(nats / math.log(2.0), sample_weight=sample_weight)
+
+    def result(self):
+        # Keras' mean of nothing is 0, which would be a perfect prediction.
+        return tf.where(self.count > 0.0, super().result(), float("nan"))
 
     def get_config(self):
         distribution = keras.saving.serialize_keras_object(self.distribution)
