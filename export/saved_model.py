@@ -46,7 +46,7 @@ def main(argv):
     files.check_writable_folder(_OUTPUT_DIR.value)
     runs.find_model(_MODEL_DIR.value, _UPDATE.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
+    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
     signatures = wt.serving.Signatures(
         model, _BLOCK_SIZE.value, _MAX_SECONDS.value, _XLA.value, _TOP_K.value, _TOP_P.value
     )

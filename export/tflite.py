@@ -46,7 +46,7 @@ def main(argv):
     command_line.check_output("output", _OUTPUT.value)
     runs.find_model(_MODEL_DIR.value, _UPDATE.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
+    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
     ranges = None
     if _QUANTIZATION.value == "int8":
         recordings = runs.recordings_of_run(_MODEL_DIR.value, model, _REPRESENTATIVE_DATA.value)

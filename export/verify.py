@@ -71,7 +71,7 @@ def main(argv):
     command_line.check_output("json", _JSON.value)
     runs.find_model(_MODEL_DIR.value, _UPDATE.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
+    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
     recordings = runs.recordings_of_run(
         _MODEL_DIR.value, model, _DATA_DIR.value, "validation", _VALIDATION_FRACTION.value
     )

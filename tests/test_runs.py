@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -18,7 +20,9 @@ from conftest import ROOT, SMALL, small_model
 from wavenet_tf import data, evaluation, runs, training
 from wavenet_tf.errors import InputError
 from wavenet_tf.runs.checkpointing import WriteCheckpoint, save
+from wavenet_tf.runs.interruption import SIGNALS, delayed_interruption
 from wavenet_tf.runs.log import cut_log
+from wavenet_tf.runs.model_files import find_model
 
 
 def settings_for(recordings_dir, **changes):
@@ -58,8 +62,18 @@ def test_a_run_leaves_model_checkpoints_logs_and_settings(recordings_dir, tmp_pa
     printed = capsys.readouterr().out
     assert "8 recordings, 4.0 s at 8000 Hz" in printed
     assert "8.00 is uniform guessing" in printed
-    loaded = runs.load_model(tmp_path / "run")
+    future = time.time() + 1000
+    os.utime(runs.checkpoints(tmp_path / "run")[0], (future, future))  # as archives do
+    loaded = runs.load_model(tmp_path / "run", verbose=True)
+    assert capsys.readouterr().out == "loaded model.keras of step 7\n"
     codes = np.arange(50, dtype=np.int32)[None]
+    np.testing.assert_array_equal(loaded(codes), model(codes))
+    earlier = runs.load_model(tmp_path / "run", update=6, verbose=True)
+    assert capsys.readouterr().out == "loaded the checkpoint of step 6\n"
+    save(earlier, tmp_path / "run" / "model.keras")
+    os.utime(tmp_path / "run" / "model.keras", (future, future))
+    loaded = runs.load_model(tmp_path / "run", verbose=True)
+    assert capsys.readouterr().out == "loaded the checkpoint of step 7\n"
     np.testing.assert_array_equal(loaded(codes), model(codes))
 
 
@@ -149,11 +163,43 @@ def test_settings_of_a_run_are_remembered(recordings_dir, tmp_path):
             runs.Settings.of_run(tmp_path / "run")
     with pytest.raises(InputError, match="data_dir must name"):
         runs.Settings.of_run(tmp_path / "new")
+    for path, reason in (
+        (recordings_dir / "tone_0.wav", "File exists"),
+        ("/dev/null/run", "Not a"),
+    ):
+        with pytest.raises(InputError, match=rf"model_dir must be .* received {path} \({reason}"):
+            runs.train(settings_for(tmp_path / "missing"), path)
+    for changes, message in (
+        ({"schedule": "linear"}, "unknown schedule 'linear': expected one of cosine, exp"),
+        ({"validation_fraction": 1.5}, "validation_fraction must be between 0 and 1; rec.* 1.5"),
+        ({"overrides": {"num_speakers": 6}}, r"hold num_speakers=6: set speakers \(--speakers\)"),
+        ({"overrides": {"global_channels": 2}}, "global_channels=2: use WaveNet.fit"),
+    ):
+        with pytest.raises(InputError, match=message):
+            settings_for(recordings_dir, **changes)
     with pytest.raises(InputError, match=r"batch_size must be a whole number .* received -3"):
         settings_for(recordings_dir, batch_size=-3)
     for seed in (-1, 2**32, 0.5, True):
         with pytest.raises(InputError, match=f"seed must be .* 0 to 4294967295; received {seed}"):
             settings_for(recordings_dir, seed=seed)
+
+
+def test_a_run_goes_on_from_another_working_directory(recordings_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs.train(settings_for("recordings", steps=1), "run")
+    monkeypatch.chdir(recordings_dir)
+    settings = runs.Settings.of_run("../run", steps=2)
+    assert settings.data_dir == str(recordings_dir)
+    recordings_dir.rename(tmp_path / "moved")
+    message = rf"were in {recordings_dir}, which is not there: set data_dir \(--data_dir\)"
+    with pytest.raises(InputError, match=message):
+        runs.Settings.of_run(tmp_path / "run")
+    moved = runs.Settings.of_run(tmp_path / "run", steps=2, data_dir=str(tmp_path / "moved"))
+    assert int(runs.train(moved, tmp_path / "run").optimizer.iterations) == 2
+    for path in runs.checkpoints(tmp_path / "run"):
+        path.unlink()
+    with pytest.warns(UserWarning, match="holds model.keras but no checkpoint to go on from"):
+        runs.train(dataclasses.replace(moved, steps=1), tmp_path / "run")
 
 
 def test_load_model_says_what_is_missing(tmp_path):
@@ -167,6 +213,34 @@ def test_load_model_says_what_is_missing(tmp_path):
     keras.Sequential([keras.Input([2]), keras.layers.Dense(1)]).save(tmp_path / "model.keras")
     with pytest.raises(InputError, match="holds a Sequential, not a WaveNet"):
         runs.load_model(tmp_path)
+
+
+def test_the_model_of_the_last_step_is_found_whatever_the_file_times(tmp_path):
+    with pytest.raises(InputError, match="no model directory"):
+        find_model(tmp_path / "file")
+    (tmp_path / "checkpoints").mkdir()
+    # The last step is the oldest file; browsers and people give copies such names.
+    names = ["update_100000000", "update_00000009", "update_00000100 (1)", "update_copy"]
+    for age, name in enumerate(names):
+        path = tmp_path / "checkpoints" / f"{name}.keras"
+        path.write_bytes(b"")
+        os.utime(path, (age, age))
+    last = tmp_path / "checkpoints" / "update_100000000.keras"
+    assert find_model(tmp_path) == runs.checkpoints(tmp_path)[-1] == last
+    assert find_model(tmp_path, 9).name == "update_00000009.keras"
+    final = tmp_path / "model.keras"
+    for entry, expected in (
+        ({"step": 99999999, "batches": None, "metrics": None}, last),
+        ({"step": 100000000}, final),
+        ({"step": 100000001}, final),
+    ):
+        with zipfile.ZipFile(final, "w") as archive:
+            archive.writestr("position.json", json.dumps(entry))
+        assert find_model(tmp_path) == expected
+    with zipfile.ZipFile(final, "w"):
+        pass
+    with pytest.warns(UserWarning, match="does not say of which step .* of step 100000000"):
+        assert find_model(tmp_path) == final
 
 
 def test_scores_are_the_likelihood_of_each_clip_after_silence(recordings_dir):
@@ -268,6 +342,75 @@ def test_kills_at_any_moment_change_nothing_bit_by_bit(recordings_dir, tmp_path)
     _, told = last.communicate(timeout=300)
     assert last.returncode == 0, told
     assert_same_run(folder, tmp_path / "whole")
+
+
+# Each signal comes before the first step of `fit` is over: that step is always finished.
+INTERRUPTED = """
+import json, os, signal, sys, threading, time
+from pathlib import Path
+from wavenet_tf import runs
+
+def interrupt(number):
+    while signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
+        time.sleep(0.001)
+    os.kill(os.getpid(), number)
+
+settings, (whole, parts) = runs.Settings(**json.loads(sys.argv[1])), sys.argv[2:]
+runs.train(settings, whole)
+for number in (signal.SIGINT, signal.SIGTERM):
+    threading.Thread(target=interrupt, args=[number]).start()
+    try:
+        runs.train(settings, parts)
+    except (KeyboardInterrupt, SystemExit) as error:
+        print("ended:", repr(error), [path.name for path in runs.checkpoints(Path(parts))])
+runs.train(settings, parts)
+"""
+
+
+def test_interruptions_leave_a_checkpoint_and_change_nothing_bit_by_bit(recordings_dir, tmp_path):
+    settings = settings_for(
+        recordings_dir, steps=4, steps_per_validation=2, deterministic=True, averaging=0.9
+    )
+    command = [sys.executable, "-c", INTERRUPTED, json.dumps(vars(settings))]
+    command += [tmp_path / "whole", tmp_path / "parts"]
+    ran = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    ends = [line for line in ran.stdout.splitlines() if line.startswith("ended")]
+    assert ends == [
+        "ended: KeyboardInterrupt() ['update_00000001.keras']",
+        # Step 2 ends an epoch, which is validated first.
+        "ended: SystemExit(143) ['update_00000001.keras', 'update_00000002.keras', "
+        "'update_00000003.keras']",
+    ]
+    assert "checkpoint of step 3 written: the same command goes on from there" in ran.stdout
+    assert ran.stderr.count("interrupted: a checkpoint is written after this step") == 2
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_only_the_main_thread_delays_interruptions_and_restores_how_they_act():
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with delayed_interruption() as interruption:
+        assert [signal.getsignal(number) for number in SIGNALS] != before
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.signal == signal.SIGINT
+        assert [signal.getsignal(number) for number in SIGNALS] == before
+    with pytest.raises(KeyboardInterrupt), delayed_interruption():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    def enter() -> list:
+        with delayed_interruption():
+            return [signal.getsignal(number) for number in SIGNALS]
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(enter).result() == before
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert enter()[1] == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before[1])
 
 
 def test_a_damaged_last_checkpoint_is_told_and_the_one_before_taken(recordings_dir, tmp_path):

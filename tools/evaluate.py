@@ -45,7 +45,7 @@ def main(argv):
     command_line.check_exists("folder of recordings", _DATA_DIR.value)
     runs.find_model(_MODEL_DIR.value, _UPDATE.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
+    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
     recordings = runs.recordings_of_run(
         _MODEL_DIR.value, model, _DATA_DIR.value, _SPLIT.value, _VALIDATION_FRACTION.value
     )

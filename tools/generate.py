@@ -41,7 +41,7 @@ def main(argv):
     command_line.check_exists("recording", _PROMPT.value)
     runs.find_model(_MODEL_DIR.value, _UPDATE.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
+    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
     if model.local_channels:
         raise InputError(
             "the model makes audio from features of recordings: use tools/vocode.py for it"

@@ -118,7 +118,7 @@ class _Run:
         Raises:
             InputError: if there is no model, or the evaluation asked for is none.
         """
-        model = runs.load_model(directory, update)
+        model = runs.load_model(directory, update, verbose=True)
         settings = stored_settings(directory)
         log, best = runs.read_log(directory), runs.best_validation(directory)
         scores = None

@@ -14,6 +14,7 @@ from absl import flags
 
 import wavenet_tf as wt
 from wavenet_tf import audio, data, files, options, presets, runs
+from wavenet_tf.runs.settings import REFUSED_OVERRIDES
 
 _DATA_DIR = command_line.define_path(
     "data_dir",
@@ -127,6 +128,8 @@ def main(argv):
     command_line.refuse_words(argv)
     overrides: dict[str, Any] = dict(command_line.parse_numbers("set", _SET.value))
     for name in overrides:
+        if name in REFUSED_OVERRIDES:
+            raise command_line.InputError(f"--set cannot set {name}: {REFUSED_OVERRIDES[name]}")
         if name not in options.INTEGER_ARGUMENTS:
             raise command_line.InputError(
                 f"--set is for whole numbers, which {name} is not: no argument {name!r} among "

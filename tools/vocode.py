@@ -36,7 +36,7 @@ def main(argv):
     command_line.check_exists("recording", _INPUT.value)
     runs.find_model(_MODEL_DIR.value, _UPDATE.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value)
+    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
     if not model.features:
         raise InputError(f"the model in {_MODEL_DIR.value} was not trained with --features")
     speaker_id = command_line.asked_speaker(model, _SPEAKER.value)

@@ -492,9 +492,10 @@ class WaveNet(keras.Model):
         # Left to the first step, its variables would have the step traced twice.
         self.optimizer.build(self.trainable_variables)
         if tf.distribute.has_strategy():
-            self._build_loss_and_metrics()
+            self.build_metrics()
 
-    def _build_loss_and_metrics(self):
+    def build_metrics(self) -> None:
+        """Makes the variables of the loss and the metrics, which else the first step makes."""
         targets, weights = tf.zeros([1, 1]), tf.ones([1, 1])
         outputs = tf.zeros([1, 1, self.distribution.parameter_channels])
         with keras.StatelessScope():  # the metrics keep their state

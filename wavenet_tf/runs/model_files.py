@@ -1,6 +1,12 @@
 """The model files in a model directory, found without TensorFlow."""
 
+import dataclasses
+import json
 import os
+import re
+import warnings
+import zipfile
+import zlib
 from pathlib import Path
 
 from wavenet_tf.errors import InputError
@@ -8,11 +14,44 @@ from wavenet_tf.runs.log import best_validation
 
 FINAL_MODEL = "model.keras"
 BEST = "best"
+POSITION = "position.json"  # in a model's file
+CHECKPOINT = re.compile(r"update_(\d+)[.]keras")
+
+
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """How far a run was when it wrote a model.
+
+    Attributes:
+        step: of the optimizer; None where the file does not say.
+        batches: that the model was trained on; None where the file does not say. A step may be of
+            several batches, and with float16 some batches lead to no step.
+        metrics: state of the training metrics, where the file was written within an epoch.
+    """
+
+    step: int | None = None
+    batches: int | None = None
+    metrics: list[float] | None = None
+
+
+def read_position(path: Path) -> Position:
+    """Returns what a model's file says of its position in the run.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            known = POSITION in archive.namelist()
+            return Position(**json.loads(archive.read(POSITION))) if known else Position()
+    except (zipfile.BadZipFile, zlib.error, ValueError, TypeError, EOFError) as error:
+        raise InputError(f"cannot read {path} as a model: {error}") from error
 
 
 def checkpoints(model_dir: Path) -> list[Path]:
-    """The checkpoints, oldest first."""
-    return sorted(model_dir.glob("checkpoints/update_*.keras"))
+    """Returns the checkpoints by the steps in their names, the first step first."""
+    paths = model_dir.glob("checkpoints/update_*.keras")
+    return sorted((path for path in paths if CHECKPOINT.fullmatch(path.name)), key=update_of)
 
 
 def update_of(path: Path) -> int:
@@ -21,7 +60,9 @@ def update_of(path: Path) -> int:
 
 
 def find_model(model_dir: str | os.PathLike, update: int | str | None = None) -> Path:
-    """Returns the path of the newest model: the final one, or else the last checkpoint.
+    """Returns the path of the model of the last step: `model.keras`, or a later checkpoint.
+
+    File times do not count: copies and archives change them.
 
     Args:
         model_dir: of a training run.
@@ -35,13 +76,26 @@ def find_model(model_dir: str | os.PathLike, update: int | str | None = None) ->
         raise InputError(f"no model directory at {model_dir}")
     if update is not None:
         return _find_checkpoint(model_dir, update)
-    final = [path for path in [model_dir / FINAL_MODEL] if path.exists()]
-    models = sorted([*checkpoints(model_dir), *final], key=lambda path: path.stat().st_mtime)
-    if not models:
+    final, kept = model_dir / FINAL_MODEL, checkpoints(model_dir)
+    if not final.exists():
+        if kept:
+            return kept[-1]
         raise InputError(
             f"{model_dir} holds no model: expected {FINAL_MODEL} or a checkpoint of a training run"
         )
-    return models[-1]
+    return kept[-1] if kept and _is_older(final, kept[-1]) else final
+
+
+def _is_older(final: Path, checkpoint: Path) -> bool:
+    """Whether the final model is of an earlier step than a checkpoint."""
+    step = read_position(final).step
+    if step is None:
+        warnings.warn(
+            f"{final} does not say of which step it is; the last checkpoint is of step "
+            f"{update_of(checkpoint)}, and can be chosen by its step",
+            stacklevel=4,
+        )
+    return step is not None and step < update_of(checkpoint)
 
 
 def _find_checkpoint(model_dir: Path, update: int | str) -> Path:

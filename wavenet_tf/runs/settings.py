@@ -8,16 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from wavenet_tf import audio
+from wavenet_tf.data.splits import check_fraction
 from wavenet_tf.errors import (
     InputError,
     check_seed,
     optional_positive_integer,
     positive_integer,
 )
-from wavenet_tf.options import PRECISIONS, STRATEGIES
+from wavenet_tf.options import PRECISIONS, SCHEDULES, STRATEGIES
 from wavenet_tf.presets import PRESETS
 
 SETTINGS = "settings.json"
+# Arguments of `WaveNet` that `overrides` must not hold, and what to do instead.
+REFUSED_OVERRIDES = {
+    "num_speakers": "set speakers (--speakers)",
+    "speaker_names": "set speakers (--speakers)",
+    "features": "set features (--features)",
+    "local_channels": "set features (--features)",
+    "upsample_factors": "set features (--features)",
+    "dtype": "set precision (--precision)",
+    "global_channels": "use WaveNet.fit: recordings have no global_conditioning",
+}
 # Another value makes another model, or another state of the optimizer.
 MODEL_SETTINGS = (
     "preset",
@@ -110,10 +121,21 @@ class Settings:
             raise InputError(
                 f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}"
             )
+        if self.schedule not in SCHEDULES:
+            raise InputError(
+                f"unknown schedule {self.schedule!r}: expected one of {', '.join(SCHEDULES)}"
+            )
+        for name in self.overrides:
+            if name in REFUSED_OVERRIDES:
+                raise InputError(
+                    f"overrides must not hold {name}={self.overrides[name]!r}: "
+                    f"{REFUSED_OVERRIDES[name]}"
+                )
         if self.strategy not in STRATEGIES:
             raise InputError(
                 f"unknown strategy {self.strategy!r}: expected one of {', '.join(STRATEGIES)}"
             )
+        check_fraction("validation_fraction", self.validation_fraction)
         whole = ["steps", "batch_size", "validation_crops", "steps_per_validation"]
         whole += ["gradient_accumulation", "checkpoints_kept"]
         for name in whole:
@@ -142,13 +164,20 @@ class Settings:
                 read.
         """
         given = {name: value for name, value in given.items() if value is not None}
-        settings = {**stored_settings(model_dir), **given}
+        stored = stored_settings(model_dir)
+        settings = {**stored, **given}
         if "data_dir" not in settings:
             raise InputError("data_dir must name a folder of recordings")
         try:
-            return cls(**settings)
+            result = cls(**settings)
         except TypeError as error:
             raise InputError(f"cannot use the settings in {model_dir}: {error}") from error
+        if "data_dir" not in given and not Path(result.data_dir).is_dir():
+            raise InputError(
+                f"the recordings of the run in {model_dir} were in {result.data_dir}, which "
+                "is not there: set data_dir (--data_dir) to the folder where they are now"
+            )
+        return result
 
     def check_continues(self, model_dir: str | os.PathLike) -> None:
         """Whether the run in a model directory can go on with these.
@@ -164,6 +193,10 @@ class Settings:
                     f"{stored[name]!r}, given was {mine[name]!r}. Choose another folder"
                 )
 
+    def with_absolute_paths(self) -> "Settings":
+        """Returns settings that have the same meaning in any working directory."""
+        return dataclasses.replace(self, data_dir=os.path.abspath(self.data_dir))
+
     def to_json(self) -> str:
         """All of them by name, as `settings.json` holds them."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
@@ -176,5 +209,5 @@ def stored_settings(model_dir: str | os.PathLike) -> dict[str, Any]:
         return {}
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OSError) as error:
         raise InputError(f"cannot read the settings in {path}: {error}") from error

@@ -4,7 +4,9 @@ import contextlib
 import dataclasses
 import os
 import resource
+import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,9 +25,10 @@ from wavenet_tf.runs.checkpointing import (
     remove_unfinished,
     save,
 )
+from wavenet_tf.runs.interruption import FinishEpoch, Interruption, delayed_interruption
 from wavenet_tf.runs.log import LOG, best_validation, cut_log
 from wavenet_tf.runs.memory import check_memory, least_step_memory, total_memory
-from wavenet_tf.runs.model_files import FINAL_MODEL
+from wavenet_tf.runs.model_files import FINAL_MODEL, Position
 from wavenet_tf.runs.reading import read_recordings
 from wavenet_tf.runs.settings import SETTINGS, Settings
 
@@ -48,6 +51,7 @@ class _Run:
     validation: data.Recordings
     done: int  # updates
     batches: int  # that these were of
+    epoch_metrics: list[float] | None  # of a run that was interrupted within an epoch
 
     @property
     def is_chief(self) -> bool:
@@ -138,6 +142,9 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
         # Saving, Keras makes variables, which there means waiting for workers that save nothing.
         raise InputError("several workers train outside the scope of their strategy")
     with _told_what_ended_it(strategy):
+        settings = settings.with_absolute_paths()
+        if training.is_chief(strategy):
+            _check_writable(model_dir)
         run = _open_run(settings, model_dir, strategy)
         batches = _batches(settings, run)
         run.check_memory()
@@ -152,16 +159,7 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
             if run.is_chief:
                 print(best.reason)
         else:
-            period = settings.steps_per_validation * settings.gradient_accumulation
-            run.model.fit(
-                batches,
-                initial_epoch=run.batches // period,
-                epochs=MOST_EPOCHS,
-                steps_per_epoch=period,
-                validation_data=_validation_batches(settings, run),
-                callbacks=_callbacks(settings, model_dir, run),
-                verbose=0,
-            )
+            _fit(settings, model_dir, run, batches)
         if run.is_chief:
             if run.recordings.unreadable:
                 print(run.recordings.unreadable_summary)
@@ -170,10 +168,53 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
     return run.model
 
 
+def _fit(settings: Settings, model_dir: Path, run: _Run, batches) -> None:
+    """Trains to the end of the run, or to an interruption, which leaves a checkpoint."""
+    period = _epoch_batches(settings)
+    with delayed_interruption() as interruption:
+        run.model.fit(
+            batches,
+            initial_epoch=run.batches // period,
+            epochs=MOST_EPOCHS,
+            steps_per_epoch=period,
+            validation_data=_validation_batches(settings, run),
+            callbacks=_callbacks(settings, model_dir, run, interruption),
+            verbose=0,
+        )
+
+
+def _epoch_batches(settings: Settings) -> int:
+    """Batches from one validation to the next."""
+    return settings.steps_per_validation * settings.gradient_accumulation
+
+
+def _check_writable(model_dir: Path) -> None:
+    """Makes a model directory.
+
+    Raises:
+        InputError: if it is no folder, or files cannot be written to it.
+    """
+    try:
+        model_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=model_dir):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"model_dir must be a folder that can be written to; received {model_dir} "
+            f"({error.strerror})"
+        ) from error
+
+
 def _write_beginning(settings: Settings, model_dir: Path, run: _Run) -> None:
     """What a run leaves before it trains; of one that went on further, what came later is gone."""
     if run.done:
         print(f"going on after update {run.done}")
+    elif (model_dir / FINAL_MODEL).exists():
+        warnings.warn(
+            f"{model_dir} holds {FINAL_MODEL} but no checkpoint to go on from: training starts at "
+            f"step 0, and replaces {FINAL_MODEL} at its end",
+            stacklevel=3,
+        )
     files.write_text(model_dir / SETTINGS, settings.to_json())
     remove_unfinished(model_dir)
     cut_log(model_dir, run.done)
@@ -226,7 +267,7 @@ def _open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribut
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
-        model, recordings, batches = _open_model(settings, model_dir)
+        model, recordings, position = _open_model(settings, model_dir)
         training_part, validation_part = recordings.split(
             settings.validation_fraction, model.receptive_field
         )
@@ -246,24 +287,33 @@ def _open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribut
     state = {"updates done": done, "recordings": len(recordings.names)}
     state["samples to train on"] = int(training_part.lengths.sum())
     training.check_alike(state, strategy)
+    batches = position.batches
     if batches is None:
         batches = done * settings.gradient_accumulation
     return _Run(
-        settings, strategy, model, recordings, training_part, validation_part, done, batches
+        settings,
+        strategy,
+        model,
+        recordings,
+        training_part,
+        validation_part,
+        done,
+        batches,
+        position.metrics,
     )
 
 
 def _open_model(
     settings: Settings, model_dir: Path | None
-) -> tuple[WaveNet, data.Recordings, int | None]:
-    """The model of a run, or a new one; the recordings; batches that it was trained on, if told."""
+) -> tuple[WaveNet, data.Recordings, Position]:
+    """The model of a run, or a new one; the recordings; how far the run was."""
     with _rematerialised(settings):
         newest = None if model_dir is None else load_newest(model_dir)
         if model_dir is None or newest is None:
-            return *_new_model(settings), 0
+            return *_new_model(settings), Position(step=0, batches=0)
     settings.check_continues(model_dir)
-    model, batches = newest
-    return model, read_recordings(settings, model, settings.data_dir), batches
+    model, position = newest
+    return model, read_recordings(settings, model, settings.data_dir), position
 
 
 def _new_model(settings: Settings) -> tuple[WaveNet, data.Recordings]:
@@ -343,7 +393,9 @@ def _validation_batches(settings: Settings, run: _Run) -> tf.data.Dataset:
     return batches.take(-(-settings.validation_crops // settings.batch_size))
 
 
-def _callbacks(settings: Settings, model_dir: Path, run: _Run) -> list[keras.callbacks.Callback]:
+def _callbacks(
+    settings: Settings, model_dir: Path, run: _Run, interruption: Interruption
+) -> list[keras.callbacks.Callback]:
     """What happens in a run, in this order.
 
     The log is written before the checkpoint: of what a killed run has only logged, going on cuts
@@ -351,7 +403,11 @@ def _callbacks(settings: Settings, model_dir: Path, run: _Run) -> list[keras.cal
     """
     samples = settings.batch_size * run.crop_seconds * run.model.sample_rate
     tensorboard = model_dir / TENSORBOARD
-    callbacks = [training.StopAtUpdate(settings.steps), training.CountUpdates()]
+    callbacks: list[keras.callbacks.Callback] = []
+    period = _epoch_batches(settings)
+    if run.batches % period:
+        callbacks.append(FinishEpoch(period - run.batches % period, run.epoch_metrics))
+    callbacks += [training.StopAtUpdate(settings.steps), training.CountUpdates()]
     if run.is_chief:
         callbacks += [
             training.ProgressLine(settings.steps, round(samples * settings.gradient_accumulation)),
@@ -359,7 +415,14 @@ def _callbacks(settings: Settings, model_dir: Path, run: _Run) -> list[keras.cal
         ]
     callbacks += [
         training.TensorBoardScalars(tensorboard),
-        WriteCheckpoint(model_dir, settings.checkpoints_kept, settings.patience, run.batches),
+        WriteCheckpoint(
+            model_dir,
+            settings.checkpoints_kept,
+            settings.patience,
+            run.batches,
+            period,
+            interruption,
+        ),
     ]
     if settings.tensorboard_audio and run.is_chief:
         callbacks.append(

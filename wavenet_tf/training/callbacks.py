@@ -58,6 +58,9 @@ class StopAtUpdate(keras.callbacks.Callback):
         if num_updates(self.model.optimizer) >= self.update:
             self.model.stop_training = True
 
+    def on_epoch_end(self, epoch, logs=None):
+        self.on_train_batch_end(0)  # a callback may have set `stop_training` back
+
 
 class CountUpdates(keras.callbacks.Callback):
     """Adds the number of updates and the learning rate to the logs, for the callbacks after it."""
