@@ -8,6 +8,8 @@ SUITABLE = import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 PYTHON := $(shell for python in python3.11 python3.12 python3.10 python3.13 python3; do \
 	$$python -c '$(SUITABLE)' 2>/dev/null && { echo $$python; break; }; done)
 endif
+CHECK_VERSION = import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or sys.exit( \
+	"it is Python %d.%d, and 3.10 to 3.13 is needed" % v)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
@@ -39,9 +41,8 @@ clean:  ## removes the environments and the demo
 $(INSTALLED): requirements.txt setup.cfg
 	@test -n "$(PYTHON)" || { echo "No suitable Python found: install Python 3.11 (3.10 to 3.13 \
 	work), or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
-	2>/dev/null || { echo "$(PYTHON) cannot be used: Python 3.10 to 3.13 is needed, 3.11 is best. \
-	Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 1; }
+	@reason=$$($(PYTHON) -c '$(CHECK_VERSION)' 2>&1) || { echo "$(PYTHON) cannot be used:" \
+	$$reason >&2; echo "Name another: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
 	@touch $@

@@ -2,16 +2,23 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import pictures
 import pytest
-from conftest import ROOT, tone
+from conftest import ROOT, small_model, tone
 
 import wavenet_tf as wt
-from wavenet_tf import options
+from wavenet_tf import files, options
+from wavenet_tf.errors import InputError
+
+sys.path.insert(0, str(ROOT / "export"))
 
 PROGRAMS = [
     *(
@@ -48,6 +55,7 @@ def folder(tmp_path_factory):
     (folder / "model").mkdir()
     (folder / "model" / "model.keras").write_text("no model")
     (folder / "empty").mkdir()
+    (folder / "text.wav").write_text("no audio")
     wt.write_audio(folder / "z.wav", tone(), 8000)
     (folder / "link.wav").symlink_to("z.wav")
     os.link(folder / "z.wav", folder / "hard.wav")
@@ -64,7 +72,7 @@ for number, words in enumerate(json.load(sys.stdin)):
         for descriptor in (1, 2):
             path = f"{sys.argv[1]}/{number}.{descriptor}"
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
-        sys.argv = words
+        sys.argv = words = [os.fsdecode(w.encode("utf-8", "surrogateescape")) for w in words]
         sys.path.insert(0, os.path.dirname(words[0]))
         runpy.run_path(words[0], run_name="__main__")
         sys.exit(0)
@@ -145,6 +153,18 @@ REFUSED = [
     ([*TRAIN, "--features=mel,mel"], "names of features must differ"),
     ([*TRAIN, "--features=mfcc"], "names must be some of mel, energy, f0"),
     ([*TRAIN, "--set=kernel_sise=3"], "no argument 'kernel_sise'"),
+    ([*TRAIN, "--set=features=1"], "which features is not"),
+    ([*TRAIN, "--preset=huge"], "should be one of"),
+    ([*TRAIN, "--batch_size=0"], "batch_size must be a whole number of at least 1"),
+    ([*TRAIN, "--context_stack=pooling"], "takes name=number"),
+    ([*GENERATE, "--output=o.wav", "--seconds=0"], "seconds must"),
+    ([*GENERATE, "--output=o.wav", "--seconds", "1", "2"], "unexpected argument '2'"),
+    (
+        ["tools/benchmark.py", "--batch_sizes=many"],
+        "batch_sizes must be whole numbers above 0; received 'many'",
+    ),
+    (["tools/benchmark.py", "--preset=tiny", "--threads=0"], "Flags parsing error"),
+    (["tools/plot.py", "text.wav", "--output=x.png"], "cannot read"),
     ([*TRAIN, "--crop_seconds=nan"], "crop_seconds must be above 0"),
     (
         ["tools/prepare_data.py", "--source=empty", "--output=o", "--features=mel,mel"],
@@ -227,3 +247,141 @@ def test_arguments_that_set_takes_are_those_of_the_model_that_are_whole_numbers(
         tuple(parameter.name for parameter in parameters if type(parameter.default) is int)
         == options.INTEGER_ARGUMENTS
     )
+
+
+class InterruptedStream:
+    """A stream of audio during whose second block the user presses Ctrl-C."""
+
+    def __init__(self, stream):
+        self.stream, self.plan, self.close = stream, stream.plan, stream.close
+        self.blocks = 0
+
+    def __next__(self):
+        self.blocks += 1
+        if self.blocks == 2:
+            signal.raise_signal(signal.SIGINT)
+        return next(self.stream)
+
+
+def test_an_interruption_keeps_the_audio_so_far(capsys):
+    import command_line
+
+    model = small_model()
+    samples = 1000
+    expected = next(model.stream(2, seed=3, block_size=400))
+    stream = InterruptedStream(model.stream(2, seed=3, block_size=400))
+    audio, complete = command_line.generate(stream, samples, 8000)
+    assert not complete
+    np.testing.assert_array_equal(audio, expected)
+    assert "interrupted; writing 0.05 of 0.12 s" in capsys.readouterr().err
+    audio, complete = command_line.generate(model.stream(2, seed=3, block_size=400), samples, 8000)
+    assert complete and audio.shape == (2, samples)
+    stream = InterruptedStream(model.stream(seed=3, block_size=400))
+    stream.blocks = 1
+    with pytest.raises(KeyboardInterrupt):  # there is nothing to keep
+        command_line.generate(stream, samples, 8000)
+
+
+INTERRUPTED = """
+import os, signal, sys
+sys.argv = ["tools/generate.py"]
+sys.path.insert(0, "tools")
+import command_line
+signal.raise_signal(signal.SIGINT)  # during the imports of a program
+"""
+
+
+def test_an_interruption_of_imports_is_a_line():
+    ran = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == -signal.SIGINT
+    assert ran.stderr == "generate.py: interrupted\n"
+
+
+NAMES = ["t\u00e9st \u2603.wav", os.fsdecode(b"t\xe9st.wav")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_files_may_be_any_bytes(tmp_path, name):
+    import inputs
+
+    wt.write_audio(tmp_path / name, tone(), 8000)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    audio, rate = wt.read_audio(tmp_path / name)
+    assert rate == 8000
+    np.testing.assert_array_equal(inputs.prompt(str(tmp_path / name), 8000)[0], audio)
+    pictures.draw_recordings([(name, audio, rate)], tmp_path / f"{name}.png")
+    files.write_text(tmp_path / "page.html", name)
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").endswith(".wav")
+
+
+def test_programs_take_any_name_in_any_locale(folder):
+    locales = ({"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
+    for number, locale in enumerate(locales):
+        for name in NAMES:
+            name = os.fsencode(f"{number} {name}")
+            words = ["tools/make_demo_data.py", b"--output=" + name, "--num_clips=1"]
+            ((code, text, error),) = run(folder, [[*words, "--clip_seconds=1"]], **locale)
+            assert (code, error) == (0, "") and "wrote 1 melodies" in text
+            assert os.listdir(os.fsencode(folder) + b"/" + name) == [b"melody_000.wav"]
+            shutil.rmtree(os.fsencode(folder) + b"/" + name)
+
+
+@pytest.mark.parametrize(
+    "suffix, first", [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".PDF", b"%PDF")]
+)
+def test_a_picture_has_the_format_of_its_suffix(tmp_path, suffix, first):
+    pictures.draw_recordings([("tone", tone(), 8000)], tmp_path / f"p{suffix}")
+    assert (tmp_path / f"p{suffix}").read_bytes().startswith(first)
+    with pytest.raises(InputError, match=r"must be one of \.png, \.svg, \.pdf"):
+        pictures.draw_recordings([("tone", tone(), 8000)], tmp_path / "p.gif")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_errors_of_writing_name_the_file_and_not_the_temporary_one(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "x", tmp_path / "folder"):
+        with pytest.raises(OSError) as caught, files.atomic_path(path) as temporary:
+            temporary.write_text("lost")
+        assert caught.value.filename == str(path)
+    with pytest.raises(FileNotFoundError) as caught, files.atomic_path(tmp_path / "x") as temporary:
+        open(tmp_path / "missing").close()
+    assert caught.value.filename == str(tmp_path / "missing")  # another file's error stays
+    name = "n" * 250 + ".wav"  # close to the longest that file systems allow
+    files.write_text(tmp_path / name, "text")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder", name]
+    with pytest.raises(InputError, match=r"cannot write n*: File name too long"):
+        files.check_writable("n" * 256)
+    with pytest.raises(InputError, match="cannot write /dev/null: it is no regular file"):
+        files.check_writable("/dev/null")
+    files.check_writable(tmp_path / "new" / "folder" / "x")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+@pytest.mark.parametrize(
+    "script, reason",
+    [
+        ("echo 'pyenv: python3.13: command not found' >&2; exit 127", "pyenv: python3.13: command"),
+        ("exec {python} -c 'import sys; sys.version_info = (3, 9); exec(sys.argv[1])' \"$2\"", ""),
+    ],
+)
+def test_make_says_why_a_python_cannot_be_used(tmp_path, script, reason):
+    for name in ("requirements.txt", "setup.cfg"):
+        (tmp_path / name).touch()
+    python = tmp_path / "python3.13"
+    python.write_text("#!/bin/sh\n" + script.format(python=sys.executable) + "\n")
+    python.chmod(0o755)
+    ran = subprocess.run(
+        ["make", "-f", ROOT / "Makefile", "test", f"PYTHON={python}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 2
+    expected = reason or "it is Python 3.9, and 3.10 to 3.13 is needed"
+    assert f"{python} cannot be used: {expected}" in ran.stderr
+    assert ("3.10 to 3.13" in ran.stderr) == (not reason)

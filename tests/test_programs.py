@@ -1,6 +1,7 @@
 """Every program as a user runs it, on audio made here."""
 
 import json
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib.image
@@ -145,12 +146,13 @@ def test_speakers_are_trained_saved_and_asked_for_by_name(tmp_path):
 
 def test_a_vocoder_is_trained_scored_and_makes_a_recording_again(tmp_path):
     """16-bit outputs, mel and pitch features, speakers from a table."""
+    folder = tmp_path / "ana's model"
     names = [f"{index}.wav" for index in range(4)]
     for index, name in enumerate(names):
         wt.write_audio(tmp_path / "recordings" / name, tone(0.31, 16000, 300 + 40 * index), 16000)
     table = "path,who\n" + "".join(f"{name},{'ab'[i % 2]}\n" for i, name in enumerate(names))
     (tmp_path / "recordings" / "table.csv").write_text(table)
-    model = f"--model_dir={tmp_path / 'model'}"
+    model = f"--model_dir={folder}"
     result = run_program(
         "train.py",
         f"--data_dir={tmp_path / 'recordings'}",
@@ -167,7 +169,9 @@ def test_a_vocoder_is_trained_scored_and_makes_a_recording_again(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert "16.00 is uniform guessing" in result.stdout
-    assert "tools/vocode.py" in result.stdout
+    words = shlex.split(result.stdout.splitlines()[-1].partition("to generate audio: ")[2])
+    assert words[:4] == ["python", "tools/vocode.py", "--model_dir", str(folder)]
+    assert words[4:] == ["--input", "in.wav", "--speaker", "a", "--output", "out.wav"]
     result = run_program(
         "evaluate.py",
         model,
@@ -324,39 +328,16 @@ def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
         wt.write_audio(tmp_path / f"{name}.wav", samples, 8000)
     soundfile.write(tmp_path / "nan.wav", np.full(9, np.nan), 8000, subtype="FLOAT")
     wt.write_audio(tmp_path / "one" / "ok.wav", tone(), 8000)
-    model, recordings = f"--model_dir={run / 'model'}", f"--data_dir={run / 'recordings'}"
+    model = f"--model_dir={run / 'model'}"
     new_model, output = f"--model_dir={tmp_path / 'new'}", f"--output={tmp_path / 'out.wav'}"
     cases = [
-        ("train.py", [new_model, f"--data_dir={tmp_path / 'nowhere'}"], "no folder of recordings"),
         ("train.py", [new_model, f"--data_dir={tmp_path / 'empty'}"], "no usable recording"),
         ("train.py", [new_model, f"--data_dir={tmp_path / 'one'}"], "at least 2 recordings"),
-        ("train.py", [new_model, recordings, "--preset=huge"], "should be one of"),
-        ("train.py", [new_model, recordings, "--set=kernel_sise=3"], "no argument 'kernel_sise'"),
-        (
-            "train.py",
-            [new_model, recordings, "--batch_size=0"],
-            "batch_size must be a whole number of at least 1",
-        ),
         ("train.py", [model, "--preset=small"], "run of another model"),
-        ("train.py", [new_model, recordings, "--set=features=1"], "which features is not"),
-        ("train.py", [new_model, recordings, "--context_stack=pooling"], "takes name=number"),
-        ("train.py", [new_model, recordings, "--features=mfcc"], "names must be some of mel, en"),
         ("vocode.py", [model, output, f"--input={tmp_path / 'ok.wav'}"], "not trained with --feat"),
-        ("generate.py", [f"--model_dir={tmp_path / 'empty'}", output], "holds no model"),
-        ("generate.py", [model, f"--output={tmp_path / 'out.xyz'}"], "suffix must be one of"),
-        ("generate.py", [model, output, "--seconds=0"], "seconds must"),
-        ("generate.py", [model, output, "--temperature=-1"], "temperature must be 0 or above"),
         ("generate.py", [model, output, f"--prompt={tmp_path / 'text.wav'}"], "cannot read"),
         ("generate.py", [model, output, f"--prompt={tmp_path / 'nan.wav'}"], "not finite"),
-        ("generate.py", [model, output, "--seconds", "1", "2"], "unexpected argument '2'"),
         ("evaluate.py", [model, f"--data_dir={tmp_path / 'empty'}"], "no usable recording"),
-        (
-            "benchmark.py",
-            ["--batch_sizes=many"],
-            "batch_sizes must be whole numbers above 0; received 'many'",
-        ),
-        ("benchmark.py", ["--preset=tiny", "--threads=0"], "Flags parsing error"),
-        ("plot.py", [tmp_path / "text.wav", f"--output={tmp_path / 'x.png'}"], "cannot read"),
     ]
     with ThreadPoolExecutor(2) as pool:
         results = pool.map(lambda case: run_program(case[0], *case[1]), cases)
@@ -365,9 +346,8 @@ def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
         assert result.returncode == 1, described
         assert message in result.stderr, described
         assert "Traceback" not in result.stderr, described
-        if "FATAL Flags parsing error" not in result.stderr:  # absl's, with a hint below it
-            assert result.stderr.startswith(f"{program}: "), described
-            assert result.stderr.count("\n") == 1, described
+        assert result.stderr.startswith(f"{program}: "), described
+        assert result.stderr.count("\n") == 1, described
     assert not (tmp_path / "out.wav").exists()
 
 

@@ -81,7 +81,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         try:
             main(argv)
         except UnicodeEncodeError as error:
-            _fail(f"cannot use {error.object!r}, which is not UTF-8")
+            _fail(f"cannot use {error.object!r}: it is no text in {error.encoding}")
             return 1
         except OSError as error:
             named = error.strerror and error.filename

@@ -98,6 +98,8 @@ def figure_of_recordings(
     for (title, audio, sample_rate), duration, (waveform_axes, spectrogram_axes) in zip(
         recordings, durations, axes.T, strict=True
     ):
+        # The name of a file may be no text, which cannot be drawn.
+        title = title.encode(errors="backslashreplace").decode()
         waveform_axes.set_title(textwrap.fill(title, TITLE_CHARACTERS), fontsize="medium")
         waveform_axes.plot(np.arange(len(audio)) / sample_rate, audio, linewidth=0.5)
         image = spectrogram_axes.imshow(

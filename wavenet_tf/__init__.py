@@ -23,6 +23,7 @@ else:
 
     def __getattr__(name: str):
         raise AttributeError(
-            f"wavenet_tf.{name} is not there: it may need TensorFlow, which is not installed; "
-            "without it only wavenet_tf.lite and wavenet_tf.clients work"
+            f"wavenet_tf.{name} is not there: it may need TensorFlow, which is not installed "
+            "(pip install 'wavenet_tf[tensorflow]'); without it only wavenet_tf.lite and "
+            "wavenet_tf.clients work"
         )
