@@ -62,7 +62,7 @@ class Session:
         return Output(found, int(index))
 
     def tensor(self, array):
-        array = np.ascontiguousarray(array)
+        array = np.ascontiguousarray(array).reshape(np.shape(array))  # a scalar stays one
         (kind,) = (code for code, dtype in DTYPES.items() if dtype == array.dtype)
         shape = (ctypes.c_int64 * array.ndim)(*array.shape)
         size = ctypes.c_size_t(array.nbytes)
@@ -115,12 +115,21 @@ def main():
         )
         made.append(state.pop("audio"))
     np.save(answer, np.concatenate(made, axis=1))
-    try:
-        session.run(
-            signatures["generate_block"], uniforms=uniforms, temperature=-temperature, **state
-        )
-    except ValueError as error:
-        print(error)
+    right = {"uniforms": uniforms, "temperature": temperature, **state}
+    request = {"seed": np.zeros(2, np.int32), "temperature": temperature}
+    request["num_samples"] = np.ones(2, np.int32)
+    for name, wrong in (
+        ("generate_block", {**right, "temperature": -temperature}),
+        ("generate_block", {**right, "uniforms": uniforms[:, 1:]}),
+        ("generate_block", {**right, "state_block_1": state["state_block_1"][:, 1:]}),
+        ("generate_block", {**right, "state_block_1": state["state_block_1"][:1]}),
+        ("serving_default", {**request, "seed": np.zeros([], np.int32)}),
+        ("serving_default", {name: value[:0] for name, value in request.items()}),
+    ):
+        try:
+            session.run(signatures[name], **wrong)
+        except ValueError as error:
+            print(str(error).splitlines()[0])
     assert not [name for name in sys.modules if name.startswith(("tensorflow", "wavenet"))]
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -357,3 +358,32 @@ def test_a_closed_stream_has_ended():
     assert threading.active_count() == before
     with pytest.raises(StopIteration):
         next(stream)
+
+
+def test_threads_share_a_model_and_a_stream():
+    model = small_model(num_speakers=3)
+
+    def sample(seed):
+        stream = model.stream(
+            speaker_id=seed % 3, seed=seed, block_size=100, prompt=tone(0.01 * (seed % 2))[None]
+        )
+        return [next(stream) for _ in range(4)]
+
+    with ThreadPoolExecutor(6) as pool:
+        at_once = list(pool.map(sample, range(6)))
+    for seed, blocks in enumerate(at_once):
+        np.testing.assert_array_equal(blocks, sample(seed))
+    # One stream, whose blocks several threads take.
+    stream, start, taken = (
+        model.stream(speaker_id=0, seed=0, block_size=100),
+        threading.Barrier(4),
+        [],
+    )
+
+    def take(_):
+        start.wait()
+        taken.append(next(stream).tobytes())
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(take, range(4)))
+    assert sorted(taken) == sorted(block.tobytes() for block in at_once[0])

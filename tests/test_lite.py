@@ -309,6 +309,8 @@ def test_signatures_take_tensors_of_their_shape_only(voices):
         ("uniforms", right["uniforms"][:1]),
         ("uniforms", right["uniforms"].astype(float)),
         ("uniforms", right["uniforms"] * np.nan),
+        ("uniforms", right["uniforms"] * 2),  # 1, which no draw reaches
+        ("uniforms", right["uniforms"] - 1),
         ("temperature", 1.0),
         ("speaker_id", speaker.astype(np.int64)),
     ):
@@ -338,6 +340,16 @@ def test_files_that_are_none_are_told(files, tmp_path):
         (lite.sealed(renamed), "is no TFLite file of a WaveNet: its signatures are .*_clock"),
         (content.replace(b"wavenet_sha256", b"wavenet_sha257"), "damaged: it has no checksum"),
         (converter.convert(), "no TFLite file that export/tflite.py wrote: it has no metadata"),
+        (
+            lite.sealed(content.replace(b'"sample_rate"', b'"simple_rate"')),
+            "the metadata of .* must hold sample_rate: a whole number above 0; received 'None'",
+        ),
+        (
+            lite.sealed(content.replace(b'["speaker_id"]', b'["dialect_id"]')),
+            "must hold conditioning: a list of any of speaker_id, .*; received",
+        ),
+        (lite.sealed(content.replace(b'"num_speakers": 3', b'"num_speakers": 7')), "a name for"),
+        (lite.sealed(content.replace(b'{"wavenet_tf', b'["wavenet_tf')), "is not JSON"),
     ):
         (tmp_path / "model.tflite").write_bytes(wrong)
         with pytest.raises(InputError, match=message):
@@ -347,6 +359,65 @@ def test_files_that_are_none_are_told(files, tmp_path):
             lite.Runner(path)
     with pytest.raises(InputError, match="threads must be a whole number of at least 1"):
         lite.Runner(files["voices"], 0)
+
+
+# In a process of its own, which a crash of the interpreter would end.
+THREADS = """
+import os, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from wavenet_tf import lite
+
+runner = lite.Runner(sys.argv[1])
+
+def sample(seed):
+    prompt = np.full([1, 100], seed / 10, np.float32)
+    stream = runner.stream(prompt if seed % 2 else None, seed=seed, speaker_id=seed % 3)
+    return np.concatenate([next(stream) for _ in range(20)], axis=1)
+
+alone = [sample(seed) for seed in range(6)]
+with ThreadPoolExecutor(6) as pool:
+    at_once = list(pool.map(sample, range(6)))
+for expected, audio in zip(alone, at_once):
+    np.testing.assert_array_equal(audio, expected)
+assert len({audio.tobytes() for audio in at_once}) == 6
+assert 1 < len(runner.interpreters.idle) <= max(2, os.cpu_count()), runner.interpreters.idle
+
+# One stream, whose blocks several threads take: each block goes to one of them.
+stream, blocks, start = runner.stream(seed=0, speaker_id=0), [], threading.Barrier(4)
+
+def take(_):
+    start.wait()
+    for _ in range(5):
+        blocks.append(next(stream))
+
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(take, range(4)))
+whole = {block.tobytes() for block in np.split(alone[0], 20, axis=1)}
+assert {block.tobytes() for block in blocks} == whole and len(blocks) == 20
+print("same audio")
+"""
+
+
+def test_threads_share_a_runner_and_a_stream(files, run_without):
+    ran = run_without(TENSORFLOW, THREADS, files["voices"])
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip() == "same audio"
+
+
+def test_audio_that_is_no_number_is_an_error(files, tmp_path):
+    """Of a file whose weights are NaN, as a training that diverged leaves them."""
+    content = bytearray(files["framed"].read_bytes())
+    model = lite.schema.Model.GetRootAs(content)
+    buffers = [model.Buffers(index).DataAsNumpy() for index in range(model.BuffersLength())]
+    weights = max((data for data in buffers if isinstance(data, np.ndarray)), key=len)
+    weights[:] = np.frombuffer(np.full(weights.size // 4, np.nan, np.float32).tobytes(), np.uint8)
+    (tmp_path / "nan.tflite").write_bytes(lite.sealed(bytes(content)))
+    stream = lite.Runner(tmp_path / "nan.tflite").stream(
+        global_conditioning=VECTOR, local_conditioning=FRAMES
+    )
+    with pytest.raises(InputError, match="answered with audio that holds NaN or infinity"):
+        next(stream)
 
 
 # In a process of its own, which a crash of the interpreter would end.

@@ -1,6 +1,7 @@
 """Exported SavedModels against the model they were made of."""
 
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -162,7 +163,7 @@ def test_audio_at_once_depends_on_a_streams_own_request_only(exported):
 
 
 def test_what_is_wrong_with_a_request_is_told(exported):
-    model, signatures, _ = exported
+    model, signatures, metadata = exported
     ones = np.ones(1, np.float32)
     conditions = random_conditions(model, 1, 60)
     first = conditions or {"streams": np.zeros(1, np.int32)}
@@ -171,8 +172,17 @@ def test_what_is_wrong_with_a_request_is_told(exported):
     if not model.hop_length:
         request["num_samples"] = np.array([60], np.int32)
 
+    shape = [1, BLOCK, *model.distribution.uniforms_shape]
+    block = {"uniforms": np.full(shape, 0.5, np.float32), "temperature": ones, **state}
+    block |= frames_of(conditions, metadata, 0)
+
     def refuses(message, name, **changes):
-        arguments = {"serving_default": request, "score": conditions | {"audio": ones[None]}}[name]
+        arguments = {
+            "serving_default": request,
+            "score": conditions | {"audio": ones[None]},
+            "generate_block": block,
+            "initial_state": first,
+        }[name]
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             signatures[name](**{**arguments, **changes})
 
@@ -180,6 +190,31 @@ def test_what_is_wrong_with_a_request_is_told(exported):
     refuses("temperature holds NaN", "serving_default", temperature=ones * np.nan)
     refuses("temperature must have as many rows", "serving_default", temperature=np.ones(2, "f"))
     refuses("audio holds NaN", "score", audio=np.full([1, HOP], np.inf, np.float32))
+    for name, arguments in (
+        ("serving_default", request),
+        ("generate_block", block),
+        ("initial_state", first),
+    ):
+        none = {key: value[:0] for key, value in arguments.items()}
+        refuses("must have a row for each stream", name, **none)
+    refuses("seed must be 0 or above", "serving_default", seed=[-1])
+    for wrong in (block["uniforms"] * 2, block["uniforms"] - 1):
+        refuses(r"uniforms must be in \[0, 1\)", "generate_block", uniforms=wrong)
+    refuses("uniforms holds NaN", "generate_block", uniforms=block["uniforms"] * np.nan)
+    layer = np.array(state["state_block_1"])
+    refuses("state_block_1 holds NaN", "generate_block", state_block_1=layer * np.nan)
+    two = np.concatenate([layer, layer])
+    refuses("state_block_1 must have as many rows", "generate_block", state_block_1=two)
+    if model.output_distribution == "categorical":
+        for code in (-1, 256):
+            wrong = "state_previous must be from 0 to 255"
+            refuses(wrong, "generate_block", state_previous=[code])
+    if model.context_stacks:
+        wrong = "state_context_0_phase must be from -1 to 19"
+        refuses(wrong, "generate_block", state_context_0_phase=[HOP])
+        streams = {key: np.concatenate([value, value]) for key, value in block.items()}
+        streams["state_context_0_phase"] = np.array([0, 5], np.int32)
+        refuses("phase must be the same for all streams", "generate_block", **streams)
     if "num_samples" in request:
         for samples in (0, -5, 801):
             refuses("num_samples must be from 1 to 800", "serving_default", num_samples=[samples])
@@ -196,6 +231,7 @@ def test_what_is_wrong_with_a_request_is_told(exported):
         refuses("speaker_id must be from 0 to 2", "serving_default", speaker_id=[3])
     # It goes on after all that.
     assert np.isfinite(signatures["serving_default"](**request)["audio"]).all()
+    assert np.isfinite(signatures["generate_block"](**block)["audio"]).all()
     assert set(state) == set(serving.state_specs(model))
 
 
@@ -224,8 +260,14 @@ def test_blocks_hold_whole_frames():
     assert serving.block_size_of(model) == 1040
     with pytest.raises(InputError, match="block_size must be a multiple of 20"):
         serving.block_size_of(model, 50)
-    with pytest.raises(InputError, match="max_seconds must be above 0"):
-        serving.Signatures(model, max_seconds=0.0)
+    for seconds in (0.0, -1.0, float("nan"), 1e-5):
+        with pytest.raises(InputError, match="max_seconds must be above 0"):
+            serving.Signatures(model, max_seconds=seconds)
+    # 2**31 - 1 samples at 8000 Hz, in whole blocks of 1040.
+    for seconds in (float("inf"), 1e9, 268435.4559):
+        with pytest.raises(InputError, match="max_seconds must be at most 268435 at 8000 Hz"):
+            serving.Signatures(model, max_seconds=seconds)
+    assert serving.Signatures(model, max_seconds=268435).max_samples == 268435 * 8000
 
 
 @pytest.fixture(scope="module")
@@ -365,6 +407,21 @@ def test_the_c_api_runs_it(program_export, tmp_path):
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    assert "temperature must be 0 or above" in ran.stdout
+    told = ran.stdout.splitlines()
+    assert len(told) == 6, told
+    for line, message in zip(
+        told,
+        (
+            "temperature must be 0 or above",
+            "uniforms_0_.* [2,63] is not compatible with expected shape [?,64]",
+            "state_block_1_0_.* is not compatible with expected shape [?,2,",
+            "state_block_1 must have as many rows as the other inputs; received shape",
+            "seed_0_.* [] is not compatible with expected shape [?]",
+            "must have a row for each stream",
+        ),
+        strict=True,
+    ):
+        pattern = ".*".join(map(re.escape, message.split(".*")))
+        assert re.search(pattern, line), line
     model = runs.load_model(program_export / "model")
     assert_drawn_from(model, np.load(tmp_path / "audio.npy"), uniforms)

@@ -1,6 +1,7 @@
 """What clients of an exported model share, on a device or of a server: numpy is all it needs."""
 
 import numbers
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +12,64 @@ from wavenet_tf.errors import InputError
 
 # Calls a signature by its name, with its inputs by theirs.
 Ask = Callable[..., dict[str, np.ndarray]]
+
+STATE_PREFIX = "state_"
+# For each condition, the sizes that the metadata must hold.
+CONDITION_SIZES = {
+    "speaker_id": ("num_speakers",),
+    "global_conditioning": ("global_channels",),
+    "local_conditioning": ("local_channels", "hop_length"),
+}
+
+
+def checked_metadata(metadata: Any, source: str, limit: str) -> dict[str, Any]:
+    """Returns the metadata of an exported model if it holds what clients need.
+
+    Args:
+        metadata: what was read of the model.
+        source: the file or server it comes from, for the error.
+        limit: one more whole number above 0 that it must hold: "batch_size" or "max_samples".
+
+    Returns:
+        The metadata, in which all keys that clients read exist.
+
+    Raises:
+        InputError: for metadata that is no dict, or has a value missing or of the wrong kind.
+    """
+
+    def require(valid: bool, expected: str, received) -> None:
+        if not valid:
+            raise InputError(
+                f"the metadata of {source} must hold {expected}; received {str(received)[:80]!r}"
+            )
+
+    require(isinstance(metadata, dict), "a JSON object", metadata)
+    conditioning = metadata.get("conditioning")
+    known = isinstance(conditioning, list) and all(
+        isinstance(name, str) and name in CONDITION_SIZES for name in conditioning
+    )
+    require(known, f"conditioning: a list of any of {', '.join(CONDITION_SIZES)}", conditioning)
+    sizes = ["sample_rate", "block_size", "uniforms_per_sample", limit]
+    for condition, names in CONDITION_SIZES.items():
+        if condition in conditioning:
+            sizes.extend(names)
+        elif any(metadata.get(name) is not None for name in names):
+            require(False, f"no {' or '.join(names)} without {condition}", conditioning)
+    for name in sizes:
+        value = metadata.get(name)
+        require(type(value) is int and value > 0, f"{name}: a whole number above 0", value)
+    if "local_conditioning" in conditioning:
+        for name in ("frames_before", "frames_after"):
+            value = metadata.get(name)
+            require(type(value) is int and value >= 0, f"{name}: a whole number", value)
+        block_size = metadata["block_size"]
+        whole = f"block_size: a multiple of hop_length {metadata['hop_length']}"
+        require(block_size % metadata["hop_length"] == 0, whole, block_size)
+    names = metadata.get("speaker_names")
+    named = isinstance(names, list) and len(names) == metadata.get("num_speakers")
+    require(names is None or named, "speaker_names: null, or a name for each speaker", names)
+    optional = ("num_speakers", "speaker_names", "global_channels", "local_channels", "hop_length")
+    return {**dict.fromkeys(optional), **metadata}
 
 
 def checked_conditions(
@@ -104,6 +163,61 @@ def check_finite(name: str, value: np.ndarray) -> None:
         raise InputError(f"{name} holds numbers that are not finite (NaN or infinity)")
 
 
+def check_uniforms(value: np.ndarray) -> None:
+    """Raises InputError unless all uniform numbers are in [0, 1)."""
+    if not ((value >= 0.0) & (value < 1.0)).all():
+        raise InputError(
+            f"uniforms must be in [0, 1); received numbers from {np.min(value)} to {np.max(value)}"
+        )
+
+
+def checked_state(answer: Any, streams: int) -> dict[str, np.ndarray]:
+    """Returns a model's answer if it is a state, with a row for each stream.
+
+    Args:
+        answer: what `initial_state`, `prime` or, without its audio, `generate_block` gave.
+        streams: number of streams.
+
+    Raises:
+        InputError: for any other answer.
+    """
+    for name, value in answer.items():
+        array = np.asarray(value)
+        known = name.startswith(STATE_PREFIX) and array.dtype.kind in "iuf"
+        if not known or array.shape[:1] != (streams,):
+            raise InputError(
+                f"the model must answer with a state of {streams} streams; received {name}: "
+                f"{array.dtype} of shape {list(array.shape)}"
+            )
+    if not answer:
+        raise InputError("the model must answer with a state; received nothing")
+    return answer
+
+
+def checked_answer_audio(audio: Any, streams: int, samples: int) -> np.ndarray:
+    """Returns the audio of a model's answer if it is audio, as float32.
+
+    Args:
+        audio: what the answer holds under the name "audio"; None for none.
+        streams: number of streams.
+        samples: the least number of samples of each stream.
+
+    Raises:
+        InputError: for another shape or type, NaN or infinity.
+    """
+    array = np.asarray(audio)
+    if array.dtype.kind not in "iuf" or array.ndim != 2 or len(array) != streams:
+        found = "nothing" if audio is None else f"{array.dtype} of shape {list(array.shape)}"
+        raise InputError(f"the model must answer with audio of {streams} streams; received {found}")
+    if array.shape[1] < samples:
+        raise InputError(
+            f"the model must answer with {samples} samples of audio; received {array.shape[1]}"
+        )
+    if not np.isfinite(array).all():
+        raise InputError("the model answered with audio that holds NaN or infinity")
+    return array.astype(np.float32, copy=False)
+
+
 def conditions_of_block(
     metadata: dict[str, Any], conditions: dict[str, np.ndarray], first: int
 ) -> dict[str, np.ndarray]:
@@ -125,6 +239,8 @@ def conditions_of_block(
 
 class AudioStream(Iterator[np.ndarray]):
     """Audio without end, or to the end of its frames, a block at a time.
+
+    Threads may share a stream: each block goes to one of them.
 
     Args:
         ask: calls a signature of the model.
@@ -160,7 +276,9 @@ class AudioStream(Iterator[np.ndarray]):
             raise InputError(f"temperature must be 0 or above; received {temperature!r}")
         self.ask, self.metadata = ask, metadata
         self.conditions, self.state, self.start = conditions, state, start
-        self.temperature = np.full(len(next(iter(state.values()))), temperature, np.float32)
+        streams = len(next(iter(state.values())))
+        self.temperature = np.full(streams, temperature, np.float32)
+        self.lock = threading.Lock()
         try:
             self.generator = np.random.default_rng(seed)
         except (TypeError, ValueError) as error:
@@ -179,24 +297,29 @@ class AudioStream(Iterator[np.ndarray]):
         self.made, self.seconds = 0, 0.0
 
     def __next__(self) -> np.ndarray:
+        with self.lock:
+            return self._next_block()
+
+    def _next_block(self) -> np.ndarray:
         if self.num_samples is not None and self.made >= self.num_samples:
             raise StopIteration
-        of_sample = () if self.metadata["uniforms_per_sample"] == 1 else (2,)
+        per_sample = self.metadata["uniforms_per_sample"]
+        of_sample = () if per_sample == 1 else (per_sample,)
+        streams, block_size = len(self.temperature), self.metadata["block_size"]
         # Time before batch, as `WaveNet.generate` draws them.
-        shape = self.metadata["block_size"], len(self.temperature), *of_sample
-        uniforms = self.generator.random(shape, np.float32).swapaxes(0, 1)
+        uniforms = self.generator.random((block_size, streams, *of_sample), np.float32)
         started = time.perf_counter()
         answer = self.ask(
             "generate_block",
-            uniforms=uniforms,
+            uniforms=uniforms.swapaxes(0, 1),
             temperature=self.temperature,
             **conditions_of_block(self.metadata, self.conditions, self.start + self.made),
             **self.state,
         )
         self.seconds += time.perf_counter() - started
-        audio = answer.pop("audio")
-        self.state = answer
-        self.made += self.metadata["block_size"]
+        audio = checked_answer_audio(answer.pop("audio", None), streams, block_size)
+        self.state = checked_state(answer, streams)
+        self.made += block_size
         if self.num_samples is not None and self.made > self.num_samples:
             audio = audio[:, : self.num_samples - self.made]
         return audio

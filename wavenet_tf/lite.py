@@ -4,13 +4,17 @@ Example, with a file that `export/tflite.py` wrote:
 
     stream = Runner("model.tflite").stream(seed=0)
     audio = next(stream)  # float32 [streams, block_size], at Runner.metadata["sample_rate"]
+
+Threads may share a `Runner`, each with streams of its own: they run in parallel.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import struct
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +37,6 @@ except ImportError:
         ) from None
 
 SIGNATURES = {"initial_state", "prime", "generate_block"}
-STATE_PREFIX = "state_"
 # Names of the exporter's entries in the file's metadata: JSON, and what `sealed` keeps.
 METADATA_NAME = "wavenet"
 CHECKSUM_NAME = "wavenet_sha256"
@@ -97,15 +100,63 @@ def _read(path: str | os.PathLike) -> tuple[bytes, dict[str, Any]]:
         raise InputError(
             f"{path} is no TFLite file that export/tflite.py wrote: it has no metadata"
         )
-    return file, json.loads(description.tobytes())
+    try:
+        metadata = json.loads(description.tobytes())
+    except ValueError as error:
+        raise InputError(f"the metadata of {path} is not JSON: {error}") from error
+    return file, clients.checked_metadata(metadata, str(path), "batch_size")
+
+
+class _InterpreterPool:
+    """Interpreters of one file: a call borrows one, so that no two threads share one.
+
+    An interpreter crashes when two threads call it at once. A new one is made only when all are
+    borrowed: it takes milliseconds, and memory for activations but not for float32 weights.
+
+    Args:
+        file: content of the TFLite file, which all interpreters read.
+        threads: number of threads of each interpreter.
+    """
+
+    def __init__(self, file: bytes, threads: int):
+        self.file, self.threads = file, threads
+        self.idle: list[dict[str, Any]] = []
+        # More calls at once than cores would take memory and gain no speed.
+        self.slots = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // threads))
+
+    @contextlib.contextmanager
+    def borrow(self) -> Iterator[dict[str, Any]]:
+        """Yields the signatures, by name, of an interpreter that no other thread uses.
+
+        Raises:
+            ValueError: for a file with other signatures.
+        """
+        with self.slots:
+            try:
+                signatures = self.idle.pop()
+            except IndexError:
+                signatures = self._new_signatures()
+            try:
+                yield signatures
+            finally:
+                self.idle.append(signatures)
+
+    def _new_signatures(self) -> dict[str, Any]:
+        interpreter = Interpreter(model_content=self.file, num_threads=self.threads)
+        found = set(interpreter.get_signature_list())
+        if found != SIGNATURES:
+            raise ValueError(f"its signatures are {sorted(found)}")
+        return {name: interpreter.get_signature_runner(name) for name in SIGNATURES}
 
 
 class Runner:
     """A TFLite file that `export/tflite.py` wrote, ready to sample.
 
+    Threads may call one runner at the same time. Each stream carries its own state.
+
     Args:
         path: of the file.
-        threads: of the interpreter.
+        threads: number of threads of each call.
 
     Attributes:
         metadata: what the exporter told: sample rate, block size, conditioning, speakers.
@@ -117,24 +168,13 @@ class Runner:
     def __init__(self, path: str | os.PathLike, threads: int = 1):
         self.threads = positive_integer("threads", threads)
         file, self.metadata = _read(path)
+        self.interpreters = _InterpreterPool(file, self.threads)
         try:
-            self.interpreter = Interpreter(model_content=file, num_threads=self.threads)
-            found = set(self.interpreter.get_signature_list())
-            if found != SIGNATURES:
-                raise ValueError(f"its signatures are {sorted(found)}")
-            self.signatures = {
-                name: self.interpreter.get_signature_runner(name) for name in SIGNATURES
-            }
+            with self.interpreters.borrow() as signatures:
+                # Read once: a call may change the shapes that the interpreter reports.
+                self.inputs = {name: _inputs_of(signatures[name]) for name in SIGNATURES}
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path} is no TFLite file of a WaveNet: {error}") from error
-        # Now, as a call may change the shapes that the interpreter tells.
-        self.inputs = {
-            name: {
-                key: (tuple(int(size) for size in details["shape"]), np.dtype(details["dtype"]))
-                for key, details in runner.get_input_details().items()
-            }
-            for name, runner in self.signatures.items()
-        }
         self.batch_size: int = self.metadata["batch_size"]
         self.block_size: int = self.metadata["block_size"]
         self.sample_rate: int = self.metadata["sample_rate"]
@@ -241,10 +281,13 @@ class Runner:
         _check_names(signature, inputs, wanted)
         for name, value in inputs.items():
             _check_tensor(name, value, *wanted[name])
-            if not name.startswith(STATE_PREFIX):  # which is large, and the model's own
+            if not name.startswith(clients.STATE_PREFIX):  # which is large, and the model's own
                 clients.check_finite(name, value)
+            if name == "uniforms":
+                clients.check_uniforms(value)
         try:
-            return dict(self.signatures[signature](**inputs))
+            with self.interpreters.borrow() as signatures:
+                return dict(signatures[signature](**inputs))
         except (ValueError, RuntimeError) as error:
             raise InputError(f"the model cannot take these inputs: {error}") from error
 
@@ -253,12 +296,20 @@ class Runner:
         if not isinstance(state, Mapping):
             raise InputError(f"state must be a dict of arrays; received {type(state).__name__}")
         inputs = self.inputs["generate_block"]
-        wanted = {name: inputs[name] for name in inputs if name.startswith(STATE_PREFIX)}
+        wanted = {name: inputs[name] for name in inputs if name.startswith(clients.STATE_PREFIX)}
         _check_names("a state of this model", state, wanted)
         for name, value in state.items():
             _check_tensor(name, value, *wanted[name])
             clients.check_finite(name, value)
         return dict(state)
+
+
+def _inputs_of(signature_runner) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Shape and type of each input of a signature, by name."""
+    return {
+        name: (tuple(int(size) for size in details["shape"]), np.dtype(details["dtype"]))
+        for name, details in signature_runner.get_input_details().items()
+    }
 
 
 def _check_names(what: str, given: Mapping, wanted: Mapping) -> None:

@@ -15,13 +15,15 @@ import keras
 import tensorflow as tf
 
 from wavenet_tf import generation
+from wavenet_tf.clients import STATE_PREFIX
 from wavenet_tf.errors import InputError, positive_integer
 
-STATE_PREFIX = "state_"
 # Among the assets of a SavedModel: what `metadata` says.
 METADATA_FILE = "wavenet.json"
 # Samples scored in one pass: enough to fill the processor, few enough for memory.
 SCORED_AT_ONCE = 8192
+# In the error for streams of a batch whose context stacks are at different samples of a frame.
+UNLIKE_PHASES = "be the same for all streams of a batch"
 
 
 def state_tensors(state: generation.State) -> dict[str, tf.Tensor]:
@@ -204,11 +206,25 @@ class Signatures:
     ):
         self.model = model
         self.block_size = block_size_of(model, block_size)
-        self.max_samples = int(max_seconds * model.sample_rate)
-        if self.max_samples < 1:
-            raise InputError(f"max_seconds must be above 0; received {max_seconds}")
+        self.max_samples = self._max_samples(max_seconds)
         schedule = generation.schedule_of(model, top_k, top_p)
         self.draw = generation.compiled_block(schedule, jit_compile)
+
+    def _max_samples(self, max_seconds: float) -> int:
+        """The samples of `max_seconds`, whose count must fit 32 bits in whole blocks."""
+        rate = self.model.sample_rate
+        most = (2**31 - 1) // self.block_size * self.block_size
+        if not max_seconds * rate >= 1:
+            raise InputError(
+                f"max_seconds must be above 0 and give at least one sample at {rate} Hz; "
+                f"received {max_seconds}"
+            )
+        if max_seconds * rate > most:
+            raise InputError(
+                f"max_seconds must be at most {most // rate} at {rate} Hz, as samples are counted "
+                f"in 32 bits; received {max_seconds}"
+            )
+        return int(max_seconds * rate)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -259,6 +275,9 @@ class Signatures:
             "score": self.score,
             "metadata": self.metadata_text,
         }
+        functions = {
+            name: self._with_checks(function, inputs[name]) for name, function in functions.items()
+        }
         return traced(functions, inputs)
 
     def generate(self, **inputs) -> dict[str, tf.Tensor]:
@@ -266,7 +285,7 @@ class Signatures:
 
         Each stream has a seed of its own, so that what it makes does not depend on the others.
         """
-        conditions = self._checked(inputs)
+        conditions = self._conditions(inputs)
         batch, block_size = tf.shape(inputs["seed"])[0], self.block_size
         if self.model.hop_length:
             frames = tf.shape(conditions["local_conditioning"])[1]
@@ -320,13 +339,13 @@ class Signatures:
 
     def initial_state(self, **inputs) -> dict[str, tf.Tensor]:
         """The state after digital silence, a row for each row of the inputs."""
-        conditions = self._checked(inputs)
+        conditions = self._conditions(inputs)
         batch = tf.shape(next(iter(inputs.values())))[0]
         return state_tensors(generation.prime(self.model, *silence(self.model, batch, conditions)))
 
     def prime(self, audio, **inputs) -> dict[str, tf.Tensor]:
         """The state after a prompt, whose first sample is that of the first frame."""
-        conditions = self._checked({"audio": audio, **inputs})
+        conditions = self._conditions(inputs)
         hop, time = self.model.hop_length or 1, tf.shape(audio)[1]
         wrong = f"audio must hold whole frames of {hop} samples; received samples:"
         with tf.control_dependencies([_check(time % hop == 0, wrong, time)]):
@@ -336,7 +355,7 @@ class Signatures:
     def generate_block(self, uniforms, temperature, **inputs) -> dict[str, tf.Tensor]:
         """The next block of every stream, and the next state."""
         inputs = {"uniforms": uniforms, "temperature": temperature, **inputs}
-        conditions = self._checked(inputs)
+        conditions = self._conditions(inputs)
         values, state = draw_block(
             self.model,
             generation.prepare_weights(self.model),
@@ -352,32 +371,72 @@ class Signatures:
 
     def score(self, audio, **inputs) -> dict[str, tf.Tensor]:
         """The log-likelihood of each sample given those before it, in nats."""
-        conditions = self._checked({"audio": audio, **inputs})
+        conditions = self._conditions(inputs)
         return {"log_likelihood": log_likelihood(self.model, audio, conditions)}
 
-    def _checked(self, inputs) -> dict[str, tf.Tensor]:
-        """The conditions among the inputs, where nothing is wrong with any of these."""
-        model = self.model
-        batch = tf.shape(next(iter(inputs.values())))[0]
-        checks = []
+    def _conditions(self, inputs) -> dict[str, tf.Tensor]:
+        """The conditions among the inputs of a signature."""
+        return {name: inputs[name] for name in self.model.conditioning_names}
+
+    def _with_checks(self, function, specs: dict[str, tf.TensorSpec]):
+        """Returns the function of a signature, which computes only after its inputs are checked.
+
+        Clients that call through C++, as a server does, may pass tensors of any shape.
+
+        Args:
+            function: of the signature.
+            specs: of each of its inputs.
+        """
+
+        def checked(**inputs):
+            shaped = {
+                name: tf.ensure_shape(inputs[name], spec.shape) for name, spec in specs.items()
+            }
+            with tf.control_dependencies(self._checks(shaped)):
+                return function(**{name: tf.identity(value) for name, value in shaped.items()})
+
+        return checked
+
+    def _checks(self, inputs: dict[str, tf.Tensor]) -> list[tf.Operation]:
+        """Operations that fail unless the inputs have as many rows each, and values in range."""
+        first, checks = next(iter(inputs)), []
+        batch = tf.shape(inputs[first])[0]
+        checks.append(_check(batch > 0, f"{first} must have a row for each stream; rows:", batch))
         for name, tensor in inputs.items():
             shape = tf.shape(tensor)
             wrong = f"{name} must have as many rows as the other inputs; received shape"
             checks.append(_check(shape[0] == batch, wrong, shape))
-            if tensor.dtype.is_floating and not name.startswith(STATE_PREFIX):
+            if tensor.dtype.is_floating:
                 wrong = f"{name} holds NaN or infinity; its shape is"
                 checks.append(_check(tf.math.is_finite(tensor), wrong, shape))
-            if name == "temperature":
-                wrong = "temperature must be 0 or above; received"
-                checks.append(_check(tensor >= 0.0, wrong, tensor))
-            if name == "speaker_id":
-                wrong = f"speaker_id must be from 0 to {model.num_speakers - 1}; received"
-                checks.append(_check((tensor >= 0) & (tensor < model.num_speakers), wrong, tensor))
-            if name == "local_conditioning":
-                wrong = "local_conditioning must hold at least one frame; received shape"
-                checks.append(_check(shape[1] > 0, wrong, shape))
-        with tf.control_dependencies(checks):
-            return {name: tf.identity(inputs[name]) for name in model.conditioning_names}
+            for valid, expected in self._limits(name, tensor):
+                checks.append(_check(valid, f"{name} must {expected}; received", tensor))
+        return checks
+
+    def _limits(self, name: str, tensor: tf.Tensor) -> list[tuple[tf.Tensor, str]]:
+        """Pairs of what must hold for an input, and the words for it."""
+
+        def from_to(lowest: int, highest: int):
+            return (tensor >= lowest) & (tensor <= highest), f"be from {lowest} to {highest}"
+
+        if name == "seed":
+            # TensorFlow's generator takes some negative seeds for positive ones.
+            return [(tensor >= 0, "be 0 or above")]
+        if name == "temperature":
+            return [(tensor >= 0.0, "be 0 or above")]
+        if name == "uniforms":
+            return [((tensor >= 0.0) & (tensor < 1.0), "be in [0, 1)")]
+        if name == "speaker_id":
+            return [from_to(0, self.model.num_speakers - 1)]
+        if name == "local_conditioning":
+            return [(tf.shape(tensor)[1] > 0, "hold at least one frame")]
+        for stack in self.model.context_stacks:
+            if name == f"{STATE_PREFIX}{stack.name}_phase":
+                # One number serves all streams: a server must not join others to a batch.
+                return [from_to(-1, stack.pooling - 1), (tensor == tensor[:1], UNLIKE_PHASES)]
+        if name.startswith(STATE_PREFIX) and tensor.dtype.is_integer:
+            return [from_to(0, self.model.quantization_channels - 1)]
+        return []
 
 
 def traced(functions: dict[str, Any], inputs: dict[str, dict]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import itertools
 import math
 import os
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -107,6 +108,8 @@ def compiled_block(schedule: Schedule, jit_compile: bool):
 class AudioStream(Iterator[np.ndarray]):
     """Audio, a block at a time; see `WaveNet.stream`.
 
+    Threads may share a stream: each block goes to one of them.
+
     Attributes:
         plan: how it is sampled.
         num_samples: until it ends; None for without end.
@@ -194,13 +197,17 @@ class AudioStream(Iterator[np.ndarray]):
                     made += block_size
 
         self._blocks = blocks(states)
+        # A generator raises ValueError where two threads call it at once.
+        self._lock = threading.Lock()
 
     def __next__(self) -> np.ndarray:
-        return next(self._blocks)
+        with self._lock:
+            return next(self._blocks)
 
     def close(self) -> None:
-        """Ends the stream and its threads."""
-        self._blocks.close()
+        """Ends the stream and its threads, after the block that another thread waits for."""
+        with self._lock:
+            self._blocks.close()
 
 
 def _float32(tensor):
