@@ -56,8 +56,9 @@ def main(argv):
     with tempfile.TemporaryDirectory(prefix=".", dir=output) as folder:
         made = Path(folder, "made")
         wt.serving.save(signatures, made)
+        requests = wt.serving.run_small_requests(made)
         if _WARM_UP.value:
-            write_warm_up(made)
+            write_warm_up(made, requests)
         made.chmod(0o755)
         versions = [int(path.name) for path in output.iterdir() if path.name.isdecimal()]
         version = output / str(max(versions, default=0) + 1)
@@ -69,23 +70,20 @@ def main(argv):
     )
 
 
-def write_warm_up(directory: Path) -> None:
-    """Writes a request for each signature that samples, in TensorFlow Serving's own format.
+def write_warm_up(directory: Path, requests: list[tuple[str, dict]]) -> None:
+    """Writes requests in TensorFlow Serving's own format.
 
     Args:
         directory: of a SavedModel.
+        requests: names of signatures, and their inputs.
     """
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-    signatures = tf.saved_model.load(str(directory)).signatures
     path = directory / WARM_UP_FILE
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
-        state: dict = {}
-        for name in ("serving_default", "initial_state", "generate_block"):
-            specs = signatures[name].structured_input_signature[1]
-            inputs = {key: state.get(key, _small(spec)) for key, spec in specs.items()}
+        for name, inputs in requests:
             request = predict_pb2.PredictRequest()
             request.model_spec.name = "wavenet"
             request.model_spec.signature_name = name
@@ -94,17 +92,6 @@ def write_warm_up(directory: Path) -> None:
             log = prediction_log_pb2.PredictLog(request=request)
             record = prediction_log_pb2.PredictionLog(predict_log=log)
             writer.write(record.SerializeToString())
-            if name == "initial_state":
-                state = signatures[name](**inputs)
-
-
-def _small(spec):
-    """A tensor of the smallest shape that a signature takes."""
-    import tensorflow as tf
-
-    shape = [1 if size is None else size for size in spec.shape]
-    fill = {"num_samples": 1, "temperature": 1.0, "uniforms": 0.5}.get(spec.name, 0)
-    return tf.fill(shape, tf.cast(fill, spec.dtype))
 
 
 if __name__ == "__main__":

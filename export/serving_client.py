@@ -10,24 +10,29 @@ TensorFlow. A stream that is interrupted leaves a WAV file of what came.
 from shared import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import abc
+import concurrent.futures
 import contextlib
 import http.client
 import itertools
 import json
+import os
 import random
+import struct
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 import wave
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import inputs
 import numpy as np
 from absl import flags
 
-from wavenet_tf import clients
+from wavenet_tf import clients, files
 from wavenet_tf.errors import InputError
 
 _SERVER = command_line.define(
@@ -60,6 +65,7 @@ _DEADLINE_SECONDS = command_line.define_positive(
 _RETRIES = flags.DEFINE_integer("retries", 5, "Of a request that the server cannot take now.", 0)
 
 FIRST_PAUSE_SECONDS = 0.2
+WAV_HEADER_BYTES = 44
 # The only outputs of their signatures: REST leaves out their names.
 ONLY_OUTPUTS = {"serving_default": "audio", "metadata": "json"}
 # gRPC's names for what REST tells by numbers.
@@ -121,7 +127,7 @@ class Server(abc.ABC):
             )
         if code == "UNAVAILABLE":
             return UnavailableError(f"{self.address} cannot be reached or is not ready: {line}")
-        if UNLIKE_LENGTHS in message:
+        if UNLIKE_LENGTHS in message or clients.UNLIKE_PHASES in message:
             return UnavailableError(f"{self.address} is busy with requests of other lengths")
         if code == "NOT_FOUND":
             return InputError(f"{self.address} has no model {self.model}: {line}")
@@ -159,9 +165,15 @@ class GrpcServer(Server):
             answer = self.service.Predict(request, timeout=self.deadline_seconds)
         except self.grpc.RpcError as error:
             raise self.error(error.code().name, error.details()) from error
-        return {
-            name: self.tensorflow.make_ndarray(tensor) for name, tensor in answer.outputs.items()
-        }
+        try:
+            return {
+                name: self.tensorflow.make_ndarray(tensor)
+                for name, tensor in answer.outputs.items()
+            }
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.address} answered with tensors that cannot be read: {error}"
+            ) from error
 
 
 class RestServer(Server):
@@ -175,26 +187,87 @@ class RestServer(Server):
             {"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=self.deadline_seconds) as answer:
-                outputs = json.load(answer)["outputs"]
-        except urllib.error.HTTPError as error:
-            message = error.read().decode(errors="replace")
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                message = json.loads(message)["error"]
-            raise self.error(CODES.get(error.code, error.reason), message) from error
+            status, reason, body = run_within(
+                self.deadline_seconds, lambda: self._exchange(request)
+            )
+            if status != http.HTTPStatus.OK:
+                message = body.decode(errors="replace")
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    message = str(json.loads(message)["error"])
+                raise self.error(CODES.get(status, reason), message)
+            outputs = json.loads(body)["outputs"]
+            if signature in ONLY_OUTPUTS:
+                outputs = {ONLY_OUTPUTS[signature]: outputs}
+            # Whole numbers and others stay what they are, which is all that JSON tells of types.
+            return {name: np.asarray(value) for name, value in outputs.items()}
+        except InputError:
+            raise
         except OSError as error:
             reason = getattr(error, "reason", error)
             late = isinstance(reason, TimeoutError)
             code = "DEADLINE_EXCEEDED" if late else "UNAVAILABLE"
             raise self.error(code, str(reason)) from error
-        except (http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+        except (
+            http.client.HTTPException,
+            AttributeError,
+            KeyError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise InputError(
                 f"{self.address} does not speak TensorFlow Serving's REST: {error!r}"
             ) from error
-        if signature in ONLY_OUTPUTS:
-            outputs = {ONLY_OUTPUTS[signature]: outputs}
-        # Whole numbers and others stay what they are, which is all that JSON tells of types.
-        return {name: np.asarray(value) for name, value in outputs.items()}
+
+    def _exchange(self, request: urllib.request.Request) -> tuple[int, str, bytes]:
+        """Sends a request, once; returns status, its name and the body of the answer."""
+        try:
+            with urllib.request.urlopen(request, timeout=self.deadline_seconds) as answer:
+                return answer.status, answer.reason, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.reason, error.read()
+
+
+def run_within(seconds: float, function: Callable[[], Any]) -> Any:
+    """Returns what a function returns, or raises what it raises, within a time in all.
+
+    The timeout of a socket is for each read, which an answer of a byte a second never exceeds.
+
+    Args:
+        seconds: the longest that it may take; after that its thread is left to itself.
+        function: called in another thread.
+
+    Raises:
+        TimeoutError: where it takes longer.
+    """
+    future: concurrent.futures.Future = concurrent.futures.Future()
+
+    def work():
+        try:
+            future.set_result(function())
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return future.result(seconds)
+    except concurrent.futures.TimeoutError as error:  # another class in Python 3.10
+        raise TimeoutError(str(error)) from error
+
+
+def read_metadata(server: Server) -> dict[str, Any]:
+    """Returns the metadata of the served model.
+
+    Raises:
+        InputError: where the server has none, or of another kind of model.
+    """
+    answer = server.ask("metadata", streams=np.zeros(1, np.int32))
+    try:
+        metadata = json.loads(np.ravel(answer["json"])[0])
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise InputError(f"{server.address} answered with no metadata: {error!r}") from error
+    return clients.checked_metadata(metadata, server.address, "max_samples")
 
 
 def server_address(text: str) -> str:
@@ -225,7 +298,7 @@ def main(argv):
         "rest": (RestServer, "localhost:8501"),
     }[_PROTOCOL.value]
     server = kind(_SERVER.value or address, _MODEL.value, _DEADLINE_SECONDS.value, _RETRIES.value)
-    metadata = json.loads(server.ask("metadata", streams=np.zeros(1, np.int32))["json"][0])
+    metadata = read_metadata(server)
     conditions = clients.checked_conditions(
         metadata, 1, inputs.conditions(metadata, _SPEAKER.value, _FEATURES.value)
     )
@@ -256,7 +329,8 @@ def at_once(
     }
     if not metadata["hop_length"]:
         request["num_samples"] = np.array([samples], np.int32)
-    return [server.ask("serving_default", **request)["audio"]], samples
+    answer = server.ask("serving_default", **request)
+    return [clients.checked_answer_audio(answer.get("audio"), 1, samples)], samples
 
 
 def streamed(
@@ -279,7 +353,13 @@ def streamed(
     else:
         state = server.ask("initial_state", streams=np.zeros(1, np.int32))
     stream = clients.AudioStream(
-        server.ask, metadata, conditions, state, start, _TEMPERATURE.value, _SEED.value
+        server.ask,
+        metadata,
+        conditions,
+        clients.checked_state(state, 1),
+        start,
+        _TEMPERATURE.value,
+        _SEED.value,
     )
     samples = stream.num_samples or inputs.length(_SECONDS.value, metadata["sample_rate"])
     return itertools.islice(stream, -(-samples // metadata["block_size"])), samples
@@ -288,35 +368,62 @@ def streamed(
 def write(blocks: Iterable[np.ndarray], samples: int, rate: int, started: float) -> None:
     """Writes blocks of one stream as they come; after each, the file is a whole WAV file.
 
+    A file of that name is replaced when the first block is there, not before.
+
     Args:
         blocks: float `[1, any]` each.
         samples: to write; what is beyond them is left out.
         rate: of the samples, in Hz.
         started: when the audio was asked for, by `time.perf_counter`.
+
+    Raises:
+        InputError: for more samples than a WAV file can hold, or where the blocks end too early.
     """
-    path, made, first_after = _OUTPUT.value, 0, 0.0
-    with open(path, "wb") as file, wave.open(file, "wb") as audio:
-        audio.setnchannels(1)
-        audio.setsampwidth(2)
-        audio.setframerate(rate)
-        try:
-            for block in blocks:
-                steps = np.round(block[0, : samples - made] * 2**15)
-                # It mends the length in the header, too.
-                audio.writeframes(np.clip(steps, -(2**15), 2**15 - 1).astype(np.int16).tobytes())
-                file.flush()
-                made += steps.size
-                seconds = time.perf_counter() - started
-                first_after = first_after or seconds
-                inputs.show_progress(made, samples, rate, made / rate / seconds)
-        except InputError as error:
-            raise InputError(
-                f"{error}; {path} holds {made / rate:.2f} of {samples / rate:.2f} s"
-            ) from error
+    path, made, seconds, first_after = Path(_OUTPUT.value), 0, 0.0, 0.0
+    if 2 * samples + WAV_HEADER_BYTES >= 2**32:
+        raise InputError(f"a WAV file holds less than 2**31 samples; received {samples}")
+    try:
+        for block in blocks:
+            steps = np.round(block[0, : samples - made] * 2**15)
+            steps = np.clip(steps, -(2**15), 2**15 - 1).astype("<i2")
+            if made:
+                append(path, steps)
+            else:
+                start_file(path, steps, rate)
+            made += steps.size
+            seconds = time.perf_counter() - started
+            first_after = first_after or seconds
+            inputs.show_progress(made, samples, rate, made / rate / seconds)
+    except InputError as error:
+        if not made:
+            raise
+        raise InputError(
+            f"{error}; {path} holds {made / rate:.2f} of {samples / rate:.2f} s"
+        ) from error
     print(
         f"{path}: {made / rate:.2f} s at {rate} Hz, {made / seconds:,.0f} samples/s, real-time "
         f"factor {made / rate / seconds:.2f}, the first audio after {first_after:.2f} s"
     )
+
+
+def start_file(path: Path, steps: np.ndarray, rate: int) -> None:
+    """Writes a WAV file of one channel; a file of that name is replaced by the whole new one."""
+    with files.atomic_path(path) as temporary, wave.open(str(temporary), "wb") as audio:
+        audio.setnchannels(1)
+        audio.setsampwidth(2)
+        audio.setframerate(rate)
+        audio.writeframes(steps.tobytes())
+
+
+def append(path: Path, steps: np.ndarray) -> None:
+    """Appends samples to a file of `start_file`, and corrects the sizes in its header."""
+    with path.open("r+b") as file:
+        file.seek(0, os.SEEK_END)
+        file.write(steps.tobytes())
+        size = file.tell()
+        for position, before in ((4, 8), (WAV_HEADER_BYTES - 4, WAV_HEADER_BYTES)):
+            file.seek(position)
+            file.write(struct.pack("<I", size - before))
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ def main(argv):
     content = wt.on_device.convert(signatures, _QUANTIZATION.value)
     with files.atomic_path(_OUTPUT.value) as temporary:
         temporary.write_bytes(content)
+        wt.lite.Runner(temporary).check_sampling()
     print(
         f"{_OUTPUT.value}: {len(content) / 1e6:.2f} MB, blocks of {signatures.block_size} samples "
         f"at {model.sample_rate} Hz, quantization {_QUANTIZATION.value}"

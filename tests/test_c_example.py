@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT, small_model
+from test_lite import with_nan_weights
 
 from wavenet_tf import audio, on_device
 
@@ -157,6 +158,18 @@ def test_damaged_files_are_refused(program, plain, tmp_path):
     damaged.write_bytes(content.replace(b"sample_rate", b"simple_rate"))
     assert "no sample rate" in refused(program, damaged, output)
     assert not output.exists()
+
+
+def test_a_file_is_replaced_only_by_audio(program, speakers, tmp_path):
+    model, output = tmp_path / "nan.tflite", tmp_path / "out.wav"
+    model.write_bytes(with_nan_weights(speakers.read_bytes()))
+    output.write_bytes(b"of a run before")
+    message = refused(program, model, output, 0.01, "--speaker", 0)
+    assert "the model gives audio that holds NaN or infinity" in message
+    np.ones(128 * 2, np.float32).tofile(tmp_path / "ones.f32")
+    words = ["--speaker", 0, "--uniforms", tmp_path / "ones.f32"]
+    assert "in [0, 1)" in refused(program, speakers, output, 0.005, *words)
+    assert output.read_bytes() == b"of a run before"
 
 
 def test_arguments(program, plain, tmp_path):

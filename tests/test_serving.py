@@ -272,7 +272,7 @@ def test_blocks_hold_whole_frames():
 
 @pytest.fixture(scope="module")
 def program_export(tmp_path_factory):
-    """A run's folder and what the program exported of it."""
+    """A run's folder, and in `served/1` what the program exported of it."""
     folder = tmp_path_factory.mktemp("export")
     wt.write_audio(folder / "recordings" / "a.wav", tone(0.5), 8000)
     wt.write_audio(folder / "recordings" / "b.wav", tone(0.5, frequency=300.0), 8000)
@@ -287,27 +287,66 @@ def program_export(tmp_path_factory):
         "--sample_rate=8000",
     )
     assert trained.returncode == 0, trained.stderr
+    assert_exported(folder, version=1)
     return folder
 
 
-def export(program, *arguments):
-    return run_program(f"../export/{program}", *arguments)
+def assert_exported(folder, version):
+    flags = [f"--model_dir={folder / 'model'}", f"--output_dir={folder / 'served'}"]
+    result = run_program("../export/saved_model.py", *flags, "--block_size=64")
+    assert result.returncode == 0, result.stderr
+    assert f"served/{version}: " in result.stdout
+    assert result.stderr == ""
 
 
 def test_the_program_writes_the_next_version(program_export):
-    flags = [f"--model_dir={program_export / 'model'}", f"--output_dir={program_export / 'served'}"]
-    for version in (1, 2):
-        result = export("saved_model.py", *flags, "--block_size=64")
-        assert result.returncode == 0, result.stderr
-        assert f"served/{version}: " in result.stdout
-        assert result.stderr == ""
-    assert sorted(path.name for path in (program_export / "served").iterdir()) == ["1", "2"]
-    refused = export("saved_model.py", *flags, "--max_seconds=-1")
-    assert refused.returncode == 1
-    assert "max_seconds must be above 0" in refused.stderr
-    refused = export("saved_model.py", "--model_dir=nowhere", flags[1])
-    assert refused.returncode == 1
-    assert len(refused.stderr.splitlines()) == 1
+    served = program_export / "served"
+    assert_exported(program_export, version=2)
+    assert sorted(path.name for path in served.iterdir()) == ["1", "2"]
+    for flag, message in (
+        (f"--model_dir={program_export / 'model'}", "max_seconds must be above 0"),
+        ("--model_dir=nowhere", "nowhere"),
+    ):
+        refused = run_program(
+            "../export/saved_model.py", flag, f"--output_dir={served}", "--max_seconds=-1"
+        )
+        assert refused.returncode == 1
+        assert len(refused.stderr.splitlines()) == 1, refused.stderr
+        assert message in refused.stderr
+    assert sorted(path.name for path in served.iterdir()) == ["1", "2"]
+
+
+def test_what_was_exported_is_run_once(tmp_path):
+    """Here SavedModels of other functions, as one of diverged weights would be."""
+    specs = {
+        "serving_default": {"seed": tf.TensorSpec([None], tf.int32, "seed")},
+        "initial_state": {"streams": tf.TensorSpec([None], tf.int32, "streams")},
+        "generate_block": {"state_a": tf.TensorSpec([None], tf.float32, "state_a")},
+    }
+    right = {
+        "serving_default": lambda seed: {"audio": tf.zeros([1, 1])},
+        "initial_state": lambda streams: {"state_a": tf.ones([1])},
+        "generate_block": lambda state_a: {"audio": state_a[None], "state_a": state_a},
+    }
+
+    def assertion(seed):
+        with tf.control_dependencies([tf.debugging.Assert(seed[0] > 0, ["seed must be"])]):
+            return {"audio": tf.zeros([1, 1])}
+
+    def run(name, **functions):
+        traced = serving.traced({**right, **functions}, specs)
+        tf.saved_model.save(tf.Module(), str(tmp_path / name), traced)
+        return serving.run_small_requests(tmp_path / name)
+
+    requests = run("right")
+    assert [name for name, _ in requests] == list(specs)
+    assert requests[2][1]["state_a"].numpy() == [1.0]  # the answer of initial_state
+    with pytest.raises(InputError, match="NaN or infinity: audio of serving_default"):
+        run("nan", serving_default=lambda seed: {"audio": tf.fill([1, 1], np.nan)})
+    with pytest.raises(InputError, match="NaN or infinity: state_a of initial_state"):
+        run("infinity", initial_state=lambda streams: {"state_a": tf.fill([1], np.inf)})
+    with pytest.raises(InputError, match=r"fails in serving_default: .*seed must be"):
+        run("failing", serving_default=assertion)
 
 
 # Loads through the C++ loader, as a server does, with neither this package nor Keras.
@@ -355,13 +394,10 @@ with tf.compat.v1.Session(graph=tf.Graph()) as session:
 
 
 def test_any_tensorflow_loads_it_and_answers_the_warm_up_requests(program_export, tmp_path):
-    flags = [f"--model_dir={program_export / 'model'}", f"--output_dir={tmp_path}"]
-    result = export("saved_model.py", *flags, "--block_size=64")
-    assert result.returncode == 0, result.stderr
     script = tmp_path / "stranger.py"
     script.write_text(STRANGER)
     ran = subprocess.run(
-        [sys.executable, script, tmp_path / "1", tmp_path / "audio.npy"],
+        [sys.executable, script, program_export / "served" / "1", tmp_path / "audio.npy"],
         capture_output=True,
         text=True,
         timeout=300,
@@ -377,11 +413,9 @@ def test_the_c_api_runs_it(program_export, tmp_path):
     library = Path(tf.__file__).parent / "libtensorflow_cc.so.2"
     if not library.exists():
         pytest.skip("this TensorFlow brings no library with the C API")
-    flags = [f"--model_dir={program_export / 'model'}", f"--output_dir={tmp_path}"]
-    result = export("saved_model.py", *flags, "--block_size=64", "--nowarm_up")
-    assert result.returncode == 0, result.stderr
+    directory = program_export / "served" / "1"
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
-        told = tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path / "1"))
+        told = tf.compat.v1.saved_model.load(session, ["serve"], str(directory))
     names = {
         name: {
             "inputs": {key: info.name for key, info in signature.inputs.items()},
@@ -396,7 +430,7 @@ def test_the_c_api_runs_it(program_export, tmp_path):
             sys.executable,
             Path(__file__).parent / "c_api.py",
             library,
-            tmp_path / "1",
+            directory,
             tmp_path / "uniforms.npy",
             tmp_path / "audio.npy",
         ],

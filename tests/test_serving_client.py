@@ -4,6 +4,7 @@ TensorFlow Serving itself is no Python package: a gRPC and a REST server stand i
 the exported SavedModel by the same C++ loader and follow its documented formats.
 """
 
+import contextlib
 import json
 import re
 import socket
@@ -399,6 +400,93 @@ def test_an_interrupted_stream_leaves_what_came(speakers, command, ask, tmp_path
     result = ask(*flags, "--retries=0")
     assert_refused(result, "is not ready", "out.wav holds 0.04 of 0.20 s")
     assert_begun()
+
+
+class StrangeHandler(BaseHTTPRequestHandler):
+    """A server that is none of TensorFlow's; the name of the model says what it answers.
+
+    `server.answers` holds, by that name, the value of "outputs" for each signature; bytes are the
+    whole body.
+    """
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        name = re.fullmatch("/v1/models/([^/:]+):predict", self.path).group(1)
+        answers = self.server.answers[name]
+        self.server.asked[name] = count = self.server.asked.get(name, -1) + 1
+        answer = answers[min(count, len(answers) - 1)]
+        if answer is None:
+            return  # closes the connection without an answer
+        content = answer if isinstance(answer, bytes) else json.dumps({"outputs": answer}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            if name == "dripping":
+                for byte in content:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.05)
+            self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_strange_answers_are_told_and_replace_no_file(speakers, ask, tmp_path):
+    facts = {**serving.metadata(speakers.model, BLOCK), "max_samples": 4000}
+    metadata, state = [json.dumps(facts)], {"state_previous": [0], "state_block_0": [[[0.5]]]}
+    half, nan = [[0.5] * BLOCK], [[float("nan")] * BLOCK]
+    cases = {
+        "list": ([b"[1, 2]"], "does not speak TensorFlow Serving's REST"),
+        "deep": ([b"[" * 100_000], "does not speak"),
+        "torn": ([b'{"outputs": ['], "does not speak"),
+        "dripping": ([b'{"outputs": ' + b" " * 1000], "did not answer within 2 s"),
+        "words": (["hello"], "answered with no metadata"),
+        "number": ([5], "answered with no metadata"),
+        "nothing": ([[]], "answered with no metadata"),
+        "other_model": ([['{"sample_rate": 8000}']], "must hold conditioning: a list of any of"),
+        "no_rate": ([[json.dumps({**facts, "sample_rate": "8000"})]], "must hold sample_rate"),
+        "no_limit": ([[json.dumps({**facts, "max_samples": None})]], "must hold max_samples"),
+        "no_state": ([metadata, {}], "must answer with a state; received nothing"),
+        "other_state": ([metadata, {"audio": [[0.0]]}], "must answer with a state of 1 streams"),
+        "two_states": ([metadata, {"state_previous": [0, 0]}], "must answer with a state of 1"),
+        "no_dict": ([metadata, [1, 2]], "does not speak"),
+        "no_audio": ([metadata, state, state], "must answer with audio of 1 streams; received not"),
+        "nan": ([metadata, state, {"audio": nan, **state}], "audio that holds NaN or infinity"),
+        "short": ([metadata, state, {"audio": [[0.5]], **state}], "must answer with 100 samples"),
+        "ragged": ([metadata, state, {"audio": [[0.5], []], **state}], "does not speak"),
+        "text": ([metadata, state, {"audio": [["a"] * BLOCK], **state}], "received <U1 of shape"),
+        "gone": ([metadata, state, None], "cannot be reached or is not ready"),
+        "gone_later": ([metadata, state, {"audio": half, **state}, None], "holds 0.01 of 0.05 s"),
+        "once_nan": ([metadata, nan * 4], "audio of 1 streams; received float64 of shape [4, 100]"),
+        "once_short": ([metadata, nan], "must answer with 400 samples of audio; received 100"),
+        "once": ([metadata, [nan[0] * 4]], "audio that holds NaN or infinity"),
+    }
+    server = ThreadingHTTPServer(("127.0.0.1", 0), StrangeHandler)
+    server.asked, server.answers = {}, {name: answers for name, (answers, _) in cases.items()}
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def told(name):
+        output = tmp_path / f"{name}.wav"
+        output.write_bytes(b"of a run before")
+        flags = [f"--server=127.0.0.1:{server.server_port}", "--protocol=rest", f"--model={name}"]
+        flags += [f"--output={output}", "--seconds=0.05", "--speaker=theo", "--retries=0"]
+        if name == "dripping":
+            flags.append("--deadline_seconds=2")
+        if name.startswith("once"):
+            flags.append("--mode=once")
+        return ask(*flags)
+
+    with ThreadPoolExecutor(4) as pool:
+        results = dict(zip(cases, pool.map(told, cases), strict=True))
+    server.shutdown()
+    server.server_close()
+    for name, (_, message) in cases.items():
+        assert_refused(results[name], message)
+        if name != "gone_later":
+            assert (tmp_path / f"{name}.wav").read_bytes() == b"of a run before"
+    np.testing.assert_array_equal(in_steps(tmp_path / "gone_later.wav"), [16384] * BLOCK)
+    assert len(list(tmp_path.glob("*.wav"))) == len(cases)  # and no temporary file
 
 
 # Of the server's session_bundle_config.proto and monitoring_config.proto, which the package lacks.

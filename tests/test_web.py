@@ -1,6 +1,7 @@
 """The web page of export/web, in a headless Chromium, compared with wavenet_tf.lite."""
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -333,11 +334,16 @@ def test_files_that_are_no_models(page, models, tmp_path):
         (b"generate_block", b"generate_clock", "it lacks generate_block"),
         (b'"sample_rate"', b'"simple_rate"', "does not tell its sample_rate"),
         (b'"conditioning"', b'"konditioning"', "what it is conditioned on"),
+        (b'"uniforms_per_sample"', b'"uniforms_per_simple"', "its uniforms_per_sample"),
     ):
         assert message in refused(lite.sealed(content.replace(old, new)))
     content = (models / "frames.tflite").read_bytes()
     content = lite.sealed(content.replace(b'"local_conditioning"', b'"vocal_conditioning"'))
     assert "is conditioned on vocal_conditioning, which this page does not know" in refused(content)
+    content = (models / "frames.tflite").read_bytes()
+    for key in ("global_channels", "local_channels", "hop_length", "frames_after"):
+        changed = content.replace(f'"{key}"'.encode(), f'"{key[:-1]}_"'.encode())
+        assert f"does not tell its {key}" in refused(lite.sealed(changed))
     # What only LiteRT finds, each time.
     content = (models / "plain.tflite").read_bytes()
     bad.write_bytes(lite.sealed(content.replace(b'"batch_size": 1', b'"batch_size": 2')))
@@ -438,6 +444,93 @@ def test_page_without_its_packages(page, models, tmp_path):
     page.errors.clear()  # the browser's own
 
 
+needs_node = pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
+
+
+@needs_node
+def test_what_the_server_cannot_serve_is_told_at_its_start(tmp_path):
+    (tmp_path / "model.tflite").touch()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "model.tflite").touch()
+    whole = "--port must be a whole number from 0 to 65535; received "
+    for arguments, message in (
+        (["--port=http"], f"{whole}http"),
+        (["--port=70000"], f"{whole}70000"),
+        (["--port=-1"], f"{whole}-1"),
+        (["--port=8000.5"], f"{whole}8000.5"),
+        (["--port="], whole),
+        (["--port"], "'--port <value>' argument missing"),
+        (["--prot=8000"], "Unknown option '--prot'"),
+        (["none.tflite"], "cannot read the model none.tflite: no such file"),
+        (["model.tflite", "none.tflite"], "cannot read the model none.tflite: no such file"),
+        (["other"], "cannot read the model other: it is no file"),
+        (["model.tflite", "other/model.tflite"], "two models are named model.tflite"),
+    ):
+        made = subprocess.run(
+            ["node", ROOT / "export" / "web" / "server.js", "--port=0", *arguments],
+            cwd=tmp_path,
+            env={name: value for name, value in os.environ.items() if name != "INIT_CWD"},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert made.returncode == 1 and not made.stdout, made
+        (line,) = made.stderr.splitlines()
+        assert line.startswith("server.js: ") and message in line
+
+
+# In Node, with a sampler that gives numbers: each run's own, one at a time.
+OVERLAPPING_RUNS = """
+globalThis.self = globalThis;
+const posted = [];
+globalThis.postMessage = (message) => posted.push(message);
+require("./worker.cjs");
+const send = (data) => self.onmessage({ data });
+(async () => {
+  send({ type: "stop" });  // before there is a run
+  send({ type: "heard", samples: 1 });
+  await send({ type: "load", bytes: null, facts: null });
+  const runs = [1, 2, 3].map((seed) =>
+    send({ type: "start", settings: { seed }, samples: seed === 3 ? 4 : Infinity }));
+  await Promise.all(runs);
+  console.log(JSON.stringify(posted.map(({ type, audio }) => [type, ...(audio ?? [])])));
+})();
+"""
+NUMBERS = """
+export class Sampler {
+  static async load() { return new Sampler(); }
+  metadata = { sample_rate: 1000 };
+  length = Infinity;
+  busy = false;
+  async alone(action) {
+    if (this.busy) throw new Error("two runs share the sampler");
+    this.busy = true;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    this.busy = false;
+    return action();
+  }
+  start({ seed }) { return this.alone(() => { this.seed = seed; this.made = 0; }); }
+  next() {
+    return this.alone(() => Float32Array.of(this.seed, (this.made += 2)));
+  }
+}
+"""
+
+
+@needs_node
+def test_a_run_ends_before_the_next_begins(tmp_path):
+    worker = (ROOT / "export" / "web" / "worker.js").read_text()
+    (tmp_path / "worker.cjs").write_text(worker)
+    (tmp_path / "sampler.js").write_text(NUMBERS)
+    (tmp_path / "main.cjs").write_text(OVERLAPPING_RUNS)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    words = ["node", tmp_path / "main.cjs"]
+    made = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout) == [["loaded"], ["block", 3, 2], ["block", 3, 4], ["finished"]]
+
+
 def test_server(web, address):
     place = urlsplit(address)
 
@@ -457,4 +550,4 @@ def test_server(web, address):
         pass
     words = ["node", web / "server.js", f"--port={place.port}"]
     made = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
-    assert made.returncode == 1 and made.stderr.startswith("cannot listen on port"), made
+    assert made.returncode == 1 and "cannot listen on port" in made.stderr, made

@@ -14,6 +14,8 @@ from wavenet_tf.errors import InputError
 Ask = Callable[..., dict[str, np.ndarray]]
 
 STATE_PREFIX = "state_"
+# In a SavedModel's error for a batch of streams that are at different samples of a context frame.
+UNLIKE_PHASES = "be the same for all streams of a batch"
 # For each condition, the sizes that the metadata must hold.
 CONDITION_SIZES = {
     "speaker_id": ("num_speakers",),

@@ -270,6 +270,24 @@ class Runner:
             self.ask, self.metadata, checked, state, start, temperature, seed
         )
 
+    def check_sampling(self) -> None:
+        """Raises InputError unless the model samples a block that holds no NaN or infinity.
+
+        Its conditions are zeros: the first speaker, a frame or vector of zeros.
+
+        Example:
+        >>> Runner("model.tflite").check_sampling()
+        """
+        shapes = {
+            "speaker_id": (),
+            "global_conditioning": (1, self.metadata["global_channels"]),
+            "local_conditioning": (1, 1, self.metadata["local_channels"]),
+        }
+        conditions: dict[str, Any] = {
+            name: np.zeros(shapes[name], int) for name in self.metadata["conditioning"]
+        }
+        next(self.stream(seed=0, **conditions))
+
     def ask(self, signature: str, **inputs) -> dict[str, np.ndarray]:
         """Calls a signature by its name, with its inputs by theirs.
 

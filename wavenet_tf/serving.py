@@ -15,15 +15,13 @@ import keras
 import tensorflow as tf
 
 from wavenet_tf import generation
-from wavenet_tf.clients import STATE_PREFIX
+from wavenet_tf.clients import STATE_PREFIX, UNLIKE_PHASES
 from wavenet_tf.errors import InputError, positive_integer
 
 # Among the assets of a SavedModel: what `metadata` says.
 METADATA_FILE = "wavenet.json"
 # Samples scored in one pass: enough to fill the processor, few enough for memory.
 SCORED_AT_ONCE = 8192
-# In the error for streams of a batch whose context stacks are at different samples of a frame.
-UNLIKE_PHASES = "be the same for all streams of a batch"
 
 
 def state_tensors(state: generation.State) -> dict[str, tf.Tensor]:
@@ -534,3 +532,44 @@ def save(signatures: Signatures, directory: str | os.PathLike) -> None:
         root.weights = [variable.value for variable in signatures.model.variables]
         root.metadata = tf.saved_model.Asset(str(asset))
         tf.saved_model.save(root, str(directory), signatures.concrete_functions())
+
+
+def run_small_requests(directory: str | os.PathLike) -> list[tuple[str, dict[str, tf.Tensor]]]:
+    """Loads a SavedModel of `save` and calls each signature that samples, once.
+
+    Args:
+        directory: of the SavedModel.
+
+    Returns:
+        The requests: names of signatures, and the smallest inputs that they take.
+
+    Raises:
+        InputError: where the exported model fails, or answers with NaN or infinity.
+    """
+    signatures = tf.saved_model.load(str(directory)).signatures
+    requests: list[tuple[str, dict[str, tf.Tensor]]] = []
+    state: dict[str, tf.Tensor] = {}
+    for name in ("serving_default", "initial_state", "generate_block"):
+        specs = signatures[name].structured_input_signature[1]
+        inputs = {key: state.get(key, _smallest(spec)) for key, spec in specs.items()}
+        try:
+            answer = signatures[name](**inputs)
+        except tf.errors.OpError as error:
+            lines = [line for line in error.message.splitlines() if "assertion" in line]
+            raise InputError(
+                f"the exported model fails in {name}: {(lines or [error.message])[0]}"
+            ) from error
+        for key, tensor in answer.items():
+            if tensor.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(tensor)):
+                raise InputError(f"the exported model gives NaN or infinity: {key} of {name}")
+        requests.append((name, inputs))
+        if name == "initial_state":
+            state = answer
+    return requests
+
+
+def _smallest(spec: tf.TensorSpec) -> tf.Tensor:
+    """A tensor of the smallest shape that a signature takes."""
+    shape = [1 if size is None else size for size in spec.shape]
+    fill = {"num_samples": 1, "temperature": 1.0, "uniforms": 0.5}.get(spec.name, 0)
+    return tf.fill(shape, tf.cast(fill, spec.dtype))

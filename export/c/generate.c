@@ -571,6 +571,12 @@ static void unload(WaveNet *net) {
   free(net->content);
 }
 
+static void check_finite(const float *audio, long count) {
+  for (long i = 0; i < count; ++i) {
+    if (!isfinite(audio[i])) fail("the model gives audio that holds NaN or infinity");
+  }
+}
+
 /* ------------------------------------------------------------------------------------- Program */
 
 static double parse_number(const char *name, const char *word, double low) {
@@ -643,14 +649,17 @@ int main(int count, char **words) {
   Uniforms uniforms = open_uniforms(
       arguments.uniforms_path, arguments.seed,
       num_blocks * block_size * (uint64_t)(net.num_streams * net.uniforms_per_sample));
-  WavFile wav = open_wav(arguments.output_path, net.sample_rate, net.num_streams);
+  WavFile wav = {0};
 
   signal(SIGINT, interrupt);
   signal(SIGTERM, interrupt);
   run_first(&net, &net.initial_state, arguments.model_path);
   double seconds = 0.0, until_first = 0.0, made = 0.0;
-  while (wav.num_frames < num_samples && !interrupted) {
+  while (!wav.file || (wav.num_frames < num_samples && !interrupted)) {
     const float *audio = next_block(&net, &uniforms, arguments.model_path, &seconds);
+    check_finite(audio, net.num_streams * net.block_size);
+    /* Not opened before there is audio: it may replace a file that holds some. */
+    if (!wav.file) wav = open_wav(arguments.output_path, net.sample_rate, net.num_streams);
     uint64_t missing = num_samples - wav.num_frames;
     write_wav(&wav, audio, net.block_size, (long)(missing < block_size ? missing : block_size));
     unlock_audio(&net);

@@ -75,7 +75,33 @@ export async function readModel(bytes, name) {
       `${name} is conditioned on ${unknown.join(", ")}, which this page does not know`,
     );
   }
+  checkConditions(metadata, name);
   return { metadata, signatures };
+}
+
+/** Throws a FileError where the metadata lacks a size that the model's conditioning needs. */
+function checkConditions(metadata, name) {
+  const { conditioning } = metadata;
+  const needed = [
+    ...(conditioning.includes("speaker_id") ? ["num_speakers"] : []),
+    ...(conditioning.includes("global_conditioning") ? ["global_channels"] : []),
+    ...(conditioning.includes("local_conditioning") ? ["local_channels", "hop_length"] : []),
+  ];
+  for (const key of needed) {
+    if (!(Number.isInteger(metadata[key]) && metadata[key] > 0)) {
+      throw new FileError(`${name} does not tell its ${key}`);
+    }
+  }
+  if (conditioning.includes("local_conditioning")) {
+    for (const key of ["frames_before", "frames_after"]) {
+      if (!(Number.isInteger(metadata[key]) && metadata[key] >= 0)) {
+        throw new FileError(`${name} does not tell its ${key}`);
+      }
+    }
+    if (metadata.block_size % metadata.hop_length) {
+      throw new FileError(`${name} has blocks that are no whole frames`);
+    }
+  }
 }
 
 /** Whether a file has its checksum: over all of it, in which the checksum itself is zeros. */

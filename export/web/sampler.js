@@ -95,10 +95,13 @@ export class Sampler {
     });
     const { audio, ...state } = answer;
     this.state = state;
-    const samples = audio.toTypedArray().subarray(0, Math.min(size, this.length - this.made));
+    const samples = audio.toTypedArray().slice(0, Math.min(size, this.length - this.made));
     audio.delete();
+    if (!samples.every(Number.isFinite)) {
+      throw new Error("it gives audio that holds NaN or infinity");
+    }
     this.made += samples.length;
-    return samples.slice();
+    return samples;
   }
 
   conditionsOfBlock(firstFrame, frames) {

@@ -2,7 +2,7 @@
 //
 // npm start -- [--port=8000] [model.tflite ...]
 
-import { createReadStream } from "node:fs";
+import { accessSync, constants, createReadStream, statSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import path from "node:path";
@@ -19,17 +19,55 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
-const { values, positionals } = parseArgs({
-  options: { port: { type: "string", default: "8000" } },
-  allowPositionals: true,
-});
-// Of `/models/name`; npm changes the folder, and tells where it was called.
-const models = new Map(
-  positionals.map((file) => [
-    path.basename(file),
-    path.resolve(process.env.INIT_CWD ?? process.cwd(), file),
-  ]),
-);
+/** Ends the program with one line. */
+function fail(message) {
+  console.error(`server.js: ${message}`);
+  process.exit(1);
+}
+
+/** The port and the models' files by name, from the command line. */
+function readCommandLine() {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      options: { port: { type: "string", default: "8000" } },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    fail(error.message.split("\n")[0]);
+  }
+  const { values, positionals } = parsed;
+  if (!/^\d+$/.test(values.port) || Number(values.port) > 65535) {
+    fail(`--port must be a whole number from 0 to 65535; received ${values.port}`);
+  }
+  const models = new Map();
+  for (const file of positionals) {
+    // npm changes the folder, and says where it was called.
+    const place = path.resolve(process.env.INIT_CWD ?? process.cwd(), file);
+    const name = path.basename(place);
+    if (models.has(name)) {
+      fail(`two models are named ${name}: ${models.get(name)} and ${place}`);
+    }
+    checkReadable(file, place);
+    models.set(name, place);
+  }
+  return { port: Number(values.port), models };
+}
+
+function checkReadable(file, place) {
+  let problem = null;
+  try {
+    accessSync(place, constants.R_OK);
+    problem = statSync(place).isFile() ? null : "it is no file";
+  } catch (error) {
+    problem = error.code === "ENOENT" ? "no such file" : error.message;
+  }
+  if (problem) {
+    fail(`cannot read the model ${file}: ${problem}`);
+  }
+}
+
+const { port, models } = readCommandLine();
 
 /** The file of an address, or null. */
 function fileOf(address) {
@@ -71,11 +109,8 @@ async function answer(request, response) {
 }
 
 const server = createServer(answer);
-server.on("error", (error) => {
-  console.error(`cannot listen on port ${values.port}: ${error.message}`);
-  process.exit(1);
-});
-server.listen(Number(values.port), "127.0.0.1", () => {
+server.on("error", (error) => fail(`cannot listen on port ${port}: ${error.message}`));
+server.listen(port, "127.0.0.1", () => {
   const page = `http://127.0.0.1:${server.address().port}/`;
   const [first] = models.keys();
   console.log(first ? `${page}?model=/models/${encodeURIComponent(first)}` : page);

@@ -14,36 +14,63 @@ const handlers = {
   },
 
   async start({ settings, samples }) {
-    const { sample_rate: rate } = sampler.metadata;
+    // One sampler holds one state: a run that goes on ends first.
+    const before = run;
     const mine = { heard: 0, stopped: false };
+    mine.over = new Promise((resolve) => {
+      mine.end = resolve;
+    });
     run = mine;
-    await sampler.start(settings);
-    const end = Math.min(samples, sampler.length);
-    let made = 0;
-    let seconds = 0;
-    while (made < end && !mine.stopped) {
-      const started = performance.now();
-      const block = await sampler.next();
-      seconds += (performance.now() - started) / 1000;
-      const audio = block.slice(0, end - made);
-      made += audio.length;
-      postMessage({ type: "block", audio, speed: sampler.made / seconds }, [audio.buffer]);
-      await turn();
-      while (end === Infinity && !mine.stopped && made - mine.heard > AHEAD * rate) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
+    if (before) {
+      before.stopped = true;
+      await before.over;
     }
-    postMessage({ type: "finished", stopped: mine.stopped });
+    try {
+      await sample(mine, settings, samples);
+    } finally {
+      mine.end();
+    }
   },
 
   heard({ samples }) {
-    run.heard = samples;
+    if (run) {
+      run.heard = samples;
+    }
   },
 
   stop() {
-    run.stopped = true;
+    if (run) {
+      run.stopped = true;
+    }
   },
 };
+
+/** Samples blocks until they are enough, or the run is stopped. */
+async function sample(mine, settings, samples) {
+  const { sample_rate: rate } = sampler.metadata;
+  await sampler.start(settings);
+  const end = Math.min(samples, sampler.length);
+  let made = 0;
+  let seconds = 0;
+  while (made < end && !mine.stopped) {
+    const started = performance.now();
+    const block = await sampler.next();
+    seconds += (performance.now() - started) / 1000;
+    if (run !== mine) {
+      return; // the page would take the block for one of the next run
+    }
+    const audio = block.slice(0, end - made);
+    made += audio.length;
+    postMessage({ type: "block", audio, speed: sampler.made / seconds }, [audio.buffer]);
+    await turn();
+    while (end === Infinity && !mine.stopped && made - mine.heard > AHEAD * rate) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  if (run === mine) {
+    postMessage({ type: "finished", stopped: mine.stopped });
+  }
+}
 
 /** Lets messages in, at once; timers wait for some milliseconds. */
 function turn() {
