@@ -1,8 +1,8 @@
 """What the programs that sample from an exported model are given, as arrays."""
 
 import math
-import os
 import sys
+import tokenize
 import zipfile
 from typing import Any
 
@@ -35,14 +35,28 @@ def conditions(
             )
         asked["speaker_id"] = names.index(speaker)
     if features is not None:
-        try:
-            frames = np.load(features)
-            if not isinstance(frames, np.ndarray):
-                raise ValueError("it holds several")
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-            raise InputError(f"cannot read {features} as a NumPy array: {error}") from error
-        asked["local_conditioning"] = frames[None]
+        asked["local_conditioning"] = _read_array(features)[None]
     return asked
+
+
+def _read_array(path: str) -> np.ndarray:
+    """Reads a NumPy file of one array; raises InputError for any other file."""
+    try:
+        array = np.load(path)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it holds several arrays")
+    # A corrupted header may be no Python expression, or announce an array larger than the memory.
+    except (
+        EOFError,
+        MemoryError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        tokenize.TokenError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise InputError(f"cannot read {path} as a NumPy array: {error}") from error
+    return array
 
 
 def prompt(path: str | None, sample_rate: int) -> np.ndarray | None:
@@ -58,9 +72,14 @@ def prompt(path: str | None, sample_rate: int) -> np.ndarray | None:
     if path is None:
         return None
     try:
-        audio, rate = soundfile.read(os.fsencode(path), dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise InputError(f"cannot read {path} as audio: {error}") from error
+        # An open file: libsndfile reads MP3 files wrongly where a hidden one lies beside them.
+        with open(path, "rb") as file:
+            audio, rate = soundfile.read(file, dtype="float32", always_2d=True)
+    # A ValueError or MemoryError for a header that claims an impossible length.
+    except (MemoryError, OSError, ValueError, soundfile.LibsndfileError) as error:
+        # The full text of libsndfile's error names the open file instead of its path.
+        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read {path} as audio: {reason}") from error
     if rate != sample_rate:
         raise InputError(f"{path} must be at {sample_rate} Hz; it is at {rate} Hz")
     return audio.mean(axis=1)[None]

@@ -6,7 +6,7 @@
 
 import sys
 
-if __name__ == "__main__" and sys.argv[1] == "tflite":
+if __name__ == "__main__" and sys.argv[1:2] == ["tflite"]:
 
     class _Hidden:
         """Makes TensorFlow look as if it were not installed."""
@@ -27,7 +27,6 @@ import functools
 import json
 import pickle
 import re
-import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wavenet_tf import clients
+from wavenet_tf.errors import InputError
 
 METADATA_FILE = Path("assets", "wavenet.json")
 
@@ -101,6 +101,9 @@ def open_tflite(path: str) -> Runtime:
     return Runtime(stream, score)
 
 
+KINDS = ("keras", "saved_model", "tflite")
+
+
 def run(kind: str, path: str, request: dict[str, Any]) -> dict[str, Any]:
     """Samples and scores what a request asks for.
 
@@ -145,11 +148,17 @@ def peak_megabytes() -> float:
         found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8"))
         if found:
             return int(found.group(1)) / 1024
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return float("nan")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main(argv):
     """Answers the request in a file by another file."""
+    if len(argv) != 5 or argv[1] not in KINDS:
+        raise InputError(f"arguments must be {'|'.join(KINDS)} PATH REQUEST ANSWER")
     _, kind, path, request, answer = argv
     result = run(kind, path, pickle.loads(Path(request).read_bytes()))
     Path(answer).write_bytes(pickle.dumps(result))

@@ -83,6 +83,11 @@ def main(argv):
         "scored": list(recordings_to_score(recordings, model)),
         **conditions_to_generate(recordings, model, samples),
     }
+    if not request["scored"]:
+        raise InputError(
+            f"--data_dir must hold {_BATCH_SIZE.value} recordings or more, of a frame each, to "
+            f"score; received {len(recordings.names)} in the validation split"
+        )
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         exports: dict[str, tuple[str, Path, int | None]] = {

@@ -533,6 +533,10 @@ def test_the_programs_errors_are_one_line(files, run_without, tmp_path):
     (tmp_path / "empty.npy").touch()
     np.savez(tmp_path / "several.npz", a=np.zeros(2), b=np.zeros(2))
     (tmp_path / "torn.npz").write_bytes(b"PK\3\4 torn")
+    with (tmp_path / "larger_than_memory.npy").open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (10**12, 5)}
+        np.lib.format.write_array_header_1_0(file, header)
+    (tmp_path / "torn_header.npy").write_bytes(b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4' (")
     np.save(tmp_path / "frames.npy", np.zeros([3, 5]))
     np.save(tmp_path / "words.npy", np.array([["a", "b"]]))
 
@@ -560,9 +564,23 @@ def test_the_programs_errors_are_one_line(files, run_without, tmp_path):
     refuses("voices", "unexpected argument 'word'", theo, "word")
     one = "--speaker=1"
     refuses("melody", "on speaker_id, local_conditioning; received speaker_id", one)
-    for name in ("nowhere.npy", "empty.npy", "several.npz", "torn.npz"):
+    for name in (
+        "nowhere.npy",
+        "empty.npy",
+        "several.npz",
+        "torn.npz",
+        "larger_than_memory.npy",
+        "torn_header.npy",
+    ):
         features = f"--features={tmp_path / name}"
         refuses("melody", f"{name} as a NumPy array: ", one, features)
+    # A FLAC file that was written to a pipe: its length is not known.
+    soundfile.write(tmp_path / "pipe.flac", tone(0.01), RATE)
+    content = bytearray((tmp_path / "pipe.flac").read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    (tmp_path / "pipe.flac").write_bytes(content)
+    refuses("voices", "pipe.flac as audio: ", theo, f"--prompt={tmp_path / 'pipe.flac'}")
     features = f"--features={tmp_path / 'words.npy'}"
     refuses("melody", "local_conditioning must be an array of numbers", one, features)
     assert not output.exists()

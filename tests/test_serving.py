@@ -304,7 +304,7 @@ def test_the_program_writes_the_next_version(program_export):
     assert_exported(program_export, version=2)
     assert sorted(path.name for path in served.iterdir()) == ["1", "2"]
     for flag, message in (
-        (f"--model_dir={program_export / 'model'}", "max_seconds must be above 0"),
+        (f"--model_dir={program_export / 'model'}", "max_seconds must be a finite number above 0"),
         ("--model_dir=nowhere", "nowhere"),
     ):
         refused = run_program(

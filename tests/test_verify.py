@@ -71,6 +71,9 @@ def test_what_cannot_be_compared_is_told(trained):
     assert refused.stderr.splitlines() == [
         "verify.py: seconds must be finite and give at least one sample; received 0.0"
     ]
+    refused = verify(trained, "--batch_size=9")
+    assert refused.returncode == 1
+    assert "--data_dir must hold 9 recordings or more" in refused.stderr.splitlines()[0]
     refused = verify(trained, "--block_size=30", "--runtime=TFLite, none")
     assert refused.returncode == 1
     assert "tflite.py failed: tflite.py: block_size must be a multiple of 100" in refused.stderr
