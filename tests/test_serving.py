@@ -303,13 +303,14 @@ def test_the_program_writes_the_next_version(program_export):
     served = program_export / "served"
     assert_exported(program_export, version=2)
     assert sorted(path.name for path in served.iterdir()) == ["1", "2"]
-    for flag, message in (
-        (f"--model_dir={program_export / 'model'}", "max_seconds must be a finite number above 0"),
-        ("--model_dir=nowhere", "nowhere"),
+    for flags, message in (
+        (
+            [f"--model_dir={program_export / 'model'}", "--max_seconds=1e9"],
+            "max_seconds must be at most 268435 at 8000 Hz",
+        ),
+        (["--model_dir=nowhere"], "nowhere"),
     ):
-        refused = run_program(
-            "../export/saved_model.py", flag, f"--output_dir={served}", "--max_seconds=-1"
-        )
+        refused = run_program("../export/saved_model.py", f"--output_dir={served}", *flags)
         assert refused.returncode == 1
         assert len(refused.stderr.splitlines()) == 1, refused.stderr
         assert message in refused.stderr
