@@ -545,7 +545,7 @@ def test_the_programs_errors_are_one_line(files, run_without, tmp_path):
         result = run_without(TENSORFLOW, GENERATE, *right, *flags)
         assert_refused(result, "generate_tflite.py: ", words)
 
-    refuses("voices", "cannot read nowhere.tflite: No such file", "--model=nowhere.tflite")
+    refuses("voices", "no TFLite file at nowhere.tflite", "--model=nowhere.tflite")
     refuses("voices", "is no TFLite file, or is damaged", f"--model={damaged}")
     refuses("voices", "must be one of george, lucas, theo; received None")
     refuses("voices", "must be one of george, lucas, theo; received 1", "--speaker=1")
@@ -553,10 +553,15 @@ def test_the_programs_errors_are_one_line(files, run_without, tmp_path):
     theo = "--speaker=theo"
     refuses("voices", "seconds must be finite and give", theo, "--seconds=0")
     refuses("voices", "seconds must be finite and give", theo, "--seconds=inf")
-    refuses("voices", "temperature must be 0 or above; received nan", theo, "--temperature=nan")
-    refuses("voices", "seed must be a whole number of at least 0", theo, "--seed=-1")
+    refuses(
+        "voices",
+        "temperature must be 0 or above, and finite; received nan",
+        theo,
+        "--temperature=nan",
+    )
+    refuses("voices", "seed must be a whole number from 0 to 4294967295", theo, "--seed=-1")
     refuses("voices", "--output must be a WAV or FLAC file", theo, "--output=out.mp3")
-    refuses("voices", "cannot read nowhere.wav as audio", theo, "--prompt=nowhere.wav")
+    refuses("voices", "no recording at nowhere.wav", theo, "--prompt=nowhere.wav")
     other = f"--prompt={tmp_path / 'other.wav'}"
     refuses("voices", "must be at 8000 Hz; it is at 16000 Hz", theo, other)
     features = f"--features={tmp_path / 'frames.npy'}"
@@ -564,8 +569,9 @@ def test_the_programs_errors_are_one_line(files, run_without, tmp_path):
     refuses("voices", "unexpected argument 'word'", theo, "word")
     one = "--speaker=1"
     refuses("melody", "on speaker_id, local_conditioning; received speaker_id", one)
+    nowhere = f"--features={tmp_path / 'nowhere.npy'}"
+    refuses("melody", f"no NumPy file at {tmp_path / 'nowhere.npy'}", one, nowhere)
     for name in (
-        "nowhere.npy",
         "empty.npy",
         "several.npz",
         "torn.npz",
@@ -626,5 +632,5 @@ def test_the_exporting_programs_errors_are_one_line(model_dir, tmp_path):
     output = f"--output={tmp_path / 'model.tflite'}"
     assert_refused(export("--model_dir=nowhere", output), "tflite.py: ", "nowhere")
     result = export(f"--model_dir={model_dir}", output, "--block_size=-1")
-    assert_refused(result, "block_size must be a whole number of at least 1; received -1")
+    assert_refused(result, "flag --block_size=-1: -1 is not a positive integer")
     assert not list(tmp_path.iterdir())

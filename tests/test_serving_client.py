@@ -64,6 +64,7 @@ class Served:
         self.requests = []
         self.refusals = []  # of the next requests; None for none
         self.seconds = 0.0  # that an answer takes
+        self.changes = {}  # of inputs by name, which the client would refuse
 
     def answer(self, model, name, inputs):
         self.requests.append(name)
@@ -76,6 +77,7 @@ class Served:
         signature = self.signatures[name]
         wanted = {key: info.dtype for key, info in signature.inputs.items()}
         assert {key: tf.as_dtype(value.dtype) for key, value in inputs.items()} == wanted
+        inputs = {key: self.changes.get(key, value) for key, value in inputs.items()}
         # In one batch with the request before: nothing of that may show.
         other = self.before.get(name, inputs)
         if any(other[key].shape[1:] != value.shape[1:] for key, value in inputs.items()):
@@ -352,7 +354,8 @@ def test_errors_are_one_line(speakers, ask, tmp_path, protocol):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # and nobody listens
         away = f"--server=127.0.0.1:{unused.getsockname()[1]}"
-        wrong = ["--mode=once", "--seconds=0.1", "--temperature=-1"]
+        speakers.served.changes = {"temperature": np.array([-1.0], np.float32)}
+        wrong = ["--mode=once", "--seconds=0.1"]
         with ThreadPoolExecutor(4) as pool:
             told = pool.map(
                 lambda more: ask(*flags, *more),
@@ -372,7 +375,7 @@ def test_wrong_flags_are_told(speakers, ask, tmp_path):
     assert_refused(ask(*flags, "--mode=once", "--seconds=0.6"), "at most 0.5 s at once")
     assert_refused(ask(*flags, "--output=out.mp3"), "--output must be a WAV file")
     assert_refused(ask(*flags, "--mode=once", "--prompt=a.wav"), "--prompt needs --mode stream")
-    assert_refused(ask(*flags, "--features=nowhere.npy"), "cannot read nowhere.npy")
+    assert_refused(ask(*flags, "--features=nowhere.npy"), "no NumPy file at nowhere.npy")
     assert_refused(ask(*flags, f"--server={speakers.addresses['grpc']}"), "does not speak")
 
 
