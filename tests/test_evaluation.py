@@ -50,8 +50,15 @@ def test_resynthesis_makes_every_clip_again(tmp_path):
         wt.write_audio(tmp_path / f"{index}.wav", tone(seconds), 8000)
     recordings = data.read_recordings(tmp_path, 8000)
     model = small_model(local_channels=81, upsample_factors=(5, 4), features=["mel", "energy"])
-    with pytest.raises(InputError, match="train it with some"):
+    with pytest.raises(InputError, match="the recordings have no features"):
         evaluation.resynthesise(model, recordings)
+    for check, message in (
+        (evaluation.check_has_features, "train it with some"),
+        (evaluation.check_has_speakers, "knows no speakers"),
+    ):
+        with pytest.raises(InputError, match=message):
+            check(small_model())
+        check(small_model(num_speakers=2, local_channels=1, upsample_factors=(5, 4)))
     recordings = recordings.with_features(model.features, model.hop_length)
     model.adapt(np.concatenate(recordings.features))
     clips = evaluation.resynthesise(model, recordings, seed=0)

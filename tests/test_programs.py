@@ -335,6 +335,11 @@ def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
         ("train.py", [new_model, f"--data_dir={tmp_path / 'one'}"], "at least 2 recordings"),
         ("train.py", [model, "--preset=small"], "run of another model"),
         ("vocode.py", [model, output, f"--input={tmp_path / 'ok.wav'}"], "not trained with --feat"),
+        (
+            "evaluate.py",
+            [model, f"--data_dir={run / 'recordings'}", "--identify_speakers"],
+            "the model knows no speakers",
+        ),
         ("generate.py", [model, output, f"--prompt={tmp_path / 'text.wav'}"], "cannot read"),
         ("generate.py", [model, output, f"--prompt={tmp_path / 'nan.wav'}"], "not finite"),
         ("evaluate.py", [model, f"--data_dir={tmp_path / 'empty'}"], "no usable recording"),

@@ -22,7 +22,7 @@ _SPLIT = flags.DEFINE_enum(
     "split",
     "all",
     ["all", "validation", "test"],
-    "All recordings, those that training on the same folder keeps aside, or the corpus' test set.",
+    "All recordings, the validation split of training on the same folder, or the corpus' test set.",
 )
 _VALIDATION_FRACTION = flags.DEFINE_float(
     "validation_fraction", None, "Of the duration, as training held it out (the run's)."
@@ -46,28 +46,34 @@ def main(argv):
     runs.find_model(_MODEL_DIR.value, _UPDATE.value)
 
     model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
+    if _SPEAKERS.value:
+        wt.evaluation.check_has_speakers(model)
+    if _RESYNTHESISE.value:
+        wt.evaluation.check_has_features(model)
     recordings = runs.recordings_of_run(
         _MODEL_DIR.value, model, _DATA_DIR.value, _SPLIT.value, _VALIDATION_FRACTION.value
     )
     print(recordings.summary)
     scores = wt.evaluation.score(model, recordings, _BATCH_SIZE.value, progress=sys.stdout.isatty())
-    by_name = scores.bits_per_sample_by_name
+    by_name, scored = scores.bits_per_sample_by_name, np.flatnonzero(scores.samples)
     if _PER_FILE.value:
         for name, bits in by_name.items():
             print(f"{bits:8.4f}  {name}")
     print(
         f"{scores.bits_per_sample:.4f} bits per sample over {len(by_name)} recordings "
-        f"({recordings.seconds:,.1f} s); {model.distribution.uniform_bits:g} is uniform guessing, "
-        "lower is better"
+        f"({scores.samples.sum() / model.sample_rate:,.1f} s); "
+        f"{model.distribution.uniform_bits:g} is uniform guessing, lower is better"
     )
+    if recordings.unreadable:
+        print(recordings.unreadable_summary)
     report: dict[str, Any] = {"bits_per_sample": scores.bits_per_sample, "files": by_name}
     if _SPEAKERS.value:
         nats = wt.evaluation.score_speakers(model, recordings, _BATCH_SIZE.value)
-        right = float(np.mean(nats.argmin(axis=1) == recordings.speaker_ids))
+        right = float(np.mean((nats.argmin(axis=1) == recordings.speaker_ids)[scored]))
         report["speakers_identified"] = right
         print(f"{100 * right:.1f}% of recordings are most likely under their own speaker")
     if _RESYNTHESISE.value:
-        chosen = recordings.select(range(min(_RESYNTHESISE.value, len(by_name))))
+        chosen = recordings.select(scored[: _RESYNTHESISE.value])
         again = wt.evaluation.resynthesise(model, chosen, seed=0, progress=True)
         distances = [
             wt.evaluation.log_spectral_distance(chosen.waveform(index), clip, model.sample_rate)

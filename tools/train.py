@@ -118,7 +118,7 @@ _CHECKPOINTS_KEPT = flags.DEFINE_integer(
 _VALIDATION_FRACTION = flags.DEFINE_float(
     "validation_fraction",
     None,
-    "Of the files, kept aside to validate on where the corpus does not say (0.1).",
+    "Of the duration, to validate on where the corpus does not say (0.1).",
 )
 _SEED = command_line.define_seed(help="Of the weights and the order of the data (0).")
 

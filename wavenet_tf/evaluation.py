@@ -87,6 +87,18 @@ def score(
     )
 
 
+def check_has_speakers(model) -> None:
+    """Raises InputError unless a model is conditioned on speakers, as `score_speakers` needs it."""
+    if not model.num_speakers:
+        raise InputError("the model knows no speakers: train it with speakers to identify them")
+
+
+def check_has_features(model) -> None:
+    """Raises InputError unless a model is conditioned on features, as `resynthesise` needs it."""
+    if not model.local_channels:
+        raise InputError("the model makes nothing from features: train it with some")
+
+
 def score_speakers(
     model, recordings: data.Recordings, batch_size: int = 4, progress: bool = False
 ) -> np.ndarray:
@@ -105,8 +117,7 @@ def score_speakers(
     Raises:
         InputError: for a model without speakers.
     """
-    if not model.num_speakers:
-        raise InputError("the model knows no speakers")
+    check_has_speakers(model)
     nats = []
     for speaker in range(model.num_speakers):
         ids = np.full(len(recordings.names), speaker, np.int32)
@@ -137,8 +148,9 @@ def resynthesise(
     Raises:
         InputError: for a model or recordings without features.
     """
-    if not model.local_channels or not len(recordings.features):
-        raise InputError("the model makes nothing from features: train it with some")
+    check_has_features(model)
+    if not len(recordings.features):
+        raise InputError("the recordings have no features: see `Recordings.with_features`")
     features = [frames[:] for frames in recordings.features]
     longest = max(map(len, features))
     # The last frame holds, as it does at every end.

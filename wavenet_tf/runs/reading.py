@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from wavenet_tf import data
+from wavenet_tf.data.splits import check_fraction
 from wavenet_tf.models import WaveNet
 from wavenet_tf.runs.settings import Settings, stored_settings
 
@@ -49,6 +50,8 @@ def recordings_of_run(
     Raises:
         InputError: as `read_recordings` raises it.
     """
+    if validation_fraction is not None:
+        check_fraction("validation_fraction", validation_fraction)
     settings = Settings.of_run(model_dir, data_dir=str(directory))
     if Path(directory).resolve() != Path(stored_settings(model_dir).get("data_dir", "")).resolve():
         settings = dataclasses.replace(settings, layout="auto")

@@ -69,7 +69,7 @@ class Settings:
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
         rematerialise: work the blocks out again for the gradient in place of keeping what they
             gave: less memory, a third more work.
-        validation_fraction: of the files, where the corpus does not say what to validate on.
+        validation_fraction: of the duration, where the corpus does not say what to validate on.
         validation_crops: crops scored at each validation, the same ones each time.
         steps_per_validation: updates between validations; a checkpoint is written at each.
         checkpoints_kept: the newest ones, and the best one beside them.

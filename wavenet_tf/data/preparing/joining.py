@@ -191,7 +191,7 @@ def summarise(report: dict[str, Any]) -> str:
     lines = [
         f"{statistics['clips']:,} clips, {kept:,.1f} s, of {statistics['shortest_seconds']:.2f} to "
         f"{statistics['longest_seconds']:.2f} s, median level {statistics['median_rms_db']:.1f} dB",
-        f"split       {splits or 'none in the corpus: training splits by recording'}",
+        f"split       {splits or 'none in the corpus: training makes one'}",
         f"speakers    {len(statistics['speaker_seconds']) or 'none'}",
     ]
     if trimmed:
