@@ -157,7 +157,7 @@ def test_a_run_names_what_it_could_not_read_and_caps_its_crops(tmp_path, monkeyp
     for start in (lambda: runs.train(settings, tmp_path / "new"), lambda: runs.estimate(settings)):
         with pytest.raises(InputError, match=refused):
             start()
-    assert not (tmp_path / "new").exists()
+    assert not (tmp_path / "new" / "settings.json").exists()
 
 
 def test_the_estimate_of_memory_grows_with_what_is_kept():
