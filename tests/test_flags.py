@@ -186,6 +186,7 @@ REFUSED = [
     ),
     ([*CLIENT, "--server=localhost"], "server must be host:port"),
     # Outputs.
+    (["tools/prepare_data.py", "--source=empty", "--output=model/../empty"], "--output must be an"),
     ([*GENERATE, "--output=empty"], "its suffix must be one of"),
     ([*GENERATE, "--output=z.wav/o.wav"], "cannot write z.wav/o.wav: Not a directory"),
     ([*GENERATE, "--output=/proc/o.wav"], "cannot write /proc/o.wav: /proc: "),
@@ -281,6 +282,18 @@ def test_an_interruption_keeps_the_audio_so_far(capsys):
     stream.blocks = 1
     with pytest.raises(KeyboardInterrupt):  # there is nothing to keep
         command_line.generate(stream, samples, 8000)
+
+
+def test_programs_need_no_setting_of_the_backend_and_say_what_is_not_installed(folder, tmp_path):
+    folder = shutil.copytree(folder, tmp_path / "copy", symlinks=True)
+    (folder / "packages" / "tensorflow" / "__init__.py").write_text("import keras")
+    (folder / "packages" / "keras" / "__init__.py").write_text(
+        "import os; raise ModuleNotFoundError(os.environ['KERAS_BACKEND'] + ' is missing')"
+    )
+    ((code, _, error),) = run(folder, [[*GENERATE, "--output=o.wav"]], KERAS_BACKEND="jax")
+    assert code == 1
+    hint = "pip install 'wavenet_tf[all]' installs what all programs use"
+    assert error == f"generate.py: tensorflow is missing; {hint}\n"
 
 
 INTERRUPTED = """

@@ -57,6 +57,9 @@ from wavenet_tf import files  # noqa: E402
 from wavenet_tf.errors import InputError as InputError  # noqa: E402
 from wavenet_tf.errors import check_seed  # noqa: E402
 
+# Exit code, as of shells.
+INTERRUPTED = 130
+
 # `--help` shows flags that are defined by this module as the flags of the program.
 flags.disclaim_key_flags()
 
@@ -90,9 +93,15 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         except InputError as error:
             _fail(error)
             return 1
+        except ModuleNotFoundError as error:
+            _fail(f"{error}; pip install 'wavenet_tf[all]' installs what all programs use")
+            return 1
+        except ImportError as error:
+            _fail(error)
+            return 1
         except KeyboardInterrupt:
             _fail("interrupted")
-            return 130
+            return INTERRUPTED
         return 0
 
     app.run(guarded, flags_parser=_parse_flags)

@@ -5,6 +5,7 @@ python tools/generate.py --model_dir runs/first --output out.wav --seconds 5
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -66,7 +67,7 @@ def main(argv):
         audio.write_audio(output, waveform, model.sample_rate)
         print(f"{output}: {len(waveform) / model.sample_rate:.2f} s at {model.sample_rate} Hz")
     if not complete:
-        raise KeyboardInterrupt
+        sys.exit(command_line.INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ def main(argv):
     if not _LAYOUT.value.startswith("tfds"):
         command_line.check_exists("folder of recordings", _SOURCE.value)
     files.check_writable_folder(_OUTPUT.value)
+    if files.same_file(_OUTPUT.value, _SOURCE.value):
+        raise command_line.InputError("--output must be another folder than --source")
     report = data.prepare(preparation, _OUTPUT.value, _WORKERS.value, progress=True)
     print(data.summarise(report))
     print(f"prepared in {_OUTPUT.value}; the whole report is its report.json")

@@ -39,7 +39,7 @@ _SET = flags.DEFINE_multi_string(
 _CONTEXT_STACK = flags.DEFINE_multi_string(
     "context_stack",
     [],
-    "Add a smaller network that hears far more of the past, such as --context_stack "
+    "Add a smaller network with a longer receptive field, such as --context_stack "
     "pooling=128,layers_per_stack=9,channels=32; may be given several times.",
 )
 _SPEAKERS = flags.DEFINE_string(
@@ -51,7 +51,9 @@ _SPEAKERS = flags.DEFINE_string(
     "regular expression whose first group finds the speaker in a recording's path.",
 )
 _BALANCE_SPEAKERS = flags.DEFINE_bool(
-    "balance_speakers", None, "Hear all speakers alike, however long their recordings are."
+    "balance_speakers",
+    None,
+    "Draw crops of all speakers equally often, however long their recordings are.",
 )
 _FEATURES = flags.DEFINE_string(
     "features",

@@ -6,6 +6,7 @@ python tools/vocode.py --model_dir runs/vocoder --input in.wav --output out.wav
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
+import sys
 from pathlib import Path
 
 import pictures
@@ -54,7 +55,7 @@ def main(argv):
     audio.write_audio(_OUTPUT.value, generated, model.sample_rate)
     if not complete:
         print(f"{_OUTPUT.value}: {len(generated) / model.sample_rate:.2f} s")
-        raise KeyboardInterrupt
+        sys.exit(command_line.INTERRUPTED)
     distance = wt.evaluation.log_spectral_distance(recorded, generated, model.sample_rate)
     print(
         f"{_OUTPUT.value}: {len(generated) / model.sample_rate:.2f} s at {model.sample_rate} Hz, "
