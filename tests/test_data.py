@@ -170,7 +170,7 @@ def test_files_that_cannot_be_used_are_skipped_and_named(tmp_path):
         "truncated.flac",
     }
     assert "2 recordings, 1.0 s at 8000 Hz; skipped 6 files (header.wav:" in recordings.summary
-    assert recordings.summary.endswith(", ...)")
+    assert ", ...); look at 1 clips (silent.wav: is silent" in recordings.summary
     assert "too short (1 samples)" in recordings.skipped["one_sample.wav"]
 
 

@@ -13,7 +13,6 @@ import collections
 import contextlib
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,6 @@ from typing import Any
 import numpy as np
 import pages
 import pictures
-import soundfile
 from absl import flags
 from pages import Html
 
@@ -156,13 +154,17 @@ class _Corpus:
 
 
 def _headers(directory: Path, layout: str) -> list:
-    """What soundfile tells of the files of a corpus, or of some of them."""
+    """The headers of the files of a corpus, or of some of them; of those that can be read."""
     root = corpora.corpus_root(directory)
     paths = list(dict.fromkeys(clip.path for clip in corpora.read_corpus(directory, layout)))
     headers = []
     for place in _evenly(len(paths), MOST_CLIPS):
-        with contextlib.suppress(soundfile.LibsndfileError, OSError):
-            headers.append(soundfile.info(os.fsencode(root / paths[place])))
+        path = root / paths[place]
+        with (
+            contextlib.suppress(command_line.InputError),
+            audio.open_audio(path, path, search=False) as header,
+        ):
+            headers.append(header)
     return headers
 
 
@@ -326,6 +328,7 @@ def _findings(corpus: _Corpus, sample: _Sample) -> list[Html]:
     found = [
         ("files that cannot be used", number_skipped, skipped),
         ("clips that cannot be read", len(sample.unreadable), sample.unreadable),
+        ("clips with problems", len(corpus.recordings.problems), corpus.recordings.problems),
     ]
     found += [
         (joining.WORTH_A_LOOK[kind] + of, clips["clips"], dict.fromkeys(clips["names"], ""))

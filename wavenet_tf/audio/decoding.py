@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.audio import formats
-from wavenet_tf.errors import InputError, positive_integer
+from wavenet_tf.errors import InputError
 
 TENSORFLOW_IO = "tensorflow-io"
 SOUNDFILE = "soundfile"
@@ -55,7 +55,7 @@ def decode_audio(contents, sample_rate: int, decoder: str = SOUNDFILE) -> tf.Ten
 
     In a dataset: `paths.map(lambda path: decode_audio(tf.io.read_file(path), sample_rate=16000))`.
     """
-    sample_rate = positive_integer("sample_rate", sample_rate)
+    sample_rate = formats.check_sample_rate("sample_rate", sample_rate)
     if decoder not in (SOUNDFILE, TENSORFLOW_IO):
         raise InputError(
             f"decoder must be {SOUNDFILE!r} or {TENSORFLOW_IO!r}; received {decoder!r}"
@@ -107,7 +107,10 @@ def _decode_by_soundfile(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
     def read(contents):
         with _open(contents) as sound:
-            return formats.read_channels(sound, "contents"), np.int32(sound.samplerate)
+            channels = formats.read_channels(sound, "contents")
+            problems = formats.find_problems(channels, sound.full_scale)
+            formats.warn_of_problems(problems, "contents")
+            return channels, np.int32(sound.samplerate)
 
     return tf.numpy_function(read, [contents], [tf.float32, tf.int32])
 
@@ -119,6 +122,11 @@ def _decode_by_tensorflow_io(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
         with _open(contents) as sound:
             coding = (sound.format, sound.subtype)
             rate = np.int32(sound.samplerate)
+            if sound.is_joined or not sound.has_length:
+                raise InputError(
+                    f"contents must be one recording with its length in the header for "
+                    f"{TENSORFLOW_IO!r}; decoder {SOUNDFILE!r} reads others"
+                )
             if coding in TENSORFLOW_IO_CODINGS:
                 # Decodes all of it: tensorflow-io never returns from some damaged FLACs and MP3s.
                 shape = formats.read_channels(sound, "contents").shape

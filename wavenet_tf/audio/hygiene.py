@@ -21,6 +21,14 @@ FLOOR_DB = -120.0
 # The largest value that 16 bits hold.
 HIGHEST_16_BITS = 1.0 - 2.0**-15
 SHORTEST_CLIPPED_RUN = 3
+# Channels whose mean has less than this share of their power, -20 dB, cancel out.
+CANCELLED_POWER = 0.01
+# What may be wrong with a recording whose samples can be read.
+PROBLEMS = {
+    "silent": "is silent: no sample differs from 0",
+    "opposite_phase": "has channels of opposite phase, which cancel out in their mean",
+    "beyond_full_scale": "has values beyond [-1, 1], which are clipped where it is trained on",
+}
 
 Alignment = dict[str, list[tuple[float, float, str]]]
 
@@ -69,6 +77,35 @@ def measure_levels(audio) -> Levels:
         clipped=_samples_in_runs(audio >= HIGHEST_16_BITS)
         + _samples_in_runs(audio <= -HIGHEST_16_BITS),
     )
+
+
+def find_problems(channels, full_scale: float = 1.0) -> tuple[str, ...]:
+    """Finds what is wrong with a recording whose samples can be read.
+
+    Args:
+        channels: float `[samples, channels]`, finite.
+        full_scale: the largest magnitude of samples that are not beyond full scale.
+
+    Returns:
+        Kinds of `PROBLEMS`.
+
+    Example:
+    >>> find_problems([[0.5, -0.5], [1.5, -1.5]])
+    ('opposite_phase', 'beyond_full_scale')
+    """
+    channels = np.asarray(channels, np.float32)
+    peak = max(float(channels.max()), -float(channels.min()))
+    if peak < 0.5 * 2.0**-15:  # what 16 bits hold as 0
+        return ("silent",)
+    found = []
+    if channels.shape[1] > 1:
+        power = np.square(channels).mean(dtype=np.float64)
+        mixed = np.square(channels.mean(axis=1)).mean(dtype=np.float64)
+        if mixed < CANCELLED_POWER * power:
+            found.append("opposite_phase")
+    if peak > full_scale:
+        found.append("beyond_full_scale")
+    return tuple(found)
 
 
 def normalise(audio, kind: str, level_db: float) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The manifest of a corpus: what its clips are, whatever layout they come in.
 
 A manifest is a JSONL file, one clip a line, or a CSV file with a header; the columns are the
-attributes of `Clip`, of which only `path` is needed.
+attributes of `Clip`, of which only `path` is needed. Other columns are kept with the clips, and not
+used.
 """
 
 import csv
@@ -9,8 +10,10 @@ import dataclasses
 import json
 import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from wavenet_tf import files
 from wavenet_tf.errors import InputError
@@ -33,6 +36,8 @@ class Clip:
         alignment: labelled stretches, by kind: {"phones": [(0.0, 0.14, "h#"), ...]}; begin and end
             in seconds from the clip's start.
         split: "train", "validation" or "test" where the corpus says so.
+        other: the manifest's further columns, as strings: values of JSON that are no strings are
+            JSON text.
 
     Raises:
         InputError: if an attribute is out of its range.
@@ -50,6 +55,7 @@ class Clip:
     tags: tuple[str, ...] = ()
     alignment: dict[str, list[tuple[float, float, str]]] = dataclasses.field(default_factory=dict)
     split: str | None = None
+    other: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         if not self.path:
@@ -71,11 +77,11 @@ class Clip:
     def to_json(self) -> str:
         """One line of a manifest, without what is not known."""
         known = {
-            field.name: value
-            for field in dataclasses.fields(self)
-            if (value := getattr(self, field.name)) not in (None, (), {}, 0.0)
+            name: value
+            for name in COLUMNS
+            if (value := getattr(self, name)) not in (None, (), {}, 0.0)
         }
-        return json.dumps(known)
+        return json.dumps({**self.other, **known})
 
     @classmethod
     def of_row(cls, row: dict) -> "Clip":
@@ -89,9 +95,14 @@ class Clip:
             InputError: for a value of a wrong type or out of its range.
         """
         known = {name: value for name, value in row.items() if value not in (None, "")}
-        unknown = set(known) - {field.name for field in dataclasses.fields(cls)}
-        if unknown:
-            raise InputError(f"unknown column {sorted(map(str, unknown))[0]!r}")
+        if None in known:  # of a CSV file
+            raise InputError("more values than columns")
+        other = {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in known.items()
+            if name not in COLUMNS
+        }
+        known = {name: value for name, value in known.items() if name in COLUMNS}
         if not isinstance(known.get("path"), str):
             raise InputError("no path")
         for name in ("speaker", "text", "split"):
@@ -112,7 +123,11 @@ class Clip:
             }
         except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"a value of the wrong kind: {error}") from error
-        return cls(**known)
+        return cls(**known, other=other)
+
+
+# The columns of a manifest that are used.
+COLUMNS = tuple(field.name for field in dataclasses.fields(Clip) if field.name != "other")
 
 
 def read_manifest(path: str | os.PathLike) -> Iterator[Clip]:
@@ -130,28 +145,43 @@ def read_manifest(path: str | os.PathLike) -> Iterator[Clip]:
     path = Path(path)
     if path.suffix not in MANIFEST_SUFFIXES:
         raise InputError(f"a manifest is a .jsonl or .csv file; received {path}")
-    line = 0
+    number, warned = 0, False
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            if path.suffix == ".csv":
-                table = csv.DictReader(file)
-                if "path" not in (table.fieldnames or ()):
-                    raise InputError("no column 'path'")
-                for row in table:
-                    line = table.line_num
-                    yield Clip.of_row(row)
-                return
-            for line, text in enumerate(file, 1):  # noqa: B007  (for the error)
-                if text.strip():
-                    row = json.loads(text)
-                    if not isinstance(row, dict):
-                        raise InputError(f"a line must be an object; received {text.strip()[:40]}")
-                    yield Clip.of_row(row)
+            for number, line in _lines(file, path.suffix):  # noqa: B007  (for the error)
+                clip = _parse(line)
+                if clip.other and not warned:
+                    names = ", ".join(map(repr, clip.other))
+                    warnings.warn(f"{path}: columns {names} are kept and not used", stacklevel=2)
+                    warned = True
+                yield clip
     except FileNotFoundError as error:
         raise InputError(f"no manifest at {path}") from error
     except (InputError, OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        where = f", line {line}" if line else ""
+        where = f", line {number}" if number else ""
         raise InputError(f"cannot read {path}{where}: {error}") from error
+
+
+def _lines(file: TextIO, suffix: str) -> Iterator[tuple[int, str | dict]]:
+    """The lines of a manifest by their numbers: of CSV as values by column, of JSONL as text."""
+    if suffix == ".csv":
+        table = csv.DictReader(file)
+        if "path" not in (table.fieldnames or ()):
+            raise InputError("no column 'path'")
+        for row in table:
+            yield table.line_num, row
+        return
+    for number, text in enumerate(file, 1):
+        if text.strip():
+            yield number, text
+
+
+def _parse(line: str | dict) -> Clip:
+    """The clip of a manifest's line, as `_lines` gives it."""
+    row = json.loads(line) if isinstance(line, str) else line
+    if not isinstance(row, dict):
+        raise InputError(f"a line must be an object; received {str(line).strip()[:40]}")
+    return Clip.of_row(row)
 
 
 def write_manifest(path: str | os.PathLike, clips: Iterable[Clip]) -> int:

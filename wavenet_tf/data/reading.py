@@ -11,7 +11,13 @@ from wavenet_tf import audio
 from wavenet_tf.data import prepared
 from wavenet_tf.data.corpora import corpus_root, read_corpus
 from wavenet_tf.data.manifest import SPLITS, Clip
-from wavenet_tf.data.recordings import IN_MEMORY_BYTES, UNKNOWN, Recordings
+from wavenet_tf.data.recordings import (
+    IN_MEMORY_BYTES,
+    UNKNOWN,
+    Recordings,
+    describe_problems,
+    first_reasons,
+)
 from wavenet_tf.errors import InputError
 
 # A clip shorter than this holds nothing to learn from.
@@ -32,15 +38,15 @@ def read_recordings(
     headers are read, and the samples when they are asked for.
 
     Args:
-        directory: holds WAV, AIFF, FLAC, OGG or MP3 files of any rate, width and channel count, in
-            it and below it, or is prepared.
+        directory: holds audio files of any rate, width and channel count, in it and below it, see
+            `audio.read_audio`, or is prepared.
         sample_rate: to resample them to, in Hz; prepared ones must have it.
         layout: of a corpus, see `corpora.read_corpus`; "auto" looks.
         in_memory_bytes: up to so much audio is read into memory.
 
     Returns:
         The clips, in the corpus' order. Files that cannot be used are skipped, and listed in
-        `skipped`.
+        `skipped`. What is wrong with clips that were read is listed in `problems`.
 
     Raises:
         InputError: if there is no such folder, or no file in it that can be used.
@@ -55,20 +61,20 @@ def read_recordings(
     results: list[np.ndarray | FileClip | str]
     # libsndfile and soxr work outside Python's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(lambda clip: _open_clip(root, clip, sample_rate), clips))
-        samples = sum(len(result) for result in results if isinstance(result, FileClip))
+        opened = list(pool.map(lambda clip: _open_clip(root, clip, sample_rate), clips))
+        results = list(opened)
+        samples = sum(len(result) for result in opened if isinstance(result, FileClip))
         if samples * np.int16().itemsize <= in_memory_bytes:
-            results = list(pool.map(_read_clip, results))
+            results = list(pool.map(_read_clip, opened))
     skipped = {
         clip.name: result
         for clip, result in zip(clips, results, strict=True)
         if isinstance(result, str)
     }
     if len(skipped) == len(clips):
-        name, why = next(iter(skipped.items()))
         raise InputError(
             f"no usable recording in {directory}: found {len(clips)} files, none of them usable; "
-            f"{name}: {why}"
+            f"{first_reasons(skipped)}"
         )
     used = [
         (clip, result)
@@ -76,6 +82,11 @@ def read_recordings(
         if not isinstance(result, str)
     ]
     kept = [clip for clip, _ in used]
+    problems = {
+        clip.name: describe_problems(file.problems)
+        for clip, file in zip(clips, opened, strict=True)
+        if isinstance(file, FileClip) and file.problems
+    }
     return Recordings(
         root,
         names=[clip.name for clip in kept],
@@ -83,6 +94,7 @@ def read_recordings(
         lengths=np.array([len(result) for _, result in used], np.int64),
         sample_rate=sample_rate,
         skipped=skipped,
+        problems=problems,
         **label(kept),
     )
 
@@ -109,16 +121,21 @@ class FileClip:
         clip: what of it.
         sample_rate: to resample to, in Hz.
 
+    Attributes:
+        problems: kinds of `audio.PROBLEMS` that were found when the clip was last read.
+
     Raises:
         InputError: if the file's header cannot be read, or the clip is not in it.
     """
 
     def __init__(self, path: Path, clip: Clip, sample_rate: int):
-        with audio.open_audio(path, path) as sound:
+        with audio.open_audio(path, path, search=False) as sound:
             seconds = sound.frames / sound.samplerate
             self.as_it_is = sound.samplerate == sample_rate
         self.path, self.sample_rate = path, sample_rate
         self.start, self.end = clip.start, seconds if clip.end is None else clip.end
+        self.is_to_end = clip.end is None
+        self.problems: tuple[str, ...] = ()
         # Manifests round.
         if self.end - seconds < MOST_BEYOND_END:
             self.end = min(self.end, seconds)
@@ -137,7 +154,11 @@ class FileClip:
         first, last, _ = part.indices(self.length)
         if self.as_it_is:
             start, end = (self.start + place / self.sample_rate for place in (first, last))
-            samples = audio.to_16_bits(audio.read_audio(self.path, None, start, end)[0])
+            waveform, _, problems = audio.read_and_check(self.path, None, start, end, search=False)
+            # A part of a clip may well be silent.
+            problems = tuple(problem for problem in problems if problem != "silent")
+            audio.warn_of_problems(problems, self.path)
+            samples = audio.to_16_bits(waveform)
         else:
             samples = self[:][first:last]
         # Resampling rounds lengths; a file that ends before its header says is another matter.
@@ -146,8 +167,12 @@ class FileClip:
         return np.pad(samples, (0, last - first - len(samples)))
 
     def waveform(self) -> np.ndarray:
-        """The whole clip, float32 `[samples]`."""
-        return audio.read_audio(self.path, self.sample_rate, self.start, self.end)[0]
+        """The whole clip, float32 `[samples]`; sets `problems`."""
+        end = None if self.is_to_end else self.end
+        waveform, _, self.problems = audio.read_and_check(
+            self.path, self.sample_rate, self.start, end, search=self.is_to_end
+        )
+        return waveform
 
 
 def _open_clip(root: Path, clip: Clip, sample_rate: int) -> FileClip | str:
@@ -177,7 +202,7 @@ def _read_clip(opened: FileClip | str) -> np.ndarray | str:
 
 def reason(error: InputError) -> str:
     """Why a file cannot be read, without its path."""
-    return getattr(error.__cause__, "error_string", str(error))
+    return str(error).rpartition(" as audio: ")[2]
 
 
 def too_short(samples, sample_rate: int) -> str | None:

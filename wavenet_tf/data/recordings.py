@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,29 @@ UNKNOWN = -1
 IN_MEMORY_BYTES = 2**30
 # Frames to take mean and deviation of: precise to a thousandth of a deviation.
 FRAMES_OF_STATISTICS = 2**20
+
+
+def first_reasons(reasons: Mapping[str, str]) -> str:
+    """The first few of some files with what is said of each.
+
+    Args:
+        reasons: what is said, by the file's name.
+
+    Example:
+    >>> first_reasons({"a.wav": "too short", "b.m4a": "Format not recognised."})
+    'a.wav: too short; b.m4a: Format not recognised.'
+    """
+    first = [f"{name}: {why}" for name, why in list(reasons.items())[:NAMED_IN_SUMMARY]]
+    return "; ".join(first) + (", ..." if len(reasons) > NAMED_IN_SUMMARY else "")
+
+
+def describe_problems(problems: Sequence[str]) -> str:
+    """What is wrong with a clip, in words.
+
+    Args:
+        problems: kinds of `audio.PROBLEMS`.
+    """
+    return "; ".join(audio.PROBLEMS[problem] for problem in problems)
 
 
 class Mapped(Sequence):
@@ -66,6 +89,8 @@ class Recordings:
         lengths: of the clips, in samples; int64.
         sample_rate: in Hz.
         skipped: names of the files that could not be used, and why.
+        problems: names of the clips of which all was read and something is wrong, and what, see
+            `audio.PROBLEMS`; all selections share it.
         speaker_names: sorted; empty where clips have no speakers.
         speaker_ids: of each clip, its speaker's place in `speaker_names`, or `UNKNOWN`; int32.
         features: a clip's frames, float32 `[frames, channels]`; empty where clips have none.
@@ -94,6 +119,7 @@ class Recordings:
     path_hashes: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     metadata: Sequence[Clip] = ()
     unreadable: dict[str, str] = dataclasses.field(default_factory=dict)
+    problems: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def texts(self) -> Sequence[str | None]:
@@ -117,13 +143,19 @@ class Recordings:
 
     @property
     def summary(self) -> str:
-        """One line: what was read, what was skipped, and the first few of those."""
+        """One line: what was read, what was skipped and what has problems, the first few named."""
         line = f"{len(self.names)} recordings, {self.seconds:,.1f} s at {self.sample_rate} Hz"
+        line += self._skipped_note
+        if self.problems:
+            line += f"; look at {len(self.problems)} clips ({first_reasons(self.problems)})"
+        return line
+
+    @property
+    def _skipped_note(self) -> str:
+        """What was skipped and why, to be added to a sentence; empty where nothing was."""
         if not self.skipped:
-            return line
-        first = [f"{name}: {why}" for name, why in list(self.skipped.items())[:NAMED_IN_SUMMARY]]
-        more = ", ..." if len(self.skipped) > NAMED_IN_SUMMARY else ""
-        return f"{line}; skipped {len(self.skipped)} files ({'; '.join(first)}{more})"
+            return ""
+        return f"; skipped {len(self.skipped)} files ({first_reasons(self.skipped)})"
 
     def add_unreadable(self, index: int, error: InputError) -> None:
         """Adds a clip to `unreadable`, with a warning the first time.
@@ -140,10 +172,8 @@ class Recordings:
     @property
     def unreadable_summary(self) -> str:
         """One line: how many clips could not be read, and the first few of them."""
-        first = list(self.unreadable.items())[:NAMED_IN_SUMMARY]
-        named = "; ".join(f"{name}: {why}" for name, why in first)
-        more = ", ..." if len(self.unreadable) > NAMED_IN_SUMMARY else ""
-        return f"left out: {len(self.unreadable)} recordings could not be read ({named}{more})"
+        named = first_reasons(self.unreadable)
+        return f"left out: {len(self.unreadable)} recordings could not be read ({named})"
 
     def select(self, indices) -> "Recordings":
         """The recordings of only these clips, in this order."""
@@ -285,8 +315,12 @@ class Recordings:
         return np.concatenate(sampled)
 
     def clip(self, index: int) -> np.ndarray:
-        """One clip, int16 `[samples]`."""
-        return self.clips[index][:]
+        """One clip, int16 `[samples]`; adds what is wrong with it to `problems`."""
+        source = self.clips[index]
+        samples = source[:]
+        if problems := getattr(source, "problems", ()):  # of a file
+            self.problems[self.names[index]] = describe_problems(problems)
+        return samples
 
     def waveform(self, index: int) -> np.ndarray:
         """One clip, float32 `[samples]` in [-1, 1)."""
@@ -332,6 +366,7 @@ class Recordings:
             if validated.all():
                 raise InputError(
                     f"{self.directory} has recordings to validate on, none to train on"
+                    f"{self._skipped_note}"
                 )
         elif len(np.unique(hashes)) == 1:
             return self._split_by_time(candidates, validation_fraction, gap)
@@ -375,6 +410,7 @@ class Recordings:
             raise InputError(
                 "a split into training and validation takes at least 2 recordings, or one of "
                 f"{shortest_seconds:.2f} s; {self.directory} has one of {seconds:.2f} s"
+                f"{self._skipped_note}"
             )
         starts = [round(segment_start(self.names[index]) * rate) for index in indices]
         shortest = round(SHORTEST_PART_SECONDS * rate) + hop - 1
@@ -383,7 +419,7 @@ class Recordings:
                 np.array(starts), self.lengths[indices], validation_fraction, gap, shortest
             )
         except InputError as error:
-            raise InputError(f"{self.directory}: {error}") from error
+            raise InputError(f"{self.directory}: {error}{self._skipped_note}") from error
         # Parts begin with a whole frame of features.
         validation[:, 0] += -validation[:, 0] % hop
         return self._cut(indices, training), self._cut(indices, validation)

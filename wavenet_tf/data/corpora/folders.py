@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from wavenet_tf.audio import AUDIO_SUFFIXES
+from wavenet_tf.audio import AUDIO_SUFFIXES, WRITTEN_SUFFIXES
 from wavenet_tf.data.corpora.walking import join, not_in_layout, some, walk
 from wavenet_tf.data.manifest import MANIFEST_SUFFIXES, Clip, read_manifest
 from wavenet_tf.data.speakers import speaker_by_rule
@@ -48,13 +48,14 @@ def folder(directory: Path, *, speakers: str | None = None) -> Iterator[Clip]:
     """Every recording in a folder and the folders below it.
 
     Args:
-        directory: holds WAV, AIFF, FLAC, OGG, MP3 or SPHERE files.
+        directory: holds audio files, whose names end in one of `audio.AUDIO_SUFFIXES`.
         speakers: "folder" for the name of the folder that a file is in; or a regular expression
             that is searched for in the path: its first group is the speaker, or all of it where
             it has no group. None for clips without speakers.
 
     Returns:
-        A clip for each file.
+        A clip for each file, also for those of formats that cannot be read, which are skipped and
+        named where the clips are.
 
     Raises:
         InputError: for another `speakers`, a file without a speaker where speakers are asked for,
@@ -62,7 +63,8 @@ def folder(directory: Path, *, speakers: str | None = None) -> Iterator[Clip]:
     """
     speaker_of = None if speakers is None else speaker_by_rule(speakers, directory)
     clips = _folder_clips(directory, speaker_of, speakers)
-    return some(clips, directory, "folder", f"{', '.join(AUDIO_SUFFIXES)} files in it and below it")
+    wanted = f"{', '.join(WRITTEN_SUFFIXES)} and other audio files in it and below it"
+    return some(clips, directory, "folder", wanted)
 
 
 def _folder_clips(

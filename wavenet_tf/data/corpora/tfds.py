@@ -57,7 +57,9 @@ def _written_clips(splits, features, audio_feature: str, directory: Path) -> Ite
             path = f"{split}/{index:06}.flac"
             if not (directory / path).exists():
                 samples = _waveform(example[audio_feature])
-                audio.write_audio(directory / path, samples, features[audio_feature].sample_rate)
+                if samples.size:  # an empty one is skipped and named, as its file is missing
+                    rate = features[audio_feature].sample_rate
+                    audio.write_audio(directory / path, samples, rate)
             yield Clip(
                 path,
                 speaker=_label(features, example, SPEAKER_FEATURES),

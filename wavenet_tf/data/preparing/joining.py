@@ -14,7 +14,7 @@ from wavenet_tf.data import prepared
 from wavenet_tf.data.manifest import SPLITS
 from wavenet_tf.data.preparing.preparation import SettledPreparation
 from wavenet_tf.data.preparing.shards import Shard, piece_samples
-from wavenet_tf.data.recordings import NAMED_IN_SUMMARY, UNKNOWN
+from wavenet_tf.data.recordings import NAMED_IN_SUMMARY, UNKNOWN, first_reasons
 from wavenet_tf.errors import InputError
 
 # Worth a look, in the report: levels this far from the median, offsets from zero beyond this.
@@ -26,6 +26,9 @@ WORTH_A_LOOK = {
     "dc_offset": f"clips offset from zero by more than {LARGE_DC_OFFSET:.0%} of full scale",
     "outlying_level": f"clips more than {OUTLYING_DB:g} dB from the median level",
     "duplicates": "clips that repeat another, sample by sample",
+    "silent": "clips of silence",
+    "opposite_phase": "clips whose channels are of opposite phase and cancel out",
+    "beyond_full_scale": "clips with values beyond [-1, 1]",
 }
 
 
@@ -41,15 +44,15 @@ def finish(output: Path, preparation: SettledPreparation, shards: list[Shard]) -
     facts = [_facts(output / shard.tables) for shard in shards]
     skipped = {name: why for shard in facts for name, why in shard["skipped"].items()}
     if not any(known["clips"] for known in facts):
-        name, why = next(iter(skipped.items()))
         raise InputError(
             f"no usable recording in {preparation.source}: {len(skipped)} clips, none of them "
-            f"usable; {name}: {why}"
+            f"usable; {first_reasons(skipped)}"
         )
     speakers = sorted({speaker for shard in facts for speaker in shard["speakers"]})
     _join_tables(output, shards, facts, speakers)
     trimmed = sum(shard["samples_trimmed"] for shard in facts)
     report = _report(output, preparation.sample_rate, speakers, skipped, trimmed)
+    report["worth_a_look"] |= _problems(facts)
     files.write_text(output / prepared.REPORT, json.dumps(report, indent=2) + "\n")
     channels = audio.feature_channels(preparation.features) if preparation.features else 0
     index = {
@@ -176,6 +179,17 @@ def _report(
             "names": dict(itertools.islice(skipped.items(), NAMED_IN_REPORT)),
         },
     }
+
+
+def _problems(facts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The clips with each of `audio.PROBLEMS`, for the report."""
+    found = {}
+    for kind in audio.PROBLEMS:
+        names = [
+            name for shard in facts for name, kinds in shard["problems"].items() if kind in kinds
+        ]
+        found[kind] = {"clips": len(names), "names": names[:NAMED_IN_REPORT]}
+    return found
 
 
 def summarise(report: dict[str, Any]) -> str:

@@ -115,7 +115,7 @@ class _Tables:
         self.pieces: list[tuple] = []
         self.offset = 0
         self.speakers: dict[str, int] = {}
-        self.facts: dict[str, Any] = {"skipped": {}, "samples_trimmed": 0}
+        self.facts: dict[str, Any] = {"skipped": {}, "problems": {}, "samples_trimmed": 0}
 
     def add_clip(self, clip: Clip, samples: np.ndarray, levels: audio.Levels) -> None:
         """Adds a clip, whose pieces come next."""
@@ -159,7 +159,8 @@ def _write_clip(
     rate = preparation.sample_rate
     try:
         path = source_root(preparation, output) / clip.path
-        waveform = FileClip(path, clip, rate).waveform()
+        source = FileClip(path, clip, rate)
+        waveform = source.waveform()
     except InputError as error:
         tables.facts["skipped"][clip.name] = reason(error)
         return
@@ -185,6 +186,8 @@ def _write_clip(
         heard = samples / np.float32(audio.STEPS_OF_16_BITS)
         frames = audio.extract_features(heard, rate, hop, preparation.features)
     tables.add_clip(clip, samples, levels)
+    if source.problems:
+        tables.facts["problems"][clip.name] = source.problems
     length = piece_samples(hop)
     for piece, begin in enumerate(range(0, len(samples), length)):
         end = begin + length
