@@ -16,8 +16,9 @@ in seconds of the stored audio, from which silence may have been cut. Every piec
 itself, at its offset; `pieces.npy` has its CRC-32 too. The tables are mapped, not read: memory does
 not grow with the corpus.
 
-`split` in clips.npy is what the corpus says, -1 where it says nothing. The split into training and
-validation is made where the corpus is read, by `place`, as it is for raw recordings.
+`split` in clips.npy is what the corpus says, -1 where it says nothing. Where it names no clips to
+validate on, the split into training and validation is made where the corpus is read, by `place`, as
+it is for raw recordings.
 """
 
 import hashlib
