@@ -269,6 +269,30 @@ def test_top_k_and_top_p_keep_to_the_likely():
     np.testing.assert_array_equal(model.generate(60, seed=1, top_k=256, top_p=1.0), free)
 
 
+def test_of_equally_likely_codes_no_more_are_kept():
+    logits = tf.constant([[1.0, 2.0, 2.0, 2.0, 0.0], [5.0] * 5])
+    out = -np.inf
+    for compiled in (False, True):
+        top_k = tf.function(generation.keep_top_k, jit_compile=compiled)(logits, 2)
+        expected = [[out, 2, 2, out, out], [5, 5, out, out, out]]
+        np.testing.assert_array_equal(top_k, expected)
+        top_p = tf.function(generation.keep_top_p, jit_compile=compiled)(logits, 0.5)
+        expected = [[out, 2, 2, out, out], [5, 5, 5, out, out]]
+        np.testing.assert_array_equal(top_p, expected)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+def test_long_dilations_of_any_length_generate_what_teacher_forcing_gives(jit_compile):
+    model = deep_model()
+    for block in model.blocks:
+        if block.dilation_rate >= 16:
+            block.dilation_rate += 5
+            block.dilated_convolution.dilation_rate += 5
+    audio = model.generate(150, seed=SEED, jit_compile=jit_compile)
+    values, expected = teacher_forced_values(model, audio, uniforms_of(SEED, 150, 1))
+    np.testing.assert_array_equal(values, expected)
+
+
 def test_new_weights_are_used_at_once():
     model = small_model()
     before = model.generate(50, seed=1)

@@ -1,12 +1,19 @@
+import collections
+import os
+import subprocess
+import sys
+import warnings
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SMALL, small_model, tone
+from conftest import ROOT, SMALL, randomise, small_model, tone
 
 import wavenet_tf as wt
 from wavenet_tf import training
 from wavenet_tf.errors import InputError
+from wavenet_tf.layers import GatedResidualBlock
 from wavenet_tf.presets import PRESETS
 
 
@@ -309,6 +316,208 @@ def test_a_loss_that_is_not_finite_stops_training_and_says_what_to_do():
     model.head_convolution.bias.assign(np.full(10, np.nan))
     with pytest.raises(InputError, match="lower learning rate"):
         model.fit(random_codes(2, 20), random_codes(2, 20), verbose=0)
+
+
+def test_any_integers_are_codes_and_all_else_is_named():
+    model = small_model()
+    model.compile("adam")
+    codes = random_codes(2, 30)
+    expected = model(codes)
+    for dtype in ("int64", "uint8", "int16", "uint32"):
+        np.testing.assert_array_equal(model(codes.astype(dtype)), expected)
+    losses = []
+    for dtype in ("int32", "int64", "uint8"):
+        data = codes.astype(dtype)
+        losses += [model.evaluate(data, data, verbose=0)[0]]
+        model.fit(data, data, verbose=0)
+        randomise(model)
+    assert len(set(losses)) == 1
+    audio = model.distribution.decode(codes).numpy()
+    datasets = [
+        tf.data.Dataset.from_tensors(pair) for pair in ((codes + 10, codes), (codes, codes + 10))
+    ]
+    for call, message in (
+        (lambda: model(audio), "audio must be mu-law codes, whole numbers from 0 to 255.*float32"),
+        (lambda: model(codes[0]), r"audio must have shape \[batch, time\]; received shape \[30\]"),
+        (lambda: model(codes + 10), "no mu-law codes, which are whole numbers from 0 to 255"),
+        (lambda: model.fit(audio, codes), "x must be mu-law codes.* received float32"),
+        (lambda: model.fit({"audio": codes}, audio), "y must be mu-law codes.* received float32"),
+        (lambda: model.fit(codes, codes + 10), "y must be mu-law codes.* received 2"),
+        (lambda: model.fit(codes - 1, codes), "x must be mu-law codes.* received -1"),
+        (lambda: model.fit(codes[..., None], codes), r"x must have shape .* \[2, 30, 1\]"),
+        (lambda: model.fit(codes, codes, validation_data=(audio, codes)), "x must be mu-law"),
+        (lambda: model.evaluate(audio, codes, verbose=0), "x must be mu-law codes"),
+        (lambda: model.fit(datasets[0], verbose=0), "the data holds values that are no mu-law"),
+        (lambda: model.fit(datasets[1], verbose=0), "the data holds values that are no mu-law"),
+        (lambda: model.evaluate(datasets[0], verbose=0), "the data holds values that are no mu"),
+    ):
+        with pytest.raises(InputError, match=message):
+            call()
+    mixture = small_model(output_distribution="gaussian_mixture")
+    mixture.compile("adam")
+    np.testing.assert_array_equal(mixture(audio.astype(np.float64)), mixture(audio))
+    for values, message in (
+        (np.int16(32767 * audio), r"x must be float audio in \[-1, 1\]; received int16"),
+        (3.0 * audio, r"x must be float audio in \[-1, 1\]; received"),
+        (np.nan * audio, "received nan"),
+    ):
+        with pytest.raises(InputError, match=message):
+            mixture.fit(values, audio)
+
+
+def test_training_takes_one_callback_and_something_to_train():
+    model = small_model()
+    codes = random_codes(2, 30)
+    epochs = []
+    model.compile("adam", run_eagerly=True)
+    model.fit(
+        codes,
+        codes,
+        callbacks=keras.callbacks.LambdaCallback(on_epoch_end=lambda e, _: epochs.append(e)),
+        verbose=0,
+    )
+    assert epochs == [0]
+    model.trainable = False
+    model.compile("adam")
+    assert model.evaluate(codes, codes, verbose=0)[0] > 0.0
+    with pytest.raises(InputError, match="no weight is trainable: set trainable = True"):
+        model.fit(codes, codes)
+
+
+def test_functions_that_run_eagerly_train_and_sample_alike():
+    model, codes = small_model(), random_codes(2, 30)
+    audio = model.generate(8, seed=0)
+    tf.config.run_functions_eagerly(True)
+    try:
+        eager = [next(model.stream(seed=0, block_size=8, jit_compile=xla)) for xla in (True, False)]
+        model.compile("adam")
+        assert not model.jit_compile
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TensorFlow's, of datasets
+            model.fit(codes, codes, verbose=0)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    encode = model.distribution.encode
+    for part in eager:
+        np.testing.assert_array_equal(encode(part), encode(audio))
+
+
+def test_the_automatic_choice_of_xla_is_not_saved(tmp_path):
+    model = small_model()
+    for given, saved in (({}, {}), ({"jit_compile": True}, {"jit_compile": True})):
+        model.compile("adam", **given)
+        model.save(tmp_path / "model.keras")
+        config = keras.models.load_model(tmp_path / "model.keras").get_compile_config()
+        assert {name: config[name] for name in given} == saved
+        assert ("jit_compile" in config) == bool(saved)
+
+
+@pytest.mark.parametrize("conditioned", [False, True])
+def test_an_exported_network_is_the_same_function(conditioned, tmp_path):
+    inputs = {"audio": tf.zeros([2, 20], tf.int32) + 120}
+    arguments = {}
+    if conditioned:
+        arguments = {"num_speakers": 3, "local_channels": 2, "upsample_factors": (5,)}
+        inputs |= {"speaker_id": tf.constant([0, 2]), "local_conditioning": tf.ones([2, 4, 2])}
+    model = small_model(**arguments)
+    model.export(tmp_path / "exported", verbose=False)
+    inputs = inputs if conditioned else inputs["audio"]
+    exported = tf.saved_model.load(tmp_path / "exported")
+    np.testing.assert_allclose(exported.serve(inputs), model(inputs), atol=1e-5)
+
+
+def test_what_cannot_be_saved_or_computed_says_what_can(tmp_path):
+    with pytest.raises(InputError, match=r"saved as a .keras file; received .*model.h5"):
+        small_model().save(tmp_path / "model.h5")
+    for dtype in ("float16", "float64", "bfloat16"):
+        with pytest.raises(InputError, match=f"dtype must be one of float32, .* '{dtype}'"):
+            small_model(dtype=dtype)
+    try:
+        for floatx in ("float16", "float64"):
+            keras.config.set_floatx(floatx)
+            with pytest.raises(InputError, match=rf"floatx of Keras is {floatx}: call keras.conf"):
+                small_model()
+    finally:
+        keras.config.set_floatx("float32")
+    vocoder = small_model(local_channels=2, upsample_factors=(5,))
+    for frames, message in ((np.full([3, 2], np.nan), "not finite"), (np.zeros([0, 2]), "none")):
+        with pytest.raises(InputError, match=message):
+            vocoder.adapt(frames)
+    for name, settings, message in (
+        ("adem", {}, "unknown optimizer 'adem'"),
+        ("adam", {"learning_rat": 1}, "cannot make the optimizer 'adam' of .*learning_rat"),
+    ):
+        with pytest.raises(InputError, match=message):
+            training.named_optimizer(name, **settings)
+
+
+def test_another_backend_is_named():
+    """In a process of its own: Keras chooses its backend when it is imported."""
+    ran = subprocess.run(
+        [sys.executable, "-c", "import wavenet_tf; wavenet_tf.WaveNet()"],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    message = "a WaveNet runs on TensorFlow: set the environment variable KERAS_BACKEND=tensorflow"
+    assert message in ran.stderr.splitlines()[-1]
+
+
+def test_output_shapes_are_computed_with_and_without_states():
+    contexts = [{"pooling": 5, "layers_per_stack": 2, "channels": 4}]
+    for output in ("categorical", "logistic_mixture"):
+        model = small_model(output_distribution=output, context_stacks=contexts)
+        values = model.distribution.encode(tf.zeros([2, 20]))
+        state = model.initial_state(2)
+
+        def shapes(tensors):
+            return tf.nest.map_structure(lambda tensor: tuple(tensor.shape), tensors)
+
+        computed = model.compute_output_shape(shapes(values), shapes(state))
+        assert computed == shapes(model(values, state=state))
+        assert model.compute_output_shape(shapes(values)) == shapes(model(values))
+        for layer, inputs in (
+            (model.input_convolution, values),
+            (model.context_stacks[0], tf.zeros([2, 20])),
+            (model.context_stacks[0].blocks[1], tf.zeros([2, 20, 4])),
+            (model.skip_convolution, tf.zeros([2, 20, 36])),
+        ):
+            given = layer.initial_state(2)
+            computed = layer.compute_output_shape(shapes(inputs), shapes(given))
+            assert computed == shapes(layer(inputs, state=given))
+
+
+def test_rematerialized_blocks_are_those_of_the_network_and_take_conditions(monkeypatch):
+    calls, call = collections.Counter(), GatedResidualBlock.call
+
+    def counted(block, *arguments, **keywords):
+        calls[block] += 1
+        return call(block, *arguments, **keywords)
+
+    contexts = [{"pooling": 5, "layers_per_stack": 2, "channels": 4}]
+    inputs = {"audio": random_codes(2, 30), "speaker_id": np.array([0, 2], np.int32)}
+    for arguments in (
+        {"context_stacks": contexts},
+        {"num_speakers": 3},
+        {"num_speakers": 3, "context_stacks": contexts},
+    ):
+        losses = []
+        for names in ([], ["block_0", "block_1"]):
+            with keras.RematScope(mode="list_of_layers", layer_names=names):
+                model = small_model(**arguments)
+            with monkeypatch.context() as patch, tf.GradientTape() as tape:
+                patch.setattr(GatedResidualBlock, "call", counted)
+                loss = tf.reduce_sum(model(inputs))
+                tape.gradient(loss, model.trainable_weights)
+            blocks = [*model.blocks, *(b for stack in model.context_stacks for b in stack.blocks)]
+            twice = {block for block in blocks if calls[block] == 2}
+            assert twice == {block for block in model.blocks if block.name in names}
+            model.compile("sgd")
+            fits = [model.fit(inputs, inputs["audio"], verbose=0).history["loss"] for _ in "12"]
+            losses.append(np.concatenate(fits))
+        np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -6,14 +6,28 @@ TensorFlow and programs start fast.
 
 import importlib
 import importlib.util
+import os
 import sys
 
-from wavenet_tf import lazy_imports
+from wavenet_tf import errors, lazy_imports
 
 __version__ = "0.1.0"
 
 if importlib.util.find_spec("tensorflow"):
-    __getattr__, __dir__ = lazy_imports.lazy_attributes(__name__)
+    _get_attribute, __dir__ = lazy_imports.lazy_attributes(__name__)
+
+    def __getattr__(name: str):
+        try:
+            return _get_attribute(name)
+        except ModuleNotFoundError as error:
+            backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+            if backend == "tensorflow":
+                raise
+            raise errors.InputError(
+                f"Keras cannot start on {backend} ({error}), and a WaveNet runs on TensorFlow: set "
+                "the environment variable KERAS_BACKEND=tensorflow before Python starts"
+            ) from error
+
     # Keras finds the classes of a saved model only among those that are imported.
     if "keras" in sys.modules:
         importlib.import_module("wavenet_tf.models")

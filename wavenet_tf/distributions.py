@@ -37,6 +37,53 @@ class _Distribution:
     def from_config(cls, config):
         return cls(**config)
 
+    dtype: tf.DType
+
+    @property
+    def values_expected(self) -> str:
+        """What values must be, for errors."""
+        raise NotImplementedError
+
+    def checked(self, values, name: str) -> tf.Tensor:
+        """Returns values as the network takes them, `[batch, time]`, of the distribution's type.
+
+        Raises:
+            InputError: as `check_type`.
+        """
+        values = tf.convert_to_tensor(values)
+        self.check_type(values, name)
+        return tf.cast(values, self.dtype)
+
+    def check_type(self, values, name: str) -> None:
+        """Raises InputError unless values are of a type and rank that the distribution models.
+
+        Args:
+            values: with a `dtype` and a `shape`.
+            name: of the argument, for the error.
+        """
+        dtype = tf.as_dtype(values.dtype)
+        fits = dtype.is_integer if self.dtype.is_integer else dtype.is_floating
+        if not fits:
+            raise InputError(f"{name} must be {self.values_expected}; received {dtype.name}")
+        shape = tf.TensorShape(values.shape)
+        if shape.rank not in (None, 2):
+            raise InputError(f"{name} must have shape [batch, time]; received shape {list(shape)}")
+
+    def check_values(self, values: np.ndarray, name: str) -> None:
+        """Raises InputError unless values are of a type, rank and range that is modelled."""
+        self.check_type(values, name)
+        lowest, highest = self.value_range
+        inside = (values >= lowest) & (values <= highest)  # NaN is not
+        if not inside.all():
+            raise InputError(
+                f"{name} must be {self.values_expected}; received {values[~inside][0]}"
+            )
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The lowest and the highest value."""
+        raise NotImplementedError
+
     def parameters(self, outputs, newest) -> tf.Tensor:
         """The distribution's parameters: the network's outputs, as they are.
 
@@ -61,10 +108,25 @@ class Categorical(_Distribution):
     8.0
     """
 
+    dtype = tf.int32
+
     def __init__(self, quantization_channels: int = 256):
         self.quantization_channels = positive_integer(
             "quantization_channels", quantization_channels
         )
+
+    @property
+    def values_expected(self) -> str:
+        """What values must be, for errors."""
+        return (
+            f"mu-law codes, whole numbers from 0 to {self.quantization_channels - 1}, which "
+            "model.distribution.encode(audio) makes of audio"
+        )
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The lowest and the highest code."""
+        return 0, self.quantization_channels - 1
 
     def get_config(self):
         return {"quantization_channels": self.quantization_channels}
@@ -138,7 +200,18 @@ class _Mixture(_Distribution):
     of their scales less `TYPICAL_LOG_SCALE`, each `[..., num_mixtures]`.
     """
 
+    dtype = tf.float32
     smallest_log_scale: float
+
+    @property
+    def values_expected(self) -> str:
+        """What values must be, for errors."""
+        return "float audio in [-1, 1]"
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The lowest and the highest value."""
+        return -1.0, 1.0
 
     def __init__(self, num_mixtures: int = 10):
         self.num_mixtures = positive_integer("num_mixtures", num_mixtures)

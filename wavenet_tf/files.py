@@ -6,6 +6,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from wavenet_tf.errors import InputError
 
@@ -130,3 +131,25 @@ def _check_creates(folder: Path, path: str | os.PathLike) -> None:
             pass
     except OSError as error:
         raise InputError(f"cannot write {path}: {folder}: {error.strerror}") from error
+
+
+def lock(file: IO) -> None:
+    """Locks an open file for this process, until the file is closed or the process ends.
+
+    Args:
+        file: open for writing.
+
+    Raises:
+        BlockingIOError: if another process, or another open file, holds the lock.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError as error:
+            raise BlockingIOError(*error.args) from error
+        return
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

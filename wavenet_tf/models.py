@@ -1,7 +1,9 @@
 """The WaveNet as a Keras model."""
 
+import contextlib
 import inspect
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -20,9 +22,13 @@ from wavenet_tf.layers import (
     WaveformCausalConv1D,
     slice_time,
 )
+from wavenet_tf.layers.convolutions import with_state_shape
+from wavenet_tf.options import PRECISIONS
 from wavenet_tf.presets import PRESETS
 from wavenet_tf.training.distribution import share_of_mean
 
+# In TensorFlow's errors of look-ups and of the loss.
+_OUT_OF_RANGE = re.compile(r"is not in \[0, |outside the valid range of \[0, ")
 _CONTEXT_ARGUMENTS = ("pooling", "num_stacks", "layers_per_stack", "kernel_size", "channels")
 
 
@@ -122,8 +128,13 @@ class WaveNet(keras.Model):
         sample_rate: int = 16000,
         **kwargs,
     ):
+        _check_keras_settings()
         # Layers choose their precision themselves: half would spoil a 16-bit waveform.
         super().__init__(**{"autocast": False, **kwargs})
+        if self.dtype_policy.name not in PRECISIONS:
+            raise InputError(
+                f"dtype must be one of {', '.join(PRECISIONS)}; received {self.dtype_policy.name!r}"
+            )
         self.num_stacks = positive_integer("num_stacks", num_stacks)
         self.layers_per_stack = positive_integer("layers_per_stack", layers_per_stack)
         self.kernel_size = positive_integer("kernel_size", kernel_size)
@@ -188,10 +199,12 @@ class WaveNet(keras.Model):
                 dtype=policy,
                 name="upsampler",
             )
-        self.context_stacks = [
-            ContextStack(**_context_arguments(arguments), dtype=policy, name=f"context_{index}")
-            for index, arguments in enumerate(context_stacks or [])
-        ]
+        # A scope that names layers means those of this network, not the same names in the stacks.
+        with keras.RematScope(mode=None):
+            self.context_stacks = [
+                ContextStack(**_context_arguments(arguments), dtype=policy, name=f"context_{index}")
+                for index, arguments in enumerate(context_stacks or [])
+            ]
         if self.num_speakers:
             self.speaker_embedding = keras.layers.Embedding(
                 self.num_speakers, self.residual_channels, dtype=policy, name="speaker_embedding"
@@ -227,7 +240,7 @@ class WaveNet(keras.Model):
         self._evaluating = False
         self.build()
 
-    def build(self, input_shape=None):
+    def build(self, inputs_shape=None):
         """Makes the weights; every shape follows from the configuration."""
         self.input_convolution.build((None, None))
         if self.num_speakers:
@@ -394,8 +407,9 @@ class WaveNet(keras.Model):
         }
 
     def call(self, inputs, state=None, local_conditioning=None):
-        gated, next_state = self.run_blocks(inputs, state, local_conditioning)
-        values = inputs["audio"] if isinstance(inputs, dict) else inputs
+        with _named_codes(self.distribution):
+            gated, next_state = self.run_blocks(inputs, state, local_conditioning)
+        values = _audio(inputs)
         outputs = self.head(tf.concat(gated, axis=-1))
         parameters = self.distribution.parameters(outputs, values)
         return parameters if state is None else (parameters, next_state)
@@ -415,35 +429,37 @@ class WaveNet(keras.Model):
             A tensor `[batch, time, gate_channels]` a block, and the next state, empty where no
             state was given.
         """
-        values = inputs["audio"] if isinstance(inputs, dict) else inputs
+        values = self.distribution.checked(_audio(inputs), "audio")
         global_conditioning = self.global_conditioning(inputs)
         if local_conditioning is None:
             local_conditioning = self.local_conditioning(inputs)
         next_state: dict[str, Any] = {}
 
-        def run(layer, signal, **conditions):
+        def run(layer, signal, *conditions):
             if state is None:
-                return layer(signal, **conditions)
-            *outputs, next_state[layer.name] = layer(signal, **conditions, state=state[layer.name])
+                return layer(signal, *conditions)
+            *outputs, next_state[layer.name] = layer(signal, *conditions, state=state[layer.name])
             return outputs if len(outputs) > 1 else outputs[0]
 
         parts = [] if local_conditioning is None else [local_conditioning]
         if self.context_stacks:
             heard, time = values, tf.shape(values)[1]
             if isinstance(inputs, dict) and "context_audio" in inputs:
-                heard = tf.concat([inputs["context_audio"], values], axis=1)
+                before = self.distribution.checked(inputs["context_audio"], "context_audio")
+                heard = tf.concat([before, values], axis=1)
             companded = self.distribution.compand(heard)
             for stack in self.context_stacks:
                 held = run(stack, tf.cast(companded, self.compute_dtype))
                 parts.append(slice_time(held, tf.shape(heard)[1] - time, time))
         joined = tf.concat(parts, axis=-1) if parts else None
         signal = tf.cast(run(self.input_convolution, values), self.compute_dtype)
-        conditions = {"global_conditioning": global_conditioning, "local_conditioning": joined}
-        # Rematerialised blocks take no None.
-        conditions = {name: value for name, value in conditions.items() if value is not None}
+        # Rematerialized blocks take neither None nor keywords.
+        conditions = [] if global_conditioning is None else [global_conditioning]
+        if joined is not None:
+            conditions = [*(conditions or [tf.zeros([1, 1, 0], joined.dtype)]), joined]
         gated = []
         for block in self.blocks:
-            signal, activation = run(block, signal, **conditions)
+            signal, activation = run(block, signal, *conditions)
             gated.append(activation)
         return gated, next_state
 
@@ -459,9 +475,9 @@ class WaveNet(keras.Model):
         skip_sum = self.skip_convolution(gated)
         return self.output_convolution(tf.nn.relu(self.head_convolution(tf.nn.relu(skip_sum))))
 
-    def compute_output_shape(self, input_shape):
-        shape = input_shape["audio"] if isinstance(input_shape, dict) else input_shape
-        return (*shape, self.distribution.parameter_channels)
+    def compute_output_shape(self, inputs_shape, state_shape=None):
+        shape = inputs_shape["audio"] if isinstance(inputs_shape, dict) else inputs_shape
+        return with_state_shape((*shape, self.distribution.parameter_channels), state_shape)
 
     def compile(self, optimizer="adam", loss=None, weighted_metrics=None, **kwargs):
         """Configures training as `keras.Model.compile` does, with what a WaveNet needs.
@@ -482,12 +498,17 @@ class WaveNet(keras.Model):
                 weighted_metrics.append(training.NextSampleAccuracy())
         if self._replicas > 1:
             training.check_distributable(optimizer)
+        self._chooses_xla = "jit_compile" not in kwargs
+        if self._chooses_xla:
+            # XLA compiles no sums over several replicas, and nothing that runs eagerly.
+            eager = kwargs.get("run_eagerly") or tf.config.functions_run_eagerly()
+            compiles = training.compile_with_xla() and self._replicas == 1
+            kwargs["jit_compile"] = compiles and not eager
         super().compile(
             optimizer=optimizer,
             loss=loss or training.NegativeLogLikelihood(self.distribution),
             weighted_metrics=weighted_metrics,
-            # XLA compiles no sums over several replicas.
-            **{"jit_compile": training.compile_with_xla() and self._replicas == 1, **kwargs},
+            **kwargs,
         )
         # Left to the first step, its variables would have the step traced twice.
         self.optimizer.build(self.trainable_variables)
@@ -508,6 +529,13 @@ class WaveNet(keras.Model):
         Keras would do it here, from the mean of a first batch over the replicas, which fails for a
         dict (keras-team/keras#20585), and would be hidden by no public method.
         """
+
+    def get_compile_config(self):
+        """The arguments of `compile`; an automatic choice of XLA is left out: loading chooses."""
+        config = super().get_compile_config()
+        if config and self._chooses_xla:
+            config.pop("jit_compile", None)
+        return config
 
     def compile_from_config(self, config):
         """Compiles a loaded model as it was saved, the optimizer's state included."""
@@ -592,9 +620,16 @@ class WaveNet(keras.Model):
 
         Raises:
             InputError: when the loss is no finite number any more; it says what to do. And where
-                no sample of an epoch, or of its validation, has a weight.
+                no sample of an epoch, or of its validation, has a weight; for audio or targets that
+                are not what the distribution models; and where no weight is trainable.
         """
+        if self.compiled and not self.trainable_variables:
+            raise InputError(
+                "no weight is trainable: set trainable = True for some layer, and call compile"
+            )
         if not isinstance(callbacks, keras.callbacks.CallbackList):
+            if isinstance(callbacks, keras.callbacks.Callback):
+                callbacks = [callbacks]
             callbacks = [
                 training.StopOnNothingScored(),  # before a checkpoint is written
                 *(callbacks or []),
@@ -602,21 +637,83 @@ class WaveNet(keras.Model):
             ]
         if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
             kwargs.setdefault("shuffle", False)  # or Keras warns that it leaves it to the dataset
-        return super().fit(
-            training.shard_by_element(x),
-            *args,
-            callbacks=callbacks,
-            validation_data=training.shard_by_element(validation_data),
-            **kwargs,
-        )
+        self._check_data(x, *args[:1], **kwargs)
+        is_tuple = isinstance(validation_data, list | tuple)
+        self._check_data(*(validation_data[:2] if is_tuple else [validation_data]))
+        with _named_codes(self.distribution):
+            return super().fit(
+                training.shard_by_element(x),
+                *args,
+                callbacks=callbacks,
+                validation_data=training.shard_by_element(validation_data),
+                **kwargs,
+            )
+
+    def _check_data(self, x, y=None, **_) -> None:
+        """Raises InputError unless inputs and targets are what the distribution models.
+
+        Args:
+            x: as `fit` takes it; of a dataset, its types and shapes are checked.
+            y: targets.
+        """
+        if isinstance(x, tf.data.Dataset):
+            spec = x.element_spec
+            x, y = spec[:2] if isinstance(spec, tuple) and len(spec) > 1 else (spec, None)
+        inputs = x.get("audio") if isinstance(x, dict) else x
+        for name, values in (("x", inputs), ("y", y)):
+            if isinstance(values, tf.TensorSpec):
+                self.distribution.check_type(values, name)
+            elif isinstance(values, np.ndarray | tf.Tensor | list) or hasattr(values, "to_numpy"):
+                self.distribution.check_values(np.asarray(values), name)
 
     def evaluate(self, x=None, *args, **kwargs):
         """Scores as `keras.Model.evaluate` does."""
+        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked it
+            self._check_data(x, *args[:1], **kwargs)
         self._evaluating = True
         try:
-            return super().evaluate(training.shard_by_element(x), *args, **kwargs)
+            with _named_codes(self.distribution):
+                return super().evaluate(training.shard_by_element(x), *args, **kwargs)
         finally:
             self._evaluating = False
+
+    def save(self, filepath, *args, **kwargs):
+        """Saves the model as `keras.Model.save` does, in a `.keras` file.
+
+        Raises:
+            InputError: for another kind of file.
+        """
+        if not str(filepath).endswith(".keras"):
+            raise InputError(f"a WaveNet is saved as a .keras file; received {str(filepath)!r}")
+        return super().save(filepath, *args, **kwargs)
+
+    def export(self, filepath, *args, input_signature=None, **kwargs):
+        """Exports the network as `keras.Model.export` does: from audio to parameters.
+
+        Use `serving` and `on_device` to export the sampling loop, which generates audio.
+
+        Args:
+            filepath: folder of the SavedModel.
+            *args: as `keras.Model.export` takes them.
+            input_signature: None takes batches of any size and length, with all conditions.
+            **kwargs: as `keras.Model.export` takes them.
+        """
+        if input_signature is None:
+            input_signature = [self._input_signature()]
+        return super().export(filepath, *args, input_signature=input_signature, **kwargs)
+
+    def _input_signature(self):
+        codes = isinstance(self.distribution, Categorical)
+        shapes = {
+            "audio": ([None, None], tf.int32 if codes else tf.float32),
+            "speaker_id": ([None], tf.int32),
+            "global_conditioning": ([None, self.global_channels], tf.float32),
+            "local_conditioning": ([None, None, self.local_channels], tf.float32),
+        }
+        specs = {
+            name: tf.TensorSpec(*shapes[name], name) for name in ("audio", *self.conditioning_names)
+        }
+        return specs if self.conditioning_names else specs["audio"]
 
     def generate(
         self,
@@ -771,6 +868,40 @@ class WaveNet(keras.Model):
             or None,
             "sample_rate": self.sample_rate,
         }
+
+
+def _audio(inputs):
+    """The audio of the inputs of a model."""
+    return inputs["audio"] if isinstance(inputs, dict) else inputs
+
+
+def _check_keras_settings() -> None:
+    """Raises InputError unless Keras runs on TensorFlow and in float32."""
+    if keras.config.backend() != "tensorflow":
+        raise InputError(
+            f"Keras runs on {keras.config.backend()}, and a WaveNet runs on TensorFlow: set the "
+            "environment variable KERAS_BACKEND=tensorflow before Python starts"
+        )
+    if keras.config.floatx() != "float32":
+        raise InputError(
+            f"floatx of Keras is {keras.config.floatx()}: call keras.config.set_floatx('float32'), "
+            'or set "floatx": "float32" in ~/.keras/keras.json; for half precision use '
+            "dtype='mixed_bfloat16' (--precision)"
+        )
+
+
+@contextlib.contextmanager
+def _named_codes(distribution) -> Iterator[None]:
+    """Within it, TensorFlow's error of a code out of range becomes one that names the codes."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if isinstance(distribution, Categorical) and _OUT_OF_RANGE.search(error.message):
+            raise InputError(
+                "the data holds values that are no mu-law codes, which are whole numbers from 0 to "
+                f"{distribution.quantization_channels - 1}"
+            ) from error
+        raise
 
 
 def _context_arguments(arguments: dict) -> dict:

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 
 def keep_top_k(logits, k: int) -> tf.Tensor:
-    """Excludes all but the `k` most likely codes.
+    """Excludes all but the `k` most likely codes; of equally likely ones the lower codes stay.
 
     Args:
         logits: float32 `[batch, codes]`.
@@ -14,12 +14,14 @@ def keep_top_k(logits, k: int) -> tf.Tensor:
     Returns:
         The logits, -inf where excluded.
     """
-    smallest_kept = tf.math.top_k(logits, k).values[:, -1:]
-    return tf.where(logits < smallest_kept, -np.inf, logits)
+    largest = tf.math.top_k(logits, k)
+    return _keep(logits, largest.values, largest.indices, largest.values[:, -1:])
 
 
 def keep_top_p(logits, p: float) -> tf.Tensor:
     """Excludes all but the fewest most likely codes whose probabilities add up to `p`.
+
+    Of equally likely codes the lower ones stay.
 
     Args:
         logits: float32 `[batch, codes]`.
@@ -28,8 +30,23 @@ def keep_top_p(logits, p: float) -> tf.Tensor:
     Returns:
         The logits, -inf where excluded.
     """
-    ordered = tf.sort(logits, axis=-1, direction="DESCENDING")
+    ordered, indices = tf.math.top_k(logits, logits.shape[-1])
     probabilities = tf.nn.softmax(ordered)
-    before = tf.cumsum(probabilities, axis=-1, exclusive=True)
-    smallest_kept = tf.reduce_min(tf.where(before < p, ordered, np.inf), axis=-1, keepdims=True)
-    return tf.where(logits < smallest_kept, -np.inf, logits)
+    kept = tf.cumsum(probabilities, axis=-1, exclusive=True) < p
+    smallest_kept = tf.reduce_min(tf.where(kept, ordered, np.inf), axis=-1, keepdims=True)
+    return _keep(logits, ordered, tf.where(kept, indices, -1), smallest_kept)
+
+
+def _keep(logits, values, indices, smallest) -> tf.Tensor:
+    """Excludes all codes but some of the most likely ones.
+
+    Args:
+        logits: float32 `[batch, codes]`.
+        values: of the most likely codes, in falling order; equal ones by their codes.
+        indices: of these codes; -1 for a code that is not kept.
+        smallest: the smallest value kept, `[batch, 1]`.
+    """
+    last = tf.reduce_max(tf.where(values == smallest, indices, -1), axis=-1, keepdims=True)
+    after_last = tf.range(logits.shape[-1]) > last
+    excluded = (logits < smallest) | ((logits == smallest) & after_last)
+    return tf.where(excluded, -np.inf, logits)

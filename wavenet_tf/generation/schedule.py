@@ -263,7 +263,7 @@ def generate_block(
         in nats; and the next state.
     """
     kernel_size, dilations = schedule.kernel_size, schedule.dilations
-    known = uniforms if given is None else given
+    known = tf.convert_to_tensor(uniforms if given is None else given)
     batch, steps = known.shape[:2]
     if batch is None:
         batch = tf.shape(known)[0]

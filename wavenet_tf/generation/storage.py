@@ -20,7 +20,8 @@ class InPlace:
     """Arrays of which single rows are written.
 
     The taps of far blocks lie so far back that those of the next `ahead` samples are known: one
-    product then reads their weights once for all of these. Those of near blocks do not.
+    product then reads their weights once for all of these. Those of near blocks do not. A long
+    dilation that is no multiple of `ahead` counts as near: its taps lie across two slots.
 
     Args:
         kernel_size: taps of a dilated convolution.
@@ -52,7 +53,11 @@ class InPlace:
         self.dilations, self.batch, self.rounded = dilations, batch, rounded
         self.channels, self.steps = channels, steps
         self.contexts = [(kernel_size - 1) * dilation for dilation in dilations]
-        self.far = [i for i, d in enumerate(dilations) if d >= self.ahead and kernel_size > 1]
+        self.far = [
+            block
+            for block, dilation in enumerate(dilations)
+            if dilation >= self.ahead and dilation % self.ahead == 0 and kernel_size > 1
+        ]
         # Lengths of what near blocks remember; far ones have nothing at hand in the loop.
         self.before = [0 if i in self.far else length for i, length in enumerate(self.contexts)]
 

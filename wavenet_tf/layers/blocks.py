@@ -72,8 +72,8 @@ class GatedResidualBlock(keras.layers.Layer):
             name="dilated_convolution",
         )
 
-    def build(self, input_shape):
-        self.dilated_convolution.build(input_shape)
+    def build(self, inputs_shape):
+        self.dilated_convolution.build(inputs_shape)
         if self.global_channels:
             self.global_projection = self._projection(
                 "global_projection", self.global_channels, "glorot_uniform"
@@ -85,9 +85,12 @@ class GatedResidualBlock(keras.layers.Layer):
             )
         if self.residual:
             self.residual_convolution = CausalConv1D(
-                input_shape[-1], kernel_size=1, dtype=self.dtype_policy, name="residual_convolution"
+                inputs_shape[-1],
+                kernel_size=1,
+                dtype=self.dtype_policy,
+                name="residual_convolution",
             )
-            self.residual_convolution.build((*input_shape[:-1], self.gate_channels))
+            self.residual_convolution.build((*inputs_shape[:-1], self.gate_channels))
 
     def initial_state(self, batch_size) -> tf.Tensor:
         """The state before the first sample: the causal padding, zeros.
@@ -125,8 +128,9 @@ class GatedResidualBlock(keras.layers.Layer):
         outputs = inputs + self.residual_convolution(gated) if self.residual else inputs
         return (outputs, gated) if state is None else (outputs, gated, state)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape, (*input_shape[:-1], self.gate_channels)
+    def compute_output_shape(self, inputs_shape, state_shape=None):
+        shapes = inputs_shape, (*inputs_shape[:-1], self.gate_channels)
+        return shapes if state_shape is None else (*shapes, state_shape)
 
     def get_config(self):
         return {

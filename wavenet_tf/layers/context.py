@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from wavenet_tf.errors import positive_integer
 from wavenet_tf.layers.blocks import GatedResidualBlock
-from wavenet_tf.layers.convolutions import CausalConv1D, slice_time
+from wavenet_tf.layers.convolutions import CausalConv1D, slice_time, with_state_shape
 
 # Samples between the end of a frame and the first sample that sees it: so many samples can be drawn
 # with all that the context stacks say of them known beforehand.
@@ -87,7 +87,7 @@ class ContextStack(keras.layers.Layer):
         frames = 1 + sum(block.dilated_convolution.context for block in self.blocks)
         return (frames + 1) * self.pooling + CONTEXT_DELAY - 1
 
-    def build(self, input_shape):
+    def build(self, inputs_shape):
         self.frame_projection.build((None, None, self.pooling))
         for block in self.blocks:
             block.build((None, None, self.channels))
@@ -137,8 +137,8 @@ class ContextStack(keras.layers.Layer):
         after["outputs"] = slice_time(outputs, frames, self.outputs_kept)
         return held, after
 
-    def compute_output_shape(self, input_shape):
-        return (*input_shape, self.channels)
+    def compute_output_shape(self, inputs_shape, state_shape=None):
+        return with_state_shape((*inputs_shape, self.channels), state_shape)
 
     def get_config(self):
         return {

@@ -63,8 +63,8 @@ class CausalConv1D(keras.layers.Layer):
         """Samples before the current one that an output depends on: the state's length."""
         return (self.kernel_size - 1) * self.dilation_rate
 
-    def build(self, input_shape):
-        self._add_weights(channels=input_shape[-1])
+    def build(self, inputs_shape):
+        self._add_weights(channels=inputs_shape[-1])
 
     def _add_weights(self, channels: int):
         self.channels = channels
@@ -106,8 +106,8 @@ class CausalConv1D(keras.layers.Layer):
     def _tap(self, inputs, kernel):
         return tf.tensordot(inputs, tf.cast(kernel, self.compute_dtype), axes=1)
 
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.filters)
+    def compute_output_shape(self, inputs_shape, state_shape=None):
+        return with_state_shape((*inputs_shape[:-1], self.filters), state_shape)
 
     def get_config(self):
         return {
@@ -150,7 +150,7 @@ class OneHotCausalConv1D(CausalConv1D):
         super().__init__(filters, kernel_size, **kwargs)
         self.num_codes = positive_integer("num_codes", num_codes)
 
-    def build(self, input_shape):
+    def build(self, inputs_shape):
         self._add_weights(channels=self.num_codes)
 
     def initial_state(self, batch_size) -> tf.Tensor:
@@ -168,8 +168,8 @@ class OneHotCausalConv1D(CausalConv1D):
         # Cast afterwards: the gradients of a row are many, and half precision loses their sum.
         return tf.cast(tf.gather(kernel, inputs), self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
-        return (*input_shape, self.filters)
+    def compute_output_shape(self, inputs_shape, state_shape=None):
+        return with_state_shape((*inputs_shape, self.filters), state_shape)
 
     def get_config(self):
         config = {**super().get_config(), "num_codes": self.num_codes}
@@ -206,7 +206,7 @@ class WaveformCausalConv1D(CausalConv1D):
     def __init__(self, filters: int, kernel_size: int = 2, **kwargs):
         super().__init__(filters, kernel_size, **kwargs)
 
-    def build(self, input_shape):
+    def build(self, inputs_shape):
         self._add_weights(channels=1)
 
     def initial_state(self, batch_size) -> tf.Tensor:
@@ -223,13 +223,18 @@ class WaveformCausalConv1D(CausalConv1D):
     def _tap(self, inputs, kernel):
         return mu_law_compand(inputs)[..., None] * tf.cast(kernel[0], self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
-        return (*input_shape, self.filters)
+    def compute_output_shape(self, inputs_shape, state_shape=None):
+        return with_state_shape((*inputs_shape, self.filters), state_shape)
 
     def get_config(self):
         config = super().get_config()
         del config["dilation_rate"]
         return config
+
+
+def with_state_shape(shape, state_shape):
+    """The output shape of a layer, and of the next state where a state is given: as that one's."""
+    return shape if state_shape is None else (shape, state_shape)
 
 
 def add_bias(inputs, bias) -> tf.Tensor:

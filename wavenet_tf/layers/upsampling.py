@@ -118,7 +118,7 @@ class ConditioningUpsampler(keras.layers.Layer):
             frames: float `[..., features]`, those of the training set or a fair part of them.
 
         Raises:
-            InputError: for frames of another width.
+            InputError: for frames of another width, no frames, or values that are not finite.
         """
         frames = np.asarray(frames)
         if frames.shape[-1:] != tuple(self.mean.shape):
@@ -127,6 +127,10 @@ class ConditioningUpsampler(keras.layers.Layer):
                 f"{list(frames.shape)}"
             )
         frames = frames.reshape(-1, frames.shape[-1])
+        if not len(frames):
+            raise InputError("frames must hold at least one frame; received none")
+        if not np.isfinite(frames).all():
+            raise InputError("frames holds values that are not finite (NaN or infinity)")
         self.mean.assign(frames.mean(axis=0, dtype=np.float64))
         # A feature that never changes is left alone.
         deviation = frames.std(axis=0, dtype=np.float64)

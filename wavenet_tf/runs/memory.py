@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 from wavenet_tf.errors import InputError
@@ -23,6 +24,16 @@ def total_memory() -> int | None:
         with contextlib.suppress(OSError, ValueError):  # "max" is no limit
             limits.append(int(Path(path).read_text(encoding="ascii")))
     return min(limits, default=None)
+
+
+def peak_memory() -> int | None:
+    """Returns the most memory that this process has had, in bytes; None if unknown."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def least_step_memory(model, batch_size: int, crop_samples: int, rematerialise: bool) -> int:

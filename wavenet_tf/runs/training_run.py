@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import resource
 import tempfile
 import time
 import warnings
@@ -27,7 +26,7 @@ from wavenet_tf.runs.checkpointing import (
 )
 from wavenet_tf.runs.interruption import FinishEpoch, Interruption, delayed_interruption
 from wavenet_tf.runs.log import LOG, best_validation, cut_log
-from wavenet_tf.runs.memory import check_memory, least_step_memory, total_memory
+from wavenet_tf.runs.memory import check_memory, least_step_memory, peak_memory, total_memory
 from wavenet_tf.runs.model_files import FINAL_MODEL, Position
 from wavenet_tf.runs.reading import read_recordings
 from wavenet_tf.runs.settings import SETTINGS, Settings
@@ -249,9 +248,11 @@ def estimate(settings: Settings) -> str:
     samples *= settings.gradient_accumulation
     lines = [
         run.description,
-        f"memory      {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB at most "
-        f"of {(total_memory() or 0) / 2**30:.1f} GiB, recordings included",
     ]
+    peak, total = peak_memory(), total_memory()
+    if peak is not None:
+        of_total = "" if total is None else f" of {total / 2**30:.1f} GiB"
+        lines.append(f"memory      {peak / 2**30:.2f} GiB at most{of_total}, recordings included")
     if tf.config.list_physical_devices("GPU"):
         peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
         lines.append(f"GPU memory  {peak / 2**30:.2f} GiB at most")

@@ -18,16 +18,20 @@ def named_optimizer(name: str, **settings) -> keras.optimizers.Optimizer:
         **settings: in place of its default ones, as Keras knows them.
 
     Raises:
-        InputError: for an unknown name.
+        InputError: for an unknown name, or settings that the optimizer does not take.
     """
+    try:
+        keras.optimizers.get(name)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"unknown optimizer {name!r}: expected a name that Keras knows, such as 'adam'"
+        ) from error
     try:
         return keras.optimizers.get(
             {"class_name": name, "config": {"global_clipnorm": GRADIENT_CLIP_NORM, **settings}}
         )
     except (ValueError, TypeError) as error:
-        raise InputError(
-            f"unknown optimizer {name!r}: expected a name that Keras knows, such as 'adam'"
-        ) from error
+        raise InputError(f"cannot make the optimizer {name!r} of {settings}: {error}") from error
 
 
 # A variable of several replicas becomes a number by `numpy` only.

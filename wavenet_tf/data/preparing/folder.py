@@ -1,7 +1,6 @@
 """The whole way of a preparation, in the folder it writes to."""
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from wavenet_tf import files
 from wavenet_tf.data import prepared
 from wavenet_tf.data.preparing.joining import finish
 from wavenet_tf.data.preparing.preparation import EXTRACTED, Preparation, settle
@@ -58,7 +58,7 @@ def _locked(output: Path) -> Iterator[None]:
     """Keeps other preparations out of a folder; the lock ends with the process, however it ends."""
     with open(output / ".lock", "a", encoding="utf-8") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            files.lock(lock)
         except BlockingIOError as error:
             raise InputError(f"another preparation is writing to {output}") from error
         yield
