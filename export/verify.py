@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from shared import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
+import contextlib
 import json
 import pickle
 import subprocess
@@ -71,7 +72,8 @@ def main(argv):
     command_line.check_output("json", _JSON.value)
     runs.find_model(_MODEL_DIR.value, _UPDATE.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is the table alone
+        model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
     recordings = runs.recordings_of_run(
         _MODEL_DIR.value, model, _DATA_DIR.value, "validation", _VALIDATION_FRACTION.value
     )

@@ -280,10 +280,13 @@ def test_prepared_corpus_tells_what_its_preparation_found(prepared_page, prepare
     ):
         assert line in card["text"]
     assert "Of all clips, as they were recorded" in page.card("Levels")["text"]
+    training, validation = recordings.split(0.1)
+    tested = np.count_nonzero(recordings.splits == 2)
+    assert len(training.names) + len(validation.names) + tested == 8
     assert [row[:2] for row in page.card("Splits")["rows"][1:]] == [
-        ["Training", str(np.count_nonzero(recordings.splits == 0))],
-        ["Validation", str(np.count_nonzero(recordings.splits == 1))],
-        ["Test", str(np.count_nonzero(recordings.splits == 2))],
+        ["Training", str(len(training.names))],
+        ["Validation", str(len(validation.names))],
+        ["Test", str(tested)],
     ]
 
 
