@@ -12,6 +12,7 @@ import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 import dataclasses
 import datetime
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,8 @@ class _Run:
                 raise command_line.InputError("nothing says where they are: see --data_dir")
             recordings = runs.recordings_of_run(directory, model, data_dir, "validation")
         except (command_line.InputError, OSError) as error:
-            return cls(directory, model, settings, log, best, scores, None, str(error))
+            gone = _without_folders(str(error), directory, data_dir)
+            return cls(directory, model, settings, log, best, scores, None, gone)
         return cls(directory, model, settings, log, best, scores, recordings)
 
     @property
@@ -139,12 +141,20 @@ class _Run:
         return 0 if self.model.optimizer is None else wt.training.num_updates(self.model.optimizer)
 
 
+def _without_folders(text: str, *paths: str | os.PathLike | None) -> str:
+    """Text in which folders have their names only: the page is for others to see."""
+    for path in (path for path in paths if path is not None):
+        for full in sorted({os.path.realpath(path), os.path.abspath(path)}, key=len):
+            text = text.replace(full, os.path.basename(full))
+    return text
+
+
 def _summary(run: _Run) -> Html:
     """The figures that matter most."""
     model, settings = run.model, run.settings
     milliseconds = 1000 * model.receptive_field / model.sample_rate
     of_model: dict[str, Any] = {
-        "Folder": run.directory.resolve(),
+        "Folder": run.directory.resolve().name,
         "Preset": settings.get("preset", "unknown"),
         "Blocks": f"{model.num_stacks} x {model.layers_per_stack}",
         "Parameters": f"{model.count_params():,}",
@@ -366,11 +376,15 @@ def _read_evaluation(path: Path) -> dict[str, Any]:
 def _configuration(run: _Run) -> Html:
     """All that was chosen."""
     model = {**run.model.get_config(), "dtype": run.model.dtype_policy.name}
+    settings = {
+        name: os.path.basename(value) if os.path.isabs(str(value)) else value
+        for name, value in run.settings.items()
+    }
     cards = [
         pages.card(
             name, pages.facts({key: str(of) for key, of in values.items() if of is not None})
         )
-        for name, values in {"Settings": run.settings, "Model's arguments": model}.items()
+        for name, values in {"Settings": settings, "Model's arguments": model}.items()
         if values
     ]
     return pages.section("Configuration", pages.grid(*cards))
