@@ -615,7 +615,8 @@ def test_the_exporting_program(model_dir, run_without, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
-    (line,) = result.stdout.splitlines()
+    loaded, line = result.stdout.splitlines()
+    assert loaded.startswith("loaded model.keras of step ")
     assert f"{output.stat().st_size / 1e6:.2f} MB, blocks of 64 samples at 8000 Hz" in line
     assert "quantization float16" in line
     assert [path.name for path in output.parent.iterdir()] == ["model.tflite"]
