@@ -14,6 +14,7 @@ from wavenet_tf.audio.formats import UNREADABLE_SUFFIXES as UNREADABLE_SUFFIXES
 from wavenet_tf.audio.formats import WRITTEN_SUFFIXES as WRITTEN_SUFFIXES
 from wavenet_tf.audio.formats import OpenAudio as OpenAudio
 from wavenet_tf.audio.formats import check_output as check_output
+from wavenet_tf.audio.formats import check_some_values as check_some_values
 from wavenet_tf.audio.formats import open_audio as open_audio
 from wavenet_tf.audio.formats import read_and_check as read_and_check
 from wavenet_tf.audio.formats import read_audio as read_audio

@@ -18,10 +18,16 @@ LONGEST_OGG_PAGE = 27 + 255 + 255 * 255
 # Chunks before the samples of a WAV or CAF file that are looked at.
 MOST_CHUNKS = 1000
 UNKNOWN_SIZE = 2**32 - 1
+# Where a header has the size of its file, by the header's first bytes: position, kind of number,
+# and bytes that are not counted.
+FILE_SIZES = {
+    b"RIFF": (4, "<I", 8),
+    b"RIFX": (4, ">I", 8),
+    b"RF64": (20, "<Q", 8),
+    b"FORM": (4, ">I", 8),
+    b"riff": (16, "<Q", 0),
+}
 BEGINS_STREAM = 2  # of the flags of an Ogg page
-# Bitrates in kbit/s and sample rates in Hz of MPEG audio layer III, by the header's fields.
-BITRATES_MPEG_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-BITRATES_MPEG_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 
 class Window(io.RawIOBase):
@@ -88,17 +94,19 @@ def _find_windows(file: BinaryIO, search: bool) -> list[Window]:
     size = file.seek(0, os.SEEK_END)
     begin = _end_of_tags(file, 0, size)
     start = _read(file, begin, 12)
-    if start[:4] in (b"RIFF", b"RIFX", b"RF64") and start[8:] == b"WAVE":
-        return _repair_wav(file, size)
+    if start[:4] in FILE_SIZES:
+        parts = _parts_by_size(file, start[:4], size)
+        is_wav = start[:4] in (b"RIFF", b"RIFX", b"RF64") and start[8:] == b"WAVE"
+        return parts or (_repair_wav(file, size) if is_wav else [])
     if start[:4] in (b".snd", b"dns."):
         return _repair_au(file, size)
     if start[:4] == b"caff":
         return _repair_caf(file, size)
     if start[:4] == b"OggS":
-        return _ogg_parts(file, size, search)
+        return _ogg_parts(file, begin, size, search)
     if start[:4] == b"fLaC":
         return _flac_parts(file, size) if search else []
-    if _mpeg_frame_bytes(start[:4]):
+    if _is_mpeg_frame(start[:4]):
         return _mp3_parts(file, begin, size)
     return []
 
@@ -128,6 +136,17 @@ def _split(file: BinaryIO, begins: list[int], size: int) -> list[Window]:
     if len(begins) < 2:
         return []
     return [Window(file, *bounds) for bounds in itertools.pairwise([*begins, size])]
+
+
+def _parts_by_size(file: BinaryIO, magic: bytes, size: int) -> list[Window]:
+    """The recordings of a file in whose headers a size says where the next one begins."""
+    position, field, added = FILE_SIZES[magic]
+    begin, begins = 0, []
+    while begin + position + 8 <= size and _read(file, begin, 4) == magic:
+        begins.append(begin)
+        (claimed,) = struct.unpack_from(field, _read(file, begin + position, 8))
+        begin += max(claimed + added, 1)
+    return _split(file, begins, size)
 
 
 def _patch(file: BinaryIO, size: int, position: int, field: bytes) -> list[Window]:
@@ -234,12 +253,12 @@ def _flac_parts(file: BinaryIO, size: int) -> list[Window]:
     return _split(file, begins, size)
 
 
-def _ogg_parts(file: BinaryIO, size: int, search: bool) -> list[Window]:
+def _ogg_parts(file: BinaryIO, begin: int, size: int, search: bool) -> list[Window]:
     """The recordings of an Ogg file: each begins with pages that begin streams."""
     if not search:
         last_page = max(0, size - LONGEST_OGG_PAGE)
         last = [last_page + at for at in _positions(_read(file, last_page, size), b"OggS\0")]
-        serials = {_read(file, place + 14, 4) for place in (0, *last[-1:])}
+        serials = {_read(file, place + 14, 4) for place in (begin, *last[-1:])}
         if len(serials) == 1:
             return []
     begins, end = [], -1
@@ -269,7 +288,7 @@ def _mp3_parts(file: BinaryIO, begin: int, size: int) -> list[Window]:
     begins = [0]
     while (length := _mp3_bytes(file, begin)) is not None:
         begin = _end_of_tags(file, begin + length, size)
-        if begin >= size or not _mpeg_frame_bytes(_read(file, begin, 4)):
+        if begin >= size or not _is_mpeg_frame(_read(file, begin, 4)):
             break
         begins.append(begin)
     return _split(file, begins, size)
@@ -287,16 +306,13 @@ def _mp3_bytes(file: BinaryIO, begin: int) -> int | None:
     return length if length > len(frame) else None
 
 
-def _mpeg_frame_bytes(header: bytes) -> int:
-    """The length of a frame of MPEG audio layer III; 0 where the bytes begin none."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
-        return 0
-    version, bitrate, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3
-    if version == 1 or bitrate in (0, 15) or rate == 3:
-        return 0
-    kbits = (BITRATES_MPEG_1 if version == 3 else BITRATES_MPEG_2)[bitrate]
-    hz = (44100, 48000, 32000)[rate] >> {3: 0, 2: 1, 0: 2}[version]
-    return (144 if version == 3 else 72) * kbits * 1000 // hz + (header[2] >> 1 & 1)
+def _is_mpeg_frame(header: bytes) -> bool:
+    """Whether these 4 bytes are the header of a frame of MPEG audio."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+        return False
+    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
+    bitrate, rate = header[2] >> 4, header[2] >> 2 & 3
+    return version != 1 and layer != 0 and bitrate != 15 and rate != 3
 
 
 def _end_of_tags(file: BinaryIO, begin: int, size: int) -> int:

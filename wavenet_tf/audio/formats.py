@@ -41,6 +41,9 @@ LOSSY_FULL_SCALE = 1.5
 LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 1000, 1_000_000
 # Larger values are not audio in [-1, 1], but integers as floats, for example.
 LARGEST_VALUE = 10.0
+# Codings of such numbers; of a file that is not read as a whole, these blocks are checked.
+NUMBER_SUBTYPES = ("FLOAT", "DOUBLE")
+BLOCKS_CHECKED, BLOCK_CHECKED_SAMPLES = 16, 1024
 # A header that gives more samples for each byte of the file is checked by decoding all of it.
 MOST_SAMPLES_PER_BYTE = 64
 CHUNK_SAMPLES = 2**16
@@ -337,6 +340,26 @@ def read_channels(
     channels = sound.read(int(first), int(last))
     if not channels.size:
         raise InputError(f"{name} holds no samples")
+    _check_values(channels, name)
+    return channels
+
+
+def check_some_values(sound: OpenAudio, name) -> None:
+    """Checks samples spread over a file whose samples may be any numbers, as `read_channels` does.
+
+    Args:
+        sound: the open file.
+        name: of it, for errors.
+
+    Raises:
+        InputError: for samples that are not finite numbers, or far outside [-1, 1].
+    """
+    if sound.subtype in NUMBER_SUBTYPES:
+        for first in range(0, sound.frames, max(1, sound.frames // BLOCKS_CHECKED)):
+            _check_values(sound.read(first, first + BLOCK_CHECKED_SAMPLES), name)
+
+
+def _check_values(channels: np.ndarray, name) -> None:
     if not np.isfinite(channels).all():
         raise InputError(f"{name} holds samples that are not finite numbers (NaN or infinity)")
     peak = float(np.abs(channels).max())
@@ -345,7 +368,6 @@ def read_channels(
             f"{name} holds values up to {peak:g}: audio as floating-point numbers must be in "
             "[-1, 1]; divide values of 16-bit range by 32768"
         )
-    return channels
 
 
 def to_one_channel(channels: np.ndarray, file_rate: int, sample_rate: int) -> np.ndarray:

@@ -132,6 +132,7 @@ class FileClip:
         with audio.open_audio(path, path, search=False) as sound:
             seconds = sound.frames / sound.samplerate
             self.as_it_is = sound.samplerate == sample_rate
+            audio.check_some_values(sound, path)
         self.path, self.sample_rate = path, sample_rate
         self.start, self.end = clip.start, seconds if clip.end is None else clip.end
         self.is_to_end = clip.end is None
@@ -183,7 +184,7 @@ def _open_clip(root: Path, clip: Clip, sample_rate: int) -> FileClip | str:
     try:
         opened = FileClip(path, clip, sample_rate)
     except InputError as error:
-        return reason(error)
+        return reason(error, path)
     why = too_short(opened, sample_rate)
     return opened if why is None else why
 
@@ -195,14 +196,14 @@ def _read_clip(opened: FileClip | str) -> np.ndarray | str:
     try:
         samples = opened[:]
     except InputError as error:
-        return reason(error)
+        return reason(error, opened.path)
     why = too_short(samples, opened.sample_rate)
     return samples if why is None else why
 
 
-def reason(error: InputError) -> str:
+def reason(error: InputError, path: Path) -> str:
     """Why a file cannot be read, without its path."""
-    return str(error).rpartition(" as audio: ")[2]
+    return str(error).removeprefix(f"cannot read {path} as audio: ").removeprefix(f"{path} ")
 
 
 def too_short(samples, sample_rate: int) -> str | None:

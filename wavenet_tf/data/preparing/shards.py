@@ -157,12 +157,12 @@ def _write_clip(
 ) -> None:
     """Writes a clip's pieces, or why it cannot be used."""
     rate = preparation.sample_rate
+    path = source_root(preparation, output) / clip.path
     try:
-        path = source_root(preparation, output) / clip.path
         source = FileClip(path, clip, rate)
         waveform = source.waveform()
     except InputError as error:
-        tables.facts["skipped"][clip.name] = reason(error)
+        tables.facts["skipped"][clip.name] = reason(error, path)
         return
     levels = audio.measure_levels(waveform)
     alignment = clip.alignment
