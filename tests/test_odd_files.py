@@ -6,6 +6,7 @@ import shutil
 import struct
 import warnings
 
+import inspect_data
 import numpy as np
 import pytest
 import soundfile
@@ -437,7 +438,6 @@ def test_a_row_of_a_manifest_with_too_many_values_is_an_error(tmp_path):
 
 def test_preparing_and_inspecting_go_on_beside_odd_headers(tmp_path):
     """A streamed FLAC and headers of absurd rates; the first file's rate is not taken."""
-    inspect_data = pytest.importorskip("inspect_data")
     folder = tmp_path / "corpus"
     folder.mkdir()
     for place, rate in enumerate((1, 2**31 - 1)):
