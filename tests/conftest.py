@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from programs import Program  # noqa: E402
 
 import wavenet_tf as wt  # noqa: E402
 
@@ -54,14 +55,10 @@ def recordings_dir(tmp_path) -> Path:
     return tmp_path / "recordings"
 
 
-def run_program(program: str, *arguments) -> subprocess.CompletedProcess:
+def run_program(program: str, *arguments, **options) -> subprocess.CompletedProcess:
     """Runs a program of tools/ as a user does."""
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
-    return subprocess.run(
-        [sys.executable, ROOT / "tools" / program, *map(str, arguments)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    words = [str(ROOT / "tools" / program), *map(str, arguments)]
+    process = Program(words, environment, **options)
+    outputs = process.communicate()
+    return subprocess.CompletedProcess(words, process.returncode, *outputs)

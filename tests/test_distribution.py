@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT, SMALL, randomise, tone
+from programs import Program
 
 import wavenet_tf as wt
 from wavenet_tf import data, runs, training
@@ -179,26 +180,17 @@ def alone(tmp_path_factory) -> Path:
 
 def start(environments: list[dict], *arguments) -> list[tuple[int, str]]:
     """Runs this file once in each environment, all at once: return codes and outputs."""
-    command = [sys.executable, __file__, *map(str, arguments)]
     inherited = {name: v for name, v in os.environ.items() if not name.startswith("SLURM_")}
-    inherited["PYTHONPATH"] = os.pathsep.join(map(str, sys.path))
-    processes = [
-        subprocess.Popen(
-            command,
-            env={**inherited, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    programs = [
+        Program([__file__, *arguments], {**inherited, **environment}, merge=True)
         for environment in environments
     ]
     try:
-        outputs = [process.communicate(timeout=LONGEST)[0] for process in processes]
+        outputs = [program.communicate(timeout=LONGEST)[0] for program in programs]
     finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    return [(p.returncode, output) for p, output in zip(processes, outputs, strict=True)]
+        for program in programs:
+            program.kill()
+    return [(p.returncode, output) for p, output in zip(programs, outputs, strict=True)]
 
 
 def free_ports(number: int, first: int = 0) -> list[int]:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
-from conftest import small_model, tone
+from conftest import ROOT, small_model, tone
+from programs import Program
 
 import wavenet_tf as wt
 from wavenet_tf import data
@@ -227,15 +228,10 @@ def test_alignments_move_with_what_is_trimmed(tmp_path):
     assert moved[1][1] == pytest.approx(length, abs=1e-3)
 
 
-PROGRAM = [sys.executable, "tools/prepare_data.py"]
-
-
 def start(source, output, *flags):
-    command = [*PROGRAM, f"--source={source}", f"--output={output}", *flags]
+    words = [ROOT / "tools" / "prepare_data.py", f"--source={source}", f"--output={output}", *flags]
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
+    return Program(words, environment)
 
 
 def finished(process):

@@ -10,12 +10,14 @@ import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT, SMALL, small_model
+from programs import Program
 
 from wavenet_tf import data, evaluation, runs, training
 from wavenet_tf.errors import InputError
@@ -79,22 +81,14 @@ def test_a_run_leaves_model_checkpoints_logs_and_settings(recordings_dir, tmp_pa
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, steps=400)
-    program = (
-        "import json, sys; from wavenet_tf import runs; "
-        "runs.train(runs.Settings(**json.loads(sys.argv[1])), sys.argv[2])"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, json.dumps(vars(settings)), str(tmp_path / "killed")],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-    )
+    process = train_apart(settings, tmp_path / "killed")
     deadline = time.monotonic() + 120
     while not runs.checkpoints(tmp_path / "killed"):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.communicate()
     done = int(runs.load_model(tmp_path / "killed").optimizer.iterations)
     assert 0 < done < 400
     shorter = settings_for(recordings_dir, steps=done + 5, schedule="constant")
@@ -275,22 +269,12 @@ def test_cosine_schedule_rises_then_falls():
         training.learning_rate_schedule("linear", 0.01, 1000)
 
 
-PROGRAM = (
-    "import json, sys; from wavenet_tf import runs; "
-    "runs.train(runs.Settings(**json.loads(sys.argv[1])), sys.argv[2])"
-)
+PROGRAM = Path(__file__).with_name("one_run.py")
 
 
-def train_apart(settings, model_dir, **popen):
+def train_apart(settings, model_dir) -> Program:
     """Trains in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, json.dumps(vars(settings)), str(model_dir)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **popen,
-    )
+    return Program([PROGRAM, json.dumps(vars(settings)), model_dir])
 
 
 def state(model_dir):
@@ -438,11 +422,14 @@ def test_a_damaged_last_checkpoint_is_told_and_the_one_before_taken(recordings_d
 def test_a_full_disk_is_an_error_after_which_the_run_goes_on(recordings_dir, tmp_path):
     """The system refuses to let files grow, as a full disk does."""
     settings = settings_for(recordings_dir, steps=4, steps_per_validation=2)
-    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000)); "
+    limited = (
+        "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (60000, 60000)); "
+        f"runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
+    )
     command = [
         sys.executable,
         "-c",
-        limited + PROGRAM,
+        limited,
         json.dumps(vars(settings)),
         tmp_path / "run",
     ]
