@@ -18,8 +18,8 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)  ## trains on melodies, or on DATA=folder, and generates audio
 	$(BIN)/python tools/demo.py --output_dir demo $(if $(DATA),--data_dir "$(DATA)")
 
-test: $(INSTALLED)  ## runs all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(INSTALLED)  ## runs all tests, or those that ARGS selects: make test ARGS='-m "not once"'
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
