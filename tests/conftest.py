@@ -1,11 +1,14 @@
 """What the tests share: a small model with weights that are not near zero, and small recordings."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Shells start programs in the background with SIGINT ignored, which child processes inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -55,10 +58,25 @@ def recordings_dir(tmp_path) -> Path:
     return tmp_path / "recordings"
 
 
-def run_program(program: str, *arguments, **options) -> subprocess.CompletedProcess:
-    """Runs a program of tools/ as a user does."""
+def run_program(program, *arguments, fresh: bool = False) -> subprocess.CompletedProcess:
+    """Runs a program of tools/ as a user does.
+
+    Args:
+        program: its path, from tools/ on.
+        arguments: of the program.
+        fresh: whether in a new interpreter, which has imported nothing yet.
+    """
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     words = [str(ROOT / "tools" / program), *map(str, arguments)]
-    process = Program(words, environment, **options)
+    if fresh:
+        return subprocess.run(
+            [sys.executable, *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+    process = Program(words, environment)
     outputs = process.communicate()
     return subprocess.CompletedProcess(words, process.returncode, *outputs)

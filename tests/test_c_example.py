@@ -15,6 +15,9 @@ from test_lite import with_nan_weights
 
 from wavenet_tf import audio, on_device
 
+# Node, the browser and C run files of LiteRT, whose version is one for all sets of packages.
+pytestmark = pytest.mark.once
+
 lite = pytest.importorskip("wavenet_tf.lite", exc_type=ImportError)
 
 

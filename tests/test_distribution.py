@@ -297,6 +297,7 @@ def train_until_it_ends_well(folder: Path, data_dir: Path, kill: bool) -> list[s
             worker.wait()
 
 
+@pytest.mark.once
 def test_a_killed_worker_comes_back_and_nothing_is_lost(recordings_dir, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     chief, other = train_until_it_ends_well(whole, recordings_dir, kill=False)
@@ -347,6 +348,7 @@ def free_slurm_job(tasks: int) -> str:
     raise AssertionError("no job has free ports")
 
 
+@pytest.mark.once
 def test_three_processes_of_slurm_train_as_one(alone, tmp_path):
     for code, output in start(slurm_step(3, SLURM_JOB_ID=free_slurm_job(3)), "auto", tmp_path):
         assert code == 0, output

@@ -170,7 +170,7 @@ def run_without(tmp_path):
         if "\n" in str(program):
             script = tmp_path / "script.py"
             script.write_text(program)
-        return run_program(bare, missing, script, *arguments)
+        return run_program(bare, missing, script, *arguments, fresh=True)
 
     return run
 

@@ -239,6 +239,7 @@ def finished(process):
     return process.returncode, out, err
 
 
+@pytest.mark.once
 def test_goes_on_after_kills_without_losing_or_repeating_a_clip(tmp_path):
     source = write_corpus(tmp_path / "corpus", [60000] * 60)
     flags = [f"--sample_rate={RATE}", "--shards=12", "--features=mel", "--workers=2"]

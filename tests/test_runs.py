@@ -79,6 +79,7 @@ def test_a_run_leaves_model_checkpoints_logs_and_settings(recordings_dir, tmp_pa
     np.testing.assert_array_equal(loaded(codes), model(codes))
 
 
+@pytest.mark.once
 def test_a_killed_run_goes_on_from_its_last_checkpoint(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, steps=400)
     process = train_apart(settings, tmp_path / "killed")
@@ -292,6 +293,7 @@ def assert_same_run(model_dir, other):
     assert log == expected_log
 
 
+@pytest.mark.once
 def test_kills_at_any_moment_change_nothing_bit_by_bit(recordings_dir, tmp_path):
     settings = settings_for(
         recordings_dir,

@@ -229,7 +229,7 @@ def command(tmp_path):
 
 @pytest.fixture
 def ask(command):
-    return lambda *flags: run_program(*command(*flags))
+    return lambda *flags: run_program(*command(*flags), fresh=True)
 
 
 def in_steps(path):

@@ -21,6 +21,9 @@ from test_serving import LOCAL
 
 from wavenet_tf import audio, on_device
 
+# Node, the browser and C run files of LiteRT, whose version is one for all sets of packages.
+pytestmark = pytest.mark.once
+
 lite = pytest.importorskip("wavenet_tf.lite", exc_type=ImportError)
 
 RATE = 8000
