@@ -224,7 +224,8 @@ def test_a_corpus_is_prepared_trained_on_and_scored(tmp_path):
     result = run_program(*train, *TINY_MODEL[1:])  # the sample rate is the prepared one
     assert result.returncode == 0, result.stderr
     assert "2 speakers: ana, ben" in result.stdout
-    assert ", as the corpus says" in result.stdout
+    # The corpus names a test set, and no clips to validate on.
+    assert "training on 5 recordings (2 s), validating on 1 (0 s)\n" in result.stdout
     for split, clips in (("test", 10), ("all", 16)):
         result = run_program(
             "evaluate.py", model, f"--data_dir={tmp_path / 'p'}", f"--split={split}"
