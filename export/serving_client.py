@@ -198,7 +198,7 @@ class RestServer(Server):
             outputs = json.loads(body)["outputs"]
             if signature in ONLY_OUTPUTS:
                 outputs = {ONLY_OUTPUTS[signature]: outputs}
-            # Whole numbers and others stay what they are, which is all that JSON tells of types.
+            # JSON distinguishes whole numbers from fractions, and no other types of numbers.
             return {name: np.asarray(value) for name, value in outputs.items()}
         except InputError:
             raise

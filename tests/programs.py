@@ -30,7 +30,11 @@ class Program:
     """
 
     def __init__(self, words, environment=None, folder=ROOT, merge=False):
-        files = [tempfile.mkstemp(prefix="program-")[1] for _ in range(2)]
+        files = []
+        for _ in range(2):
+            descriptor, path = tempfile.mkstemp(prefix="program-")
+            os.close(descriptor)
+            files.append(path)
         self.outputs = [Path(path) for path in files]
         written = [files[0], files[0] if merge else files[1]]
         environment = dict(os.environ if environment is None else environment)

@@ -87,7 +87,7 @@ class _Run:
 
     Attributes:
         directory: of the model.
-        model: the newest, or of the checkpoint that was asked for.
+        model: of the last step, or of the checkpoint that `update` names.
         settings: of the run, as far as they are known.
         log: the columns of the log, by name, `[validations]`; NaN where nothing stands.
         scores: what evaluate.py wrote, if it did.
