@@ -238,7 +238,7 @@ def test_a_corpus_is_prepared_trained_on_and_scored(tmp_path):
         (
             "prepare_data.py",
             [f"--source={tmp_path}/no", f"--output={tmp_path}/q"],
-            "cannot read the folder",
+            "no folder of recordings at",
         ),
         (
             "train.py",

@@ -73,7 +73,7 @@ def test_what_cannot_be_compared_is_told(trained):
     ]
     refused = verify(trained, "--batch_size=9")
     assert refused.returncode == 1
-    assert "--data_dir must hold 9 recordings or more" in refused.stderr.splitlines()[0]
+    assert "--data_dir must hold 9 recordings or more" in refused.stderr.splitlines()[-1]
     refused = verify(trained, "--block_size=30", "--runtime=TFLite, none")
     assert refused.returncode == 1
     assert "tflite.py failed: tflite.py: block_size must be a multiple of 100" in refused.stderr

@@ -274,9 +274,6 @@ class Runner:
         """Raises InputError unless the model samples a block that holds no NaN or infinity.
 
         Its conditions are zeros: the first speaker, a frame or vector of zeros.
-
-        Example:
-        >>> Runner("model.tflite").check_sampling()
         """
         shapes = {
             "speaker_id": (),

@@ -315,9 +315,19 @@ class Recordings:
         return np.concatenate(sampled)
 
     def clip(self, index: int) -> np.ndarray:
-        """One clip, int16 `[samples]`; adds what is wrong with it to `problems`."""
+        """One clip, int16 `[samples]`; adds what is wrong with it to `problems`.
+
+        Raises:
+            InputError: if its file cannot be read, or has become shorter.
+        """
         source = self.clips[index]
         samples = source[:]
+        # Resampling rounds lengths.
+        if len(samples) < self.lengths[index] - 1:
+            raise InputError(
+                f"{self.directory / self.names[index]} is shorter than it was when the corpus was "
+                f"opened: {len(samples)} samples of {self.lengths[index]}"
+            )
         if problems := getattr(source, "problems", ()):  # of a file
             self.problems[self.names[index]] = describe_problems(problems)
         return samples
