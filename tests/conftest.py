@@ -1,5 +1,6 @@
 """What the tests share: a small model with weights that are not near zero, and small recordings."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -42,6 +43,18 @@ def small_model(**overrides) -> wt.WaveNet:
     model = wt.WaveNet(**{**SMALL, **overrides})
     randomise(model)
     return model
+
+
+@pytest.fixture(autouse=True)
+def collected_garbage():
+    """Collects garbage after each test and exempts what is left from later collections.
+
+    Traced graphs are millions of Python objects. Otherwise they pile up to gigabytes, and each
+    collection goes through all of them.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 def tone(seconds: float = 0.5, sample_rate: int = 8000, frequency: float = 440.0) -> np.ndarray:

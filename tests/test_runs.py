@@ -36,6 +36,7 @@ def settings_for(recordings_dir, **changes):
             "steps_per_validation": 3,
             "crop_seconds": 0.05,
             "tensorboard_audio": 0.0,
+            "validation_crops": 8,
             **changes,
         }
     )
@@ -467,7 +468,8 @@ def test_averaged_weights_are_validated_and_generate(recordings_dir, tmp_path):
         for weight, expected in zip(loaded.trainable_weights, average, strict=True):
             np.testing.assert_allclose(weight, expected, atol=1e-6)
     _, validation = data.read_recordings(recordings_dir, 8000).split(0.1)
-    batches = data.evaluation_batches(validation, final, 4, settings.crop_seconds).take(16)
+    crops = data.evaluation_batches(validation, final, 4, settings.crop_seconds)
+    batches = crops.take(settings.validation_crops // 4)
     bits = final.evaluate(batches, return_dict=True, verbose=0)["bits_per_sample"]
     with open(tmp_path / "log.csv") as file:
         logged = float(list(csv.DictReader(file))[-1]["val_bits_per_sample"])
