@@ -140,9 +140,9 @@ def train_a_run(strategy, folder: Path, task: int):
 TRAININGS = [train_on_a_plain_dataset, train_on_distributed_recordings, train_a_run]
 
 
-def train(strategy, folder: Path, task: int = 0, trainings=TRAININGS) -> None:
+def train(strategy, folder: Path, task: int = 0) -> None:
     """Writes the weights and the history of each training."""
-    for training_function in trainings:
+    for training_function in TRAININGS:
         model, history = training_function(strategy, folder, task)
         assert all(isinstance(value, float) for values in history.values() for value in values)
         path = folder / f"{training_function.__name__}_{task}"
@@ -205,8 +205,8 @@ def free_ports(number: int, first: int = 0) -> list[int]:
     return ports
 
 
-def assert_same_training(folder: Path, alone: Path, tasks: int, trainings=TRAININGS) -> None:
-    for name in (function.__name__ for function in trainings):
+def assert_same_training(folder: Path, alone: Path, tasks: int) -> None:
+    for name in (function.__name__ for function in TRAININGS):
         expected = json.loads((alone / f"{name}_0.json").read_text())
         assert {"loss", "val_loss", "bits_per_sample", "val_bits_per_sample"} <= expected.keys()
         assert "val_gradient_norm" not in expected
@@ -350,9 +350,9 @@ def free_slurm_job(tasks: int) -> str:
 
 @pytest.mark.once
 def test_three_processes_of_slurm_train_as_one(alone, tmp_path):
-    for code, output in start(slurm_step(3, SLURM_JOB_ID=free_slurm_job(3)), "first", tmp_path):
+    for code, output in start(slurm_step(3, SLURM_JOB_ID=free_slurm_job(3)), "auto", tmp_path):
         assert code == 0, output
-    assert_same_training(tmp_path, alone, tasks=3, trainings=TRAININGS[:1])
+    assert_same_training(tmp_path, alone, tasks=3)
 
 
 @pytest.fixture
@@ -459,6 +459,6 @@ if __name__ == "__main__":
         chosen = training.named_strategy("auto")
         assert isinstance(chosen, tf.distribute.MultiWorkerMirroredStrategy)
         number = chosen.cluster_resolver.task_id
-    train(chosen, results, number, TRAININGS[:1] if mode == "first" else TRAININGS)
+    train(chosen, results, number)
     if mode == "die":
         die_or_wait(chosen, results, number)

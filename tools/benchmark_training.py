@@ -32,7 +32,7 @@ _REPEATS = flags.DEFINE_integer("repeats", 7, "Runs of four steps of which the m
 _JSON = command_line.define_path("json", None, "File to write the figures to.")
 
 STEPS = 4  # of a run
-PRODUCT_SIDE = 2048
+PRODUCT_SIDE = 4096
 # A weight's product with a sample is two operations; its gradient and the sample's are as many.
 OPERATIONS_OF_A_WEIGHT = 6
 
