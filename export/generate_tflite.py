@@ -58,9 +58,11 @@ def main(argv):
     samples = stream.num_samples or inputs.length(_SECONDS.value, runner.sample_rate)
     blocks: list[np.ndarray] = []
     try:
-        while stream.made < samples:
+        while stream.samples_done < samples:
             blocks.append(next(stream))
-            inputs.show_progress(stream.made, samples, runner.sample_rate, stream.real_time_factor)
+            inputs.show_progress(
+                stream.samples_done, samples, runner.sample_rate, stream.real_time_factor
+            )
     except KeyboardInterrupt:
         if not blocks:
             raise
@@ -74,7 +76,7 @@ def main(argv):
             raise InputError(f"cannot write {_OUTPUT.value}: {error}") from error
     print(
         f"{_OUTPUT.value}: {audio.shape[1] / runner.sample_rate:.2f} s at {runner.sample_rate} Hz, "
-        f"{stream.made / stream.seconds:,.0f} samples/s, real-time factor "
+        f"{stream.samples_done / stream.seconds:,.0f} samples/s, real-time factor "
         f"{stream.real_time_factor:.2f}, {runner.threads} thread{'s' * (runner.threads > 1)}"
     )
     if audio.shape[1] < samples:

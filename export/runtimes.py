@@ -35,6 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wavenet_tf import clients
+from wavenet_tf.conditioning import ConditioningSpec
 from wavenet_tf.errors import InputError
 
 METADATA_FILE = Path("assets", "wavenet.json")
@@ -49,12 +50,12 @@ class Runtime(NamedTuple):
 
 def open_keras(path: str, update: str | None) -> Runtime:
     """The model of a training run, or of one of its checkpoints."""
-    from wavenet_tf import runs, serving
+    from wavenet_tf import models, runs
 
     model = runs.load_model(path, update)
 
     def score(audio, **conditions):
-        return serving.log_likelihood(model, audio, conditions).numpy()
+        return models.log_likelihood(model, audio, conditions).numpy()
 
     return Runtime(model.stream, score)
 
@@ -66,22 +67,25 @@ def open_saved_model(path: str) -> Runtime:
     loaded = tf.saved_model.load(path)
     metadata = json.loads(Path(path, METADATA_FILE).read_text(encoding="utf-8"))
 
-    def ask(signature, **inputs):
+    def call_signature(signature, **inputs):
         inputs = {name: tf.constant(value) for name, value in inputs.items()}
         answer = loaded.signatures[signature](**inputs)
         return {name: tensor.numpy() for name, tensor in answer.items()}
 
     def stream(batch_size, seed, **conditions):
-        conditions = clients.checked_conditions(metadata, batch_size, conditions)
+        spec = ConditioningSpec.from_metadata(metadata)
+        conditions = spec.checked(conditions, batch_size)
         first = {
             name: value[:, :1] if name == "local_conditioning" else value
             for name, value in conditions.items()
         }
-        state = ask("initial_state", **(first or {"streams": np.zeros(batch_size, np.int32)}))
-        return clients.AudioStream(ask, metadata, conditions, state, seed=seed)
+        state = call_signature(
+            "initial_state", **(first or {"streams": np.zeros(batch_size, np.int32)})
+        )
+        return clients.AudioStream(call_signature, metadata, conditions, state, seed=seed)
 
     def score(audio, **conditions):
-        return ask("score", audio=audio, **conditions)["log_likelihood"]
+        return call_signature("score", audio=audio, **conditions)["log_likelihood"]
 
     return Runtime(stream, score)
 

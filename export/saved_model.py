@@ -47,7 +47,7 @@ def main(argv):
     runs.find_model(_MODEL_DIR.value, _UPDATE.value)
 
     model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
-    signatures = wt.serving.Signatures(
+    signatures = wt.deployment.SavedModelSignatures(
         model, _BLOCK_SIZE.value, _MAX_SECONDS.value, _XLA.value, _TOP_K.value, _TOP_P.value
     )
     output = Path(_OUTPUT_DIR.value)
@@ -55,8 +55,8 @@ def main(argv):
     # A server must never see half a version: it is made under another name, then moved.
     with tempfile.TemporaryDirectory(prefix=".", dir=output) as folder:
         made = Path(folder, "made")
-        wt.serving.save(signatures, made)
-        requests = wt.serving.run_small_requests(made)
+        wt.deployment.save(signatures, made)
+        requests = wt.deployment.run_small_requests(made)
         if _WARM_UP.value:
             write_warm_up(made, requests)
         made.chmod(0o755)

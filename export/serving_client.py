@@ -33,6 +33,7 @@ import numpy as np
 from absl import flags
 
 from wavenet_tf import clients, files
+from wavenet_tf.conditioning import ConditioningSpec
 from wavenet_tf.errors import InputError
 
 _SERVER = command_line.define(
@@ -92,8 +93,8 @@ class Server(abc.ABC):
         self.address, self.model = address, model
         self.deadline_seconds, self.retries = deadline_seconds, retries
 
-    def ask(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Calls a signature by its name, with its inputs by theirs.
+    def call_signature(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Calls a signature by its name, with its inputs as keyword arguments.
 
         Raises:
             InputError: where no answer comes, or the server refuses the request.
@@ -262,7 +263,7 @@ def read_metadata(server: Server) -> dict[str, Any]:
     Raises:
         InputError: where the server has none, or of another kind of model.
     """
-    answer = server.ask("metadata", streams=np.zeros(1, np.int32))
+    answer = server.call_signature("metadata", streams=np.zeros(1, np.int32))
     try:
         metadata = json.loads(np.ravel(answer["json"])[0])
     except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -299,8 +300,8 @@ def main(argv):
     }[_PROTOCOL.value]
     server = kind(_SERVER.value or address, _MODEL.value, _DEADLINE_SECONDS.value, _RETRIES.value)
     metadata = read_metadata(server)
-    conditions = clients.checked_conditions(
-        metadata, 1, inputs.conditions(metadata, _SPEAKER.value, _FEATURES.value)
+    conditions = ConditioningSpec.from_metadata(metadata).checked(
+        inputs.conditions(metadata, _SPEAKER.value, _FEATURES.value), batch_size=1
     )
     make = {"once": at_once, "stream": streamed}[_MODE.value]
     started = time.perf_counter()
@@ -329,7 +330,7 @@ def at_once(
     }
     if not metadata["hop_length"]:
         request["num_samples"] = np.array([samples], np.int32)
-    answer = server.ask("serving_default", **request)
+    answer = server.call_signature("serving_default", **request)
     return [clients.checked_answer_audio(answer.get("audio"), 1, samples)], samples
 
 
@@ -342,18 +343,18 @@ def streamed(
     if prompt is not None:
         prompt = clients.checked_audio(metadata, 1, prompt)
         start = prompt.shape[1]
-        state = server.ask("prime", audio=prompt, **conditions)
+        state = server.call_signature("prime", audio=prompt, **conditions)
     elif conditions:
         # Before the first frame it holds, so that no other one counts.
         first = {
             name: value[:, :1] if name == "local_conditioning" else value
             for name, value in conditions.items()
         }
-        state = server.ask("initial_state", **first)
+        state = server.call_signature("initial_state", **first)
     else:
-        state = server.ask("initial_state", streams=np.zeros(1, np.int32))
+        state = server.call_signature("initial_state", streams=np.zeros(1, np.int32))
     stream = clients.AudioStream(
-        server.ask,
+        server.call_signature,
         metadata,
         conditions,
         clients.checked_state(state, 1),

@@ -51,9 +51,9 @@ def main(argv):
     if _QUANTIZATION.value == "int8":
         recordings = runs.recordings_of_run(_MODEL_DIR.value, model, _REPRESENTATIVE_DATA.value)
         values, conditions = representative_batch(recordings, model)
-        ranges = wt.on_device.activation_ranges(model, values, conditions)
-    signatures = wt.on_device.DeviceSignatures(model, _BLOCK_SIZE.value, _BATCH_SIZE.value, ranges)
-    content = wt.on_device.convert(signatures, _QUANTIZATION.value)
+        ranges = wt.deployment.activation_ranges(model, values, conditions)
+    signatures = wt.deployment.TFLiteSignatures(model, _BLOCK_SIZE.value, _BATCH_SIZE.value, ranges)
+    content = wt.deployment.convert(signatures, _QUANTIZATION.value)
     with files.atomic_path(_OUTPUT.value) as temporary:
         temporary.write_bytes(content)
         wt.lite.Runner(temporary).check_sampling()
@@ -64,11 +64,11 @@ def main(argv):
 
 
 def representative_batch(recordings: data.Recordings, model: wt.WaveNet):
-    """Values and conditions of random crops, as `on_device.activation_ranges` takes them."""
+    """Values and conditions of random crops, as `deployment.activation_ranges` takes them."""
     batches = data.training_batches(recordings, model, CROPS, crop_seconds=0.1)
     inputs, targets, _ = next(iter(batches))
     conditions = inputs if isinstance(inputs, dict) else {}
-    return targets, {name: conditions[name] for name in model.conditioning_names}
+    return targets, {name: conditions[name] for name in model.conditioning.names}
 
 
 if __name__ == "__main__":

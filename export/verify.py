@@ -158,7 +158,7 @@ def recordings_to_score(recordings: data.Recordings, model: wt.WaveNet):
             continue
         audio = np.stack([waveform[:length] for waveform in waveforms]).astype(np.float32)
         conditions: dict[str, np.ndarray] = {}
-        if model.num_speakers:
+        if model.config.num_speakers:
             conditions["speaker_id"] = np.array([recordings.speaker_ids[clip] for clip in clips])
         if model.hop_length:
             frames = [recordings.features[clip][: length // hop] for clip in clips]
@@ -174,8 +174,8 @@ def conditions_to_generate(
 ) -> dict[str, Any]:
     """Conditions of the audio to make, and its samples: whole frames of them."""
     batch, conditions = _BATCH_SIZE.value, {}
-    if model.num_speakers:
-        conditions["speaker_id"] = np.arange(batch, dtype=np.int32) % model.num_speakers
+    if model.config.num_speakers:
+        conditions["speaker_id"] = np.arange(batch, dtype=np.int32) % model.config.num_speakers
     hop = model.hop_length
     if hop:
         count = -(-samples // hop)
@@ -218,7 +218,7 @@ def draws(model: wt.WaveNet, request, audio: np.ndarray) -> dict[str, int]:
     batch, samples = audio.shape
     shape = (samples, batch, *model.distribution.uniforms_shape)
     uniforms = np.random.default_rng(request["seed"]).random(shape, np.float32).swapaxes(0, 1)
-    parameters = wt.serving.distribution_parameters(model, audio, request["conditions"])
+    parameters = wt.models.distribution_parameters(model, audio, request["conditions"])
     values = model.distribution.encode(audio).numpy()
 
     def draw(numbers):

@@ -17,7 +17,7 @@ def teacher_forced_values(model, audio, uniforms, prompt=None, temperature=1.0, 
     inputs = {"audio": tf.concat([before, values], axis=1), **conditions}
     # A position sees the frame of the sample that it predicts; frames begin with the prompt.
     first = given.shape[1] + 1 - model.receptive_field
-    local_conditioning = model.local_conditioning(inputs, first, inputs["audio"].shape[1])
+    local_conditioning = model.trunk.local_conditioning(inputs, first, inputs["audio"].shape[1])
     parameters = model(inputs, local_conditioning=local_conditioning)
     parameters = parameters[:, model.receptive_field - 1 : -1]
     drawn = model.distribution.sample(
@@ -49,13 +49,15 @@ def random_conditions(model, batch, samples):
     """A row of its own for each stream."""
     generator = np.random.default_rng(0)
     conditions = {}
-    if model.num_speakers:
-        conditions["speaker_id"] = np.arange(batch, dtype=np.int32) % model.num_speakers
-    if model.global_channels:
-        vectors = generator.normal(size=(batch, model.global_channels))
+    if model.config.num_speakers:
+        conditions["speaker_id"] = np.arange(batch, dtype=np.int32) % model.config.num_speakers
+    if model.config.global_channels:
+        vectors = generator.normal(size=(batch, model.config.global_channels))
         conditions["global_conditioning"] = vectors.astype(np.float32)
-    if model.local_channels:
-        frames = generator.normal(size=(batch, samples // model.hop_length, model.local_channels))
+    if model.config.local_channels:
+        frames = generator.normal(
+            size=(batch, samples // model.hop_length, model.config.local_channels)
+        )
         conditions["local_conditioning"] = frames.astype(np.float32)
     return conditions
 

@@ -13,7 +13,7 @@ import soundfile
 from conftest import ROOT, small_model
 from test_lite import with_nan_weights
 
-from wavenet_tf import audio, on_device
+from wavenet_tf import audio, deployment
 
 # Node, the browser and C run files of LiteRT, whose version is one for all sets of packages.
 pytestmark = pytest.mark.once
@@ -52,7 +52,7 @@ def program(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("plain") / "model.tflite"
-    path.write_bytes(on_device.convert(on_device.DeviceSignatures(small_model())))
+    path.write_bytes(deployment.convert(deployment.TFLiteSignatures(small_model())))
     return path
 
 
@@ -61,7 +61,7 @@ def speakers(tmp_path_factory) -> Path:
     """Two streams, of a model that takes two uniforms a sample."""
     model = small_model(num_speakers=3, output_distribution="logistic_mixture")
     path = tmp_path_factory.mktemp("speakers") / "model.tflite"
-    path.write_bytes(on_device.convert(on_device.DeviceSignatures(model, 64, 2), "dynamic_int8"))
+    path.write_bytes(deployment.convert(deployment.TFLiteSignatures(model, 64, 2), "dynamic_int8"))
     return path
 
 
@@ -84,7 +84,7 @@ def expected(path, samples: int, uniforms_path, seed=5, temperature=1.0, **condi
     runner = lite.Runner(path)
     stream = runner.stream(seed=seed, temperature=temperature, **conditions)
     blocks = [next(stream) for _ in range(-(-samples // runner.block_size))]
-    shape = stream.made, runner.batch_size, runner.metadata["uniforms_per_sample"]
+    shape = stream.samples_done, runner.batch_size, runner.metadata["uniforms_per_sample"]
     np.random.default_rng(seed).random(shape, np.float32).tofile(uniforms_path)
     return audio.formats.to_16_bits(np.concatenate(blocks, axis=1)[:, :samples].T)
 

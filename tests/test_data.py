@@ -294,7 +294,7 @@ def test_crops_of_a_conditioned_model_hold_the_frames_of_their_targets(tmp_path,
                 np.testing.assert_array_equal(np.repeat(features, hop)[places], expected)
                 # All that the scored samples see is there: receptive field, frames around.
                 assert places[0] >= model.receptive_field - 1 + hop
-                assert len(weight) - 1 - places[-1] >= model.upsampler.look_ahead
+                assert len(weight) - 1 - places[-1] >= model.trunk.upsampler.look_ahead
                 assert len(places) <= 80
                 longest = max(longest, len(places))
                 starts.add(place[0])
@@ -333,17 +333,17 @@ def test_features_and_model_have_to_agree(tmp_path):
 
 def test_audio_datasets_extract_and_normalise_features(recordings_dir):
     model = small_model(local_channels=80, upsample_factors=(10, 10), features=["mel"])
-    model.upsampler.mean.assign(np.zeros(80))
-    model.upsampler.scale.assign(np.ones(80))
+    model.trunk.upsampler.mean.assign(np.zeros(80))
+    model.trunk.upsampler.scale.assign(np.ones(80))
     model.compile("adam")
     train, validation = wt.audio_datasets(recordings_dir, model, batch_size=2, crop_seconds=0.1)
     training, _ = data.read_recordings(recordings_dir, RATE).split(0.1)
     frames = np.concatenate(training.with_features(["mel"], 100).features)
-    np.testing.assert_allclose(model.upsampler.mean, frames.mean(axis=0), rtol=1e-4)
-    np.testing.assert_allclose(1 / model.upsampler.scale, frames.std(axis=0), rtol=1e-3)
+    np.testing.assert_allclose(model.trunk.upsampler.mean, frames.mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(1 / model.trunk.upsampler.scale, frames.std(axis=0), rtol=1e-3)
     # Another folder leaves the statistics of a model that has some.
     wt.audio_datasets(recordings_dir, model, validation_fraction=0.8)
-    np.testing.assert_allclose(model.upsampler.mean, frames.mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(model.trunk.upsampler.mean, frames.mean(axis=0), rtol=1e-4)
     history = model.fit(train, steps_per_epoch=2, validation_data=validation, verbose=0).history
     assert np.isfinite(history["val_bits_per_sample"]).all()
 
@@ -368,7 +368,7 @@ def test_crops_of_a_model_with_context_stacks_hold_what_these_hear(tmp_path):
     model = small_model(context_stacks=[{"pooling": 16, "layers_per_stack": 3}])
     model.distribution = Identity()
     recordings = write_ramps(tmp_path / "r", [700])
-    context = model.receptive_field - model.main_receptive_field
+    context = model.receptive_field - model.config.trunk_receptive_field
     assert context > 100
     for inputs, targets, weights in data.training_batches(recordings, model, 2, 0.01).take(20):
         heard = np.concatenate([inputs["context_audio"], inputs["audio"]], axis=1)

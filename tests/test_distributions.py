@@ -5,7 +5,7 @@ import scipy.stats
 import tensorflow as tf
 
 import wavenet_tf as wt
-from wavenet_tf import distributions, generation
+from wavenet_tf import distributions, sampling
 from wavenet_tf.errors import InputError
 
 
@@ -45,10 +45,10 @@ def test_draws_follow_the_softmax(filters):
     probabilities = scipy.special.softmax(logits[0].astype(np.float64))
     kept = np.ones(64, bool)
     if "k" in filters:
-        logits = generation.keep_top_k(logits, filters["k"])
+        logits = sampling.keep_top_k(logits, filters["k"])
         kept = probabilities >= np.sort(probabilities)[-filters["k"]]
     if "p" in filters:
-        logits = generation.keep_top_p(logits, filters["p"])
+        logits = sampling.keep_top_p(logits, filters["p"])
         order = np.argsort(-probabilities)
         kept[order[np.searchsorted(np.cumsum(probabilities[order]), filters["p"]) + 1 :]] = False
     draws = 200_000

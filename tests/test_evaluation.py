@@ -38,7 +38,7 @@ def test_scores_with_frames_do_not_depend_on_the_crops(tmp_path):
     contexts = [{"pooling": 16, "layers_per_stack": 2}]
     model = small_model(local_channels=80, upsample_factors=(5, 4), context_stacks=contexts)
     recordings = data.read_recordings(tmp_path, 8000).with_features(["mel"], 20)
-    model.adapt(np.concatenate(recordings.features))
+    model.trunk.adapt(np.concatenate(recordings.features))
     whole = evaluation.score(model, recordings, crop_seconds=1.0)
     assert whole.samples.tolist() == [408, 800, 264]
     crops = evaluation.score(model, recordings, crop_seconds=0.01)
@@ -59,8 +59,8 @@ def test_resynthesis_makes_every_clip_again(tmp_path):
         with pytest.raises(InputError, match=message):
             check(small_model())
         check(small_model(num_speakers=2, local_channels=1, upsample_factors=(5, 4)))
-    recordings = recordings.with_features(model.features, model.hop_length)
-    model.adapt(np.concatenate(recordings.features))
+    recordings = recordings.with_features(model.config.features, model.hop_length)
+    model.trunk.adapt(np.concatenate(recordings.features))
     clips = evaluation.resynthesise(model, recordings, seed=0)
     assert [clip.shape for clip in clips] == [(408,), (800,)]
     longest = model.generate(

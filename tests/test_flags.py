@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT, small_model, tone
 
 import wavenet_tf as wt
-from wavenet_tf import files, options
+from wavenet_tf import files, models
 from wavenet_tf.errors import InputError
 
 sys.path.insert(0, str(ROOT / "export"))
@@ -247,7 +247,7 @@ def test_arguments_that_set_takes_are_those_of_the_model_that_are_whole_numbers(
     parameters = inspect.signature(wt.WaveNet).parameters.values()
     assert (
         tuple(parameter.name for parameter in parameters if type(parameter.default) is int)
-        == options.INTEGER_ARGUMENTS
+        == models.INTEGER_ARGUMENTS
     )
 
 

@@ -15,7 +15,7 @@ from oracles import (
     uniforms_of,
 )
 
-from wavenet_tf import generation
+from wavenet_tf import sampling
 from wavenet_tf.errors import InputError
 
 SEED = 3
@@ -24,8 +24,8 @@ SEED = 3
 def deep_model(**overrides):
     """A model with near and far blocks."""
     model = small_model(**{"layers_per_stack": 6, **overrides})
-    dilations = [block.dilation_rate for block in model.blocks]
-    assert min(dilations) < generation.InPlace.ahead < max(dilations)
+    dilations = [block.dilation_rate for block in model.trunk.stack.blocks]
+    assert min(dilations) < sampling.CHUNK_SIZE < max(dilations)
     return model
 
 
@@ -33,7 +33,7 @@ def deep_model(**overrides):
 @pytest.mark.parametrize("kernel_size", [1, 2, 3])
 def test_generation_equals_teacher_forcing_at_every_step(kernel_size, batch_size):
     model = deep_model(kernel_size=kernel_size)
-    samples = generation.BLOCK_SIZE + 100  # past a block's edge and many wraps of every state
+    samples = sampling.BLOCK_SIZE + 100  # past a block's edge and many wraps of every state
     audio = model.generate(samples, batch_size=batch_size, seed=SEED)
     assert audio.dtype == np.float32
     assert audio.shape == (batch_size, samples)
@@ -82,9 +82,9 @@ def test_every_model_generates_what_teacher_forcing_gives(kind, output, prompted
     stacks = 2 if kind == "all" or not jit_compile else 1
     model = deep_model(num_stacks=stacks, **MODELS[kind], output_distribution=output)
     if output != "categorical":  # or most draws would be cut off at full scale
-        model.output_convolution.kernel.assign(0.1 * model.output_convolution.kernel)
-        model.output_convolution.bias.assign(0.1 * model.output_convolution.bias)
-    batch, samples, block_size = 2 * generation.STREAMS_PER_THREAD, 100, 37
+        model.head.output_convolution.kernel.assign(0.1 * model.head.output_convolution.kernel)
+        model.head.output_convolution.bias.assign(0.1 * model.head.output_convolution.bias)
+    batch, samples, block_size = 2 * sampling.STREAMS_PER_THREAD, 100, 37
     prompt = tone(0.0225)[None] if prompted else None
     heard = prompt.shape[1] if prompted else 0
     conditions = random_conditions(model, batch, heard + samples)
@@ -98,7 +98,7 @@ def test_every_model_generates_what_teacher_forcing_gives(kind, output, prompted
         **conditions,
     )
     assert len(stream.plan.groups) == 2
-    if model.local_channels:
+    if model.config.local_channels:
         blocks = list(stream)
         assert [block.shape[1] for block in blocks] == [37, 37, 26]  # to the end of the frames
     else:
@@ -185,9 +185,9 @@ def test_conditions_of_an_unconditional_model_are_refused():
 def test_blocks_of_any_size_carry_the_state(jit_compile, kind):
     model = deep_model(**MODELS[kind])
     uniforms = uniforms_of(SEED, 100, 2)
-    state = generation.prime(model, tf.zeros([2, 0], tf.int32))
-    weights = generation.prepare_weights(model)
-    draw = generation.compiled_block(generation.schedule_of(model), jit_compile)
+    state = sampling.prime(model, tf.zeros([2, 0], tf.int32))
+    weights = sampling.prepare_weights(model)
+    draw = sampling.compiled_sampler(sampling.sampler_config(model), jit_compile)
     parts, start = [], 0
     for size in (1, 1, 50, 16, 7, 25):
         values, state = draw(weights, state, uniforms[:, start : start + size], tf.constant(1.0))
@@ -201,17 +201,17 @@ def test_a_state_of_generation_is_the_state_of_the_layers():
     contexts = [{"pooling": 7, "layers_per_stack": 2}, {"pooling": 16, "channels": 4}]
     model = deep_model(kernel_size=3, context_stacks=contexts)
     values = np.random.default_rng(0).integers(0, 256, (2, 60)).astype(np.int32)
-    state = generation.prime(model, values)
-    draw = generation.compiled_block(generation.schedule_of(model), jit_compile=True)
+    state = sampling.prime(model, values)
+    draw = sampling.compiled_sampler(sampling.sampler_config(model), jit_compile=True)
     drawn, after = draw(
-        generation.prepare_weights(model), state, uniforms_of(0, 30, 2), tf.constant(1.0)
+        sampling.prepare_weights(model), state, uniforms_of(0, 30, 2), tf.constant(1.0)
     )
     # As long before: the frames of context stacks begin in the same places.
     heard = np.concatenate([values, drawn], axis=1)
     inputs = np.concatenate([np.full([2, model.receptive_field], 128), heard], axis=1)[:, 60:]
     inputs = tf.constant(inputs, tf.int32)
-    _, layers = model.run_blocks(inputs[:, :-1], model.initial_state(2))
-    expected = type(after)(layers, inputs[:, -1])
+    _, trunk_state = model.trunk(inputs[:, :-1], model.trunk.initial_state(2))
+    expected = type(after)(trunk_state, inputs[:, -1])
     tf.nest.assert_same_structure(after, expected)
     for actual, wanted in zip(tf.nest.flatten(after), tf.nest.flatten(expected), strict=True):
         np.testing.assert_allclose(actual, wanted, atol=1e-5)
@@ -221,14 +221,15 @@ def test_a_prompt_in_one_pass_equals_the_prompt_sample_by_sample():
     model = small_model()
     length = model.receptive_field + 20  # of which one pass takes in what still has influence
     values = np.random.default_rng(0).integers(0, 256, (2, length)).astype(np.int32)
-    at_once = generation.prime(model, values)
-    state = generation.prime(model, values[:, :1])
-    layers, previous = state.layers, state.previous
+    at_once = sampling.prime(model, values)
+    state = sampling.prime(model, values[:, :1])
+    trunk_state, previous = state
     for t in range(1, values.shape[1]):
-        _, layers = model(previous[:, None], state=layers)
+        _, trunk_state = model(previous[:, None], state=trunk_state)
         previous = tf.constant(values[:, t])
-    for name, expected in at_once.layers.items():
-        np.testing.assert_allclose(layers[name], expected, atol=1e-5)
+    flat = zip(*map(tf.nest.flatten, (trunk_state, at_once.trunk)), strict=True)
+    for actual, expected in flat:
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
     np.testing.assert_array_equal(previous, at_once.previous)
 
 
@@ -252,7 +253,7 @@ def test_seeds():
 
 def test_length_does_not_change_the_samples():
     model = small_model()
-    long = model.generate(generation.BLOCK_SIZE + 10, seed=1)
+    long = model.generate(sampling.BLOCK_SIZE + 10, seed=1)
     np.testing.assert_array_equal(model.generate(30, seed=1), long[:, :30])
 
 
@@ -279,10 +280,10 @@ def test_of_equally_likely_codes_no_more_are_kept():
     logits = tf.constant([[1.0, 2.0, 2.0, 2.0, 0.0], [5.0] * 5])
     out = -np.inf
     for compiled in (False, True):
-        top_k = tf.function(generation.keep_top_k, jit_compile=compiled)(logits, 2)
+        top_k = tf.function(sampling.keep_top_k, jit_compile=compiled)(logits, 2)
         expected = [[out, 2, 2, out, out], [5, 5, out, out, out]]
         np.testing.assert_array_equal(top_k, expected)
-        top_p = tf.function(generation.keep_top_p, jit_compile=compiled)(logits, 0.5)
+        top_p = tf.function(sampling.keep_top_p, jit_compile=compiled)(logits, 0.5)
         expected = [[out, 2, 2, out, out], [5, 5, 5, out, out]]
         np.testing.assert_array_equal(top_p, expected)
 
@@ -290,7 +291,7 @@ def test_of_equally_likely_codes_no_more_are_kept():
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
 def test_long_dilations_of_any_length_generate_what_teacher_forcing_gives(jit_compile):
     model = deep_model()
-    for block in model.blocks:
+    for block in model.trunk.stack.blocks:
         if block.dilation_rate >= 16:
             block.dilation_rate += 5
             block.dilated_convolution.dilation_rate += 5
@@ -302,7 +303,7 @@ def test_long_dilations_of_any_length_generate_what_teacher_forcing_gives(jit_co
 def test_new_weights_are_used_at_once():
     model = small_model()
     before = model.generate(50, seed=1)
-    model.output_convolution.kernel.assign(model.output_convolution.kernel * -1.0)
+    model.head.output_convolution.kernel.assign(model.head.output_convolution.kernel * -1.0)
     assert (model.generate(50, seed=1) != before).any()
 
 
@@ -315,7 +316,7 @@ def test_stream_yields_what_generate_returns():
 
 
 def test_progress_ends_with_speed(capsys):
-    small_model().generate(3 * generation.BLOCK_SIZE, progress=True)
+    small_model().generate(3 * sampling.BLOCK_SIZE, progress=True)
     shown = capsys.readouterr().err
     assert "100% 0.4 of 0.4 s" in shown
     assert "samples/s, real-time factor" in shown
@@ -342,7 +343,7 @@ def test_progress_ends_with_speed(capsys):
         ({"top_p": 0.0}, "top_p must be above 0"),
         ({"prompt": np.zeros(5)}, r"prompt must be audio of shape \[1 or 1, samples\]"),
         ({"prompt": np.zeros([3, 5]), "batch_size": 2}, "prompt must be audio"),
-        ({"prompt": np.full([1, 5], np.nan)}, "prompt holds samples that are not finite"),
+        ({"prompt": np.full([1, 5], np.nan)}, "prompt holds numbers that are not finite"),
     ],
 )
 def test_bad_arguments_are_named_with_their_value(arguments, message):
@@ -354,7 +355,7 @@ def test_bad_arguments_are_named_with_their_value(arguments, message):
 
 def test_streams_do_not_depend_on_the_threads_they_share():
     model = small_model()
-    batch = 3 * generation.STREAMS_PER_THREAD + 1
+    batch = 3 * sampling.STREAMS_PER_THREAD + 1
     alone = model.stream(batch_size=batch, seed=SEED, threads=1)
     shared = model.stream(batch_size=batch, seed=SEED, threads=3)
     assert len(alone.plan.groups) == 1

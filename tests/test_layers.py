@@ -147,7 +147,7 @@ def test_model_whole_equals_chunks_equals_samples(kernel_size, compiled):
     function = tf.function(step, reduce_retracing=True) if compiled else step
     whole = model(codes)
     for chunks in (CHUNKS, [1] * TIME):
-        (parts,) = in_chunks(model, codes, chunks, function)
+        (parts,) = in_chunks(model.trunk, codes, chunks, function)
         np.testing.assert_allclose(parts, whole, atol=1e-5)
 
 
@@ -217,7 +217,7 @@ def test_waveform_convolution_is_the_convolution_of_the_companded_waveform():
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_learned_upsampling_is_a_transposed_convolution(causal):
-    upsampler = wt.ConditioningUpsampler(channels=4, upsample_factors=(3, 2), causal=causal)
+    upsampler = wt.LearnedUpsampler(channels=4, upsample_factors=(3, 2), causal=causal)
     frames = np.random.default_rng(0).normal(size=(2, 6, 5)).astype(np.float32)
     upsampler(frames)
     randomise(upsampler)
@@ -243,9 +243,9 @@ def test_learned_upsampling_is_a_transposed_convolution(causal):
     np.testing.assert_allclose(upsampler(frames), signal, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("upsampling", ["learned", "repeat"])
-def test_upsampling_begins_as_repetition_and_edges_hold(upsampling):
-    upsampler = wt.ConditioningUpsampler(8, (4, 5), upsampling=upsampling)
+@pytest.mark.parametrize("upsampler_class", [wt.LearnedUpsampler, wt.RepeatUpsampler])
+def test_upsampling_begins_as_repetition_and_repeats_edges(upsampler_class):
+    upsampler = upsampler_class(8, (4, 5))
     frames = np.random.default_rng(0).normal(size=(2, 7, 5)).astype(np.float32)
     outputs = upsampler(frames).numpy()
     assert outputs.shape == (2, 140, 8)
@@ -255,19 +255,19 @@ def test_upsampling_begins_as_repetition_and_edges_hold(upsampling):
     randomise(upsampler)
     whole = upsampler(frames).numpy()
     np.testing.assert_allclose(upsampler.samples(frames, 33, 50), whole[:, 33:83], atol=1e-5)
-    held = np.concatenate([frames[:, :1]] * 2 + [frames] + [frames[:, -1:]] * 2, axis=1)
+    padded = np.concatenate([frames[:, :1]] * 2 + [frames] + [frames[:, -1:]] * 2, axis=1)
     np.testing.assert_allclose(
-        upsampler.samples(frames, -30, 180), upsampler(held)[:, 10:190], atol=1e-5
+        upsampler.samples(frames, -30, 180), upsampler(padded)[:, 10:190], atol=1e-5
     )
 
 
 def test_a_constant_feature_is_not_blown_up():
-    upsampler = wt.ConditioningUpsampler(4, (2,))
+    upsampler = wt.LearnedUpsampler(4, (2,))
     upsampler.build((None, None, 2))
     upsampler.adapt(np.stack([np.arange(9.0), np.full(9, 5.0)], axis=1))
     np.testing.assert_allclose(upsampler.scale, [1 / np.arange(9).std(), 1.0], rtol=1e-6)
     with pytest.raises(InputError, match="upsample_factors must be a whole number"):
-        wt.ConditioningUpsampler(4, (2, 0))
+        wt.LearnedUpsampler(4, (2, 0))
 
 
 def context_oracle(stack, signal):
@@ -276,7 +276,7 @@ def context_oracle(stack, signal):
     frames = signal[: time // pooling * pooling].reshape(-1, pooling)
     kernel, bias = (w.numpy().astype(np.float64) for w in stack.frame_projection.weights)
     hidden, gated = np.maximum(frames @ kernel + bias, 0.0), []
-    for block in stack.blocks:
+    for block in stack.stack.blocks:
         convolution = block.dilated_convolution
         activation = causal_convolution_oracle(
             hidden[None], convolution.kernel.numpy(), convolution.bias.numpy(), block.dilation_rate
@@ -310,7 +310,7 @@ def test_context_stack_is_its_definition_whole_and_in_chunks(pooling):
 
 
 def test_context_of_a_stack_is_exact_and_nothing_depends_on_the_future():
-    stack = wt.ContextStack(pooling=20, layers_per_stack=2, channels=8)
+    stack = wt.ContextStack(pooling=20, num_stacks=1, layers_per_stack=2, kernel_size=2, channels=8)
     signal = np.random.default_rng(0).normal(size=(1, 300)).astype(np.float32)
     stack(signal)
     randomise(stack)

@@ -42,7 +42,7 @@ def test_public_names_are_imported_and_are_no_modules(package):
 WITHOUT_TENSORFLOW = """
 import sys
 import wavenet_tf as wt
-from wavenet_tf import audio, clients, data, lite, options, presets, runs
+from wavenet_tf import audio, clients, conditioning, data, lite, models, options, runs
 
 audio.FEATURES, audio.check_output, wt.read_audio, data.LAYOUTS, data.NORMALISATIONS
 data.Preparation(".", features=("mel",)), runs.Settings("."), runs.find_model, options.SCHEDULES

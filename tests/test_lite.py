@@ -11,7 +11,7 @@ from oracles import assert_drawn_from, random_conditions
 from test_serving import LOCAL
 
 import wavenet_tf as wt
-from wavenet_tf import audio, on_device, runs, serving
+from wavenet_tf import audio, deployment, models, runs, sampling
 from wavenet_tf.errors import InputError
 
 lite = pytest.importorskip("wavenet_tf.lite", exc_type=ImportError)
@@ -42,8 +42,8 @@ def files(tmp_path_factory):
     """TFLite files by the name of their model."""
     folder = tmp_path_factory.mktemp("files")
     for kind, (block_size, streams) in SIZES.items():
-        signatures = on_device.DeviceSignatures(model_of(kind), block_size, streams)
-        (folder / f"{kind}.tflite").write_bytes(on_device.convert(signatures))
+        signatures = deployment.TFLiteSignatures(model_of(kind), block_size, streams)
+        (folder / f"{kind}.tflite").write_bytes(deployment.convert(signatures))
     return {kind: folder / f"{kind}.tflite" for kind in MODELS}
 
 
@@ -98,9 +98,9 @@ def test_priming_tells_how_likely_a_recording_is(files, kind):
     recording = np.stack([tone(0.0325), tone(0.0325, frequency=300.0)])
     conditions = random_conditions(model, 2, 260)
     state, scores = runner.prime(recording, **conditions)
-    expected = serving.log_likelihood(model, recording, conditions)
+    expected = models.log_likelihood(model, recording, conditions)
     np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-3)
-    assert set(state) == set(serving.state_specs(model))
+    assert set(state) == set(sampling.state_specs(model))
 
 
 def test_an_empty_prompt_is_none(voices):
@@ -136,9 +136,9 @@ def test_seeds_temperature_and_threads(files, voices):
 
 def test_the_real_time_factor_is_audio_by_time(voices):
     stream = voices.stream(seed=0, speaker_id=1)
-    assert (stream.made, stream.seconds, stream.real_time_factor) == (0, 0.0, 0.0)
+    assert (stream.samples_done, stream.seconds, stream.real_time_factor) == (0, 0.0, 0.0)
     made(stream, 3)
-    assert stream.made == 192
+    assert stream.samples_done == 192
     assert stream.seconds > 0.0
     np.testing.assert_allclose(stream.real_time_factor, 192 / RATE / stream.seconds)
 
@@ -221,8 +221,11 @@ VECTOR, FRAMES = np.zeros([1, 2]), np.zeros([1, 4, 5])
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "conditioned on global_conditioning, local_conditioning; received nothing"),
-        ({"speaker_id": 0}, "conditioned on .*; received global_.*, local_.*, speaker_id"),
+        ({}, "global_conditioning must be given: the model is conditioned on global_cond"),
+        (
+            {"speaker_id": 0},
+            "speaker_id must not be given: the model is conditioned on glob",
+        ),
         (
             {"local_conditioning": FRAMES[0]},
             r"\[2 or 1, frames, 5\]; received shape \[4, 5\]",
@@ -243,7 +246,7 @@ VECTOR, FRAMES = np.zeros([1, 2]), np.zeros([1, 4, 5])
         ({"prompt": "tone.wav"}, "audio must be an array of numbers"),
         ({"prompt": np.zeros([1, 80])}, "must go beyond the prompt of 80 samples"),
         ({"prompt": np.zeros([1, 100])}, "a frame for each 20 samples of audio; received 4 fr"),
-        ({"prompt": np.zeros([1, 20]), "state": {}}, "a prompt or a state to go on from, not bo"),
+        ({"prompt": np.zeros([1, 20]), "state": {}}, "a prompt or a state to continue from, not"),
         ({"temperature": -0.1}, "temperature must be 0 or above; received -0.1"),
         ({"temperature": np.nan}, "temperature must be 0 or above; received nan"),
         ({"temperature": np.inf}, "temperature must be 0 or above; received inf"),
@@ -302,7 +305,7 @@ def test_signatures_take_tensors_of_their_shape_only(voices):
         "speaker_id": speaker,
         **state,
     }
-    expected = voices.ask("generate_block", **right)["audio"]
+    expected = voices.call_signature("generate_block", **right)["audio"]
     for name, wrong in (
         ("uniforms", right["uniforms"][:, 1:]),
         ("uniforms", right["uniforms"][0]),
@@ -315,14 +318,16 @@ def test_signatures_take_tensors_of_their_shape_only(voices):
         ("speaker_id", speaker.astype(np.int64)),
     ):
         with pytest.raises(InputError, match=f"^{name} (must be|holds)"):
-            voices.ask("generate_block", **{**right, name: wrong})
+            voices.call_signature("generate_block", **{**right, name: wrong})
     with pytest.raises(InputError, match="generate_block takes no speed"):
-        voices.ask("generate_block", **right, speed=1.0)
+        voices.call_signature("generate_block", **right, speed=1.0)
     del right["uniforms"]
     with pytest.raises(InputError, match="generate_block needs uniforms"):
-        voices.ask("generate_block", **right)
+        voices.call_signature("generate_block", **right)
     right["uniforms"] = np.full([2, 64], 0.5, np.float32)
-    np.testing.assert_array_equal(voices.ask("generate_block", **right)["audio"], expected)
+    np.testing.assert_array_equal(
+        voices.call_signature("generate_block", **right)["audio"], expected
+    )
 
 
 def test_files_that_are_none_are_told(files, tmp_path):
@@ -337,19 +342,25 @@ def test_files_that_are_none_are_told(files, tmp_path):
         (content[:-1], "is damaged: its checksum"),
         (content + b"\0", "is damaged: its checksum"),
         (renamed, "is damaged: its checksum"),
-        (lite.sealed(renamed), "is no TFLite file of a WaveNet: its signatures are .*_clock"),
+        (
+            lite.with_checksum(renamed),
+            "is no TFLite file of a WaveNet: its signatures are .*_clock",
+        ),
         (content.replace(b"wavenet_sha256", b"wavenet_sha257"), "damaged: it has no checksum"),
         (converter.convert(), "no TFLite file that export/tflite.py wrote: it has no metadata"),
         (
-            lite.sealed(content.replace(b'"sample_rate"', b'"simple_rate"')),
+            lite.with_checksum(content.replace(b'"sample_rate"', b'"simple_rate"')),
             "the metadata of .* must hold sample_rate: a whole number above 0; received 'None'",
         ),
         (
-            lite.sealed(content.replace(b'["speaker_id"]', b'["dialect_id"]')),
+            lite.with_checksum(content.replace(b'["speaker_id"]', b'["dialect_id"]')),
             "must hold conditioning: a list of any of speaker_id, .*; received",
         ),
-        (lite.sealed(content.replace(b'"num_speakers": 3', b'"num_speakers": 7')), "a name for"),
-        (lite.sealed(content.replace(b'{"wavenet_tf', b'["wavenet_tf')), "is not JSON"),
+        (
+            lite.with_checksum(content.replace(b'"num_speakers": 3', b'"num_speakers": 7')),
+            "a name for",
+        ),
+        (lite.with_checksum(content.replace(b'{"wavenet_tf', b'["wavenet_tf')), "is not JSON"),
     ):
         (tmp_path / "model.tflite").write_bytes(wrong)
         with pytest.raises(InputError, match=message):
@@ -416,7 +427,7 @@ def with_nan_weights(file: bytes) -> bytes:
             if is_float and isinstance(data, np.ndarray) and data.size > weights.size:
                 weights = data
     weights[:] = np.full(weights.size // 4, np.nan, np.float32).view(np.uint8)
-    return lite.sealed(bytes(content))
+    return lite.with_checksum(bytes(content))
 
 
 def test_audio_that_is_no_number_is_an_error(files, tmp_path):
@@ -565,10 +576,10 @@ def test_the_programs_errors_are_one_line(files, run_without, tmp_path):
     other = f"--prompt={tmp_path / 'other.wav'}"
     refuses("voices", "must be at 8000 Hz; it is at 16000 Hz", theo, other)
     features = f"--features={tmp_path / 'frames.npy'}"
-    refuses("voices", "received local_conditioning, speaker", theo, features)
+    refuses("voices", "local_conditioning must not be given", theo, features)
     refuses("voices", "unexpected argument 'word'", theo, "word")
     one = "--speaker=1"
-    refuses("melody", "on speaker_id, local_conditioning; received speaker_id", one)
+    refuses("melody", "local_conditioning must be given: the model is conditioned on", one)
     nowhere = f"--features={tmp_path / 'nowhere.npy'}"
     refuses("melody", f"no NumPy file at {tmp_path / 'nowhere.npy'}", one, nowhere)
     for name in (
@@ -620,8 +631,8 @@ def test_the_exporting_program(model_dir, run_without, tmp_path):
     assert f"{output.stat().st_size / 1e6:.2f} MB, blocks of 64 samples at 8000 Hz" in line
     assert "quantization float16" in line
     assert [path.name for path in output.parent.iterdir()] == ["model.tflite"]
-    told = {"batch_size": 2, "quantization": "float16"}
-    expected = {**serving.metadata(model_of("voices"), 64), **told}
+    metadata = deployment.TFLiteSignatures(model_of("voices"), 64, 2).metadata
+    expected = {**metadata, "quantization": "float16"}
     assert lite.read_metadata(output) == expected
     flags = [f"--model={output}", f"--output={tmp_path / 'out.wav'}", "--speaker=theo"]
     result = run_without(TENSORFLOW, GENERATE, *flags, "--seconds=0.1", "--seed=1")

@@ -9,7 +9,7 @@ from conftest import randomise, small_model, tone
 from oracles import assert_drawn_from, random_conditions, uniforms_of
 from test_serving import CONTEXT, HOP, LOCAL, MODELS, frames_of
 
-from wavenet_tf import generation, on_device, serving
+from wavenet_tf import deployment, models, options, sampling
 from wavenet_tf.errors import InputError
 
 # It needs an interpreter, which not every TensorFlow brings.
@@ -39,10 +39,10 @@ class File:
             heard = np.stack([tone(0.03), 0.3 * tone(0.03, frequency=300.0)])
             conditions = random_conditions(model, 2, heard.shape[1])
             values = model.distribution.encode(heard)
-            ranges = on_device.activation_ranges(model, values, conditions, 160)
-        exported = on_device.DeviceSignatures(model, block_size, streams, ranges)
+            ranges = deployment.activation_ranges(model, values, conditions, 160)
+        exported = deployment.TFLiteSignatures(model, block_size, streams, ranges)
         self.model, self.streams, self.metadata = model, streams, exported.metadata
-        self.content = on_device.convert(exported, quantization)
+        self.content = deployment.convert(exported, quantization)
         self.interpreter = lite.Interpreter(model_content=self.content)
         for name in lite.SIGNATURES:
             setattr(self, name, self.interpreter.get_signature_runner(name))
@@ -125,7 +125,7 @@ def test_blocks_give_what_the_model_generates(file):
     audio, _ = file.draw(uniforms, conditions, file.start(conditions))
     assert audio.shape == (file.streams, samples)
     assert_drawn_from(model, audio, uniforms, conditions=conditions)
-    if model.output_distribution == "categorical":
+    if model.config.output_distribution == "categorical":
         expected = model.generate(samples, file.streams, seed=5, **conditions)
         np.testing.assert_allclose(audio, expected, atol=1e-6)
 
@@ -146,7 +146,7 @@ def test_a_prompt_is_as_likely_as_under_teacher_forcing(file):
     audio = prompt_of(file, 180)
     conditions = random_conditions(model, file.streams, 180)
     scores, _ = file.follow(audio, conditions)
-    expected = serving.log_likelihood(model, audio, conditions)
+    expected = models.log_likelihood(model, audio, conditions)
     np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-3)
 
 
@@ -154,8 +154,8 @@ def test_the_first_state_is_that_of_the_model(file):
     model = file.model
     conditions = random_conditions(model, file.streams, 3 * BLOCK)
     state = file.start(conditions)
-    silence = serving.silence(model, file.streams, conditions)
-    expected = serving.state_tensors(generation.prime(model, *silence))
+    nothing = model.distribution.encode(np.zeros([file.streams, 0]))
+    expected = sampling.state_tensors(sampling.prime(model, nothing, conditions))
     assert set(state) == set(expected)
     for name, value in expected.items():
         np.testing.assert_allclose(state[name], value, rtol=1e-4, atol=1e-4, err_msg=name)
@@ -237,7 +237,7 @@ def quantized() -> dict[str, File]:
     """A model by each quantization."""
     model = small_model(**WIDE)
     randomise(model, scale=0.2)
-    return {name: File(model, quantization=name) for name in on_device.QUANTIZATIONS}
+    return {name: File(model, quantization=name) for name in options.QUANTIZATIONS}
 
 
 def test_quantized_models_are_nearly_as_good_and_smaller(quantized):
@@ -283,7 +283,7 @@ def test_int8_of_a_conditioned_mixture():
     rounded, samples = File(model, quantization="int8"), 3 * BLOCK
     conditions = random_conditions(model, 1, samples)
     audio = tone(samples / 8000)[None]
-    expected = serving.log_likelihood(model, audio, conditions)
+    expected = models.log_likelihood(model, audio, conditions)
     scores, _ = rounded.follow(audio, conditions)
     assert 0.0 < abs(np.mean(scores - expected)) < 0.1
     drawn, _ = rounded.draw(
@@ -295,8 +295,7 @@ def test_int8_of_a_conditioned_mixture():
 def test_the_file_tells_what_it_is(file, tmp_path):
     (tmp_path / "model.tflite").write_bytes(file.content)
     assert lite.read_metadata(tmp_path / "model.tflite") == {
-        **serving.metadata(file.model, BLOCK),
-        "batch_size": file.streams,
+        **deployment.TFLiteSignatures(file.model, BLOCK, file.streams).metadata,
         "quantization": "none",
     }
 
@@ -315,13 +314,16 @@ def test_the_file_is_laid_out_as_its_schema_says(file):
 
 def test_arguments_out_of_range_are_told():
     model = small_model(**LOCAL)
-    assert on_device.DeviceSignatures(model).block_size == -(-on_device.BLOCK_SIZE // HOP) * HOP
+    assert (
+        deployment.TFLiteSignatures(model).block_size
+        == -(-deployment.tflite.BLOCK_SIZE // HOP) * HOP
+    )
     with pytest.raises(InputError, match="block_size must be a multiple of 20"):
-        on_device.DeviceSignatures(model, 50)
+        deployment.TFLiteSignatures(model, 50)
     with pytest.raises(InputError, match="batch_size must be a whole number of at least 1"):
-        on_device.DeviceSignatures(model, batch_size=0)
+        deployment.TFLiteSignatures(model, batch_size=0)
     message = "quantization must be one of none, .*; received 'int3'"
     with pytest.raises(InputError, match=message):
-        on_device.convert(on_device.DeviceSignatures(model), "int3")
+        deployment.convert(deployment.TFLiteSignatures(model), "int3")
     with pytest.raises(InputError, match="quantization int8 must have the ranges of activations"):
-        on_device.convert(on_device.DeviceSignatures(model), "int8")
+        deployment.convert(deployment.TFLiteSignatures(model), "int8")

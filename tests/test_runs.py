@@ -114,15 +114,15 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(recordings
 def test_a_run_with_features_takes_their_statistics_and_keeps_them(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, features="energy,mel", steps=1)
     model = runs.train(settings, tmp_path / "run")
-    assert model.features == ["energy", "mel"]
-    assert model.upsampler.upsample_factors == [10, 10]
+    assert model.config.features == ["energy", "mel"]
+    assert model.trunk.upsampler.upsample_factors == [10, 10]
     training, _ = data.read_recordings(recordings_dir, 8000).split(0.1)
     frames = np.concatenate(training.with_features(["energy", "mel"], 100).features)
-    np.testing.assert_allclose(model.upsampler.mean, frames.mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(model.trunk.upsampler.mean, frames.mean(axis=0), rtol=1e-4)
     longer = runs.train(
         settings_for(recordings_dir, features="energy,mel", steps=2), tmp_path / "run"
     )
-    np.testing.assert_array_equal(longer.upsampler.mean, model.upsampler.mean)
+    np.testing.assert_array_equal(longer.trunk.upsampler.mean, model.trunk.upsampler.mean)
 
 
 def test_hop_lengths_are_split_in_two():
@@ -602,7 +602,7 @@ def test_runs_in_half_precision_go_on(recordings_dir, tmp_path, precision):
     runs.train(settings, tmp_path)
     model = runs.train(dataclasses.replace(settings, steps=4), tmp_path)
     assert int(model.optimizer.iterations) == 4
-    assert model.blocks[0].compute_dtype == precision.removeprefix("mixed_")
+    assert model.trunk.stack.blocks[0].compute_dtype == precision.removeprefix("mixed_")
     assert runs.load_model(tmp_path).output_convolution.compute_dtype == "float32"
 
 

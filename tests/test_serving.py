@@ -14,7 +14,7 @@ from conftest import run_program, small_model, tone
 from oracles import assert_drawn_from, random_conditions, uniforms_of
 
 import wavenet_tf as wt
-from wavenet_tf import runs, serving
+from wavenet_tf import deployment, models, runs, sampling
 from wavenet_tf.errors import InputError
 
 HOP = 20
@@ -76,10 +76,12 @@ def exported(request, tmp_path_factory):
     """A model, the loaded signatures of its SavedModel, and its metadata."""
     model = small_model(**MODELS[request.param])
     directory = tmp_path_factory.mktemp("served") / "1"
-    signatures = serving.Signatures(model, BLOCK, max_seconds=0.1)
-    serving.save(signatures, directory)
+    signatures = deployment.SavedModelSignatures(model, BLOCK, max_seconds=0.1)
+    deployment.save(signatures, directory)
     loaded = tf.saved_model.load(str(directory))
-    metadata = json.loads(Path(directory, "assets", serving.METADATA_FILE).read_text())
+    metadata = json.loads(
+        Path(directory, "assets", deployment.saved_model.METADATA_FILE).read_text()
+    )
     assert metadata == signatures.metadata
     told = loaded.signatures["metadata"](streams=np.zeros(2, np.int32))["json"].numpy()
     assert [json.loads(row) for row in told] == [metadata, metadata]
@@ -93,7 +95,7 @@ def test_streaming_gives_what_the_model_generates(exported, batch):
     conditions = random_conditions(model, batch, samples)
     audio = streamed(signatures, metadata, conditions, samples, batch, seed=5)
     assert_drawn_from(model, audio, 5, conditions=conditions)
-    if model.output_distribution == "categorical":
+    if model.config.output_distribution == "categorical":
         expected = model.generate(samples, batch, seed=5, **conditions)
         np.testing.assert_allclose(audio, expected, atol=1e-6)
 
@@ -117,7 +119,7 @@ def test_score_is_the_likelihood_under_teacher_forcing(exported):
     before = model.receptive_field
     values = model.distribution.encode(np.pad(audio, [[0, 0], [before, 0]]))
     inputs = {"audio": values[:, :-1], **conditions}
-    local = model.local_conditioning(inputs, 1 - before, values.shape[1] - 1)
+    local = model.trunk.local_conditioning(inputs, 1 - before, values.shape[1] - 1)
     parameters = model(inputs, local_conditioning=local)
     expected = model.distribution.log_likelihood(parameters, values[:, 1:])[:, before - 1 :]
     assert scores.shape == audio.shape
@@ -128,8 +130,8 @@ def test_a_long_recording_is_scored_in_pieces_that_fit_together(exported, monkey
     model, signatures, _ = exported
     audio = tone(0.05)[None]
     conditions = random_conditions(model, 1, audio.shape[1])
-    monkeypatch.setattr(serving, "SCORED_AT_ONCE", 77)
-    in_pieces = serving.log_likelihood(model, audio, conditions)
+    monkeypatch.setattr(models.scoring, "CHUNK_SIZE", 77)
+    in_pieces = models.log_likelihood(model, audio, conditions)
     whole = signatures["score"](audio=audio, **conditions)["log_likelihood"]
     np.testing.assert_allclose(in_pieces, whole, rtol=1e-3, atol=1e-4)
 
@@ -205,11 +207,11 @@ def test_what_is_wrong_with_a_request_is_told(exported):
     refuses("state_block_1 holds NaN", "generate_block", state_block_1=layer * np.nan)
     two = np.concatenate([layer, layer])
     refuses("state_block_1 must have as many rows", "generate_block", state_block_1=two)
-    if model.output_distribution == "categorical":
+    if model.config.output_distribution == "categorical":
         for code in (-1, 256):
             wrong = "state_previous must be from 0 to 255"
             refuses(wrong, "generate_block", state_previous=[code])
-    if model.context_stacks:
+    if model.trunk.context_stacks:
         wrong = "state_context_0_phase must be from -1 to 19"
         refuses(wrong, "generate_block", state_context_0_phase=[HOP])
         streams = {key: np.concatenate([value, value]) for key, value in block.items()}
@@ -227,20 +229,20 @@ def test_what_is_wrong_with_a_request_is_told(exported):
         refuses("local_conditioning holds NaN", "serving_default", local_conditioning=nan)
         with pytest.raises(tf.errors.InvalidArgumentError, match="whole frames of 20 samples"):
             signatures["prime"](audio=tone(0.001)[None], **conditions)
-    if model.num_speakers:
+    if model.config.num_speakers:
         refuses("speaker_id must be from 0 to 2", "serving_default", speaker_id=[3])
     # It goes on after all that.
     assert np.isfinite(signatures["serving_default"](**request)["audio"]).all()
     assert np.isfinite(signatures["generate_block"](**block)["audio"]).all()
-    assert set(state) == set(serving.state_specs(model))
+    assert set(state) == set(sampling.state_specs(model))
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_streams_at_once_do_not_mix(tmp_path, jit_compile):
     """Eight clients of one loaded model; without them, it makes the same."""
     model = small_model(num_speakers=3)
-    signatures = serving.Signatures(model, BLOCK, jit_compile=jit_compile)
-    serving.save(signatures, tmp_path / "1")
+    signatures = deployment.SavedModelSignatures(model, BLOCK, jit_compile=jit_compile)
+    deployment.save(signatures, tmp_path / "1")
     loaded, metadata = tf.saved_model.load(str(tmp_path / "1")).signatures, signatures.metadata
 
     def stream(seed):
@@ -257,17 +259,17 @@ def test_streams_at_once_do_not_mix(tmp_path, jit_compile):
 
 def test_blocks_hold_whole_frames():
     model = small_model(**LOCAL)
-    assert serving.block_size_of(model) == 1040
+    assert deployment.SavedModelSignatures(model).block_size == 1040
     with pytest.raises(InputError, match="block_size must be a multiple of 20"):
-        serving.block_size_of(model, 50)
+        deployment.SavedModelSignatures(model, 50)
     for seconds in (0.0, -1.0, float("nan"), 1e-5):
         with pytest.raises(InputError, match="max_seconds must be above 0"):
-            serving.Signatures(model, max_seconds=seconds)
+            deployment.SavedModelSignatures(model, max_seconds=seconds)
     # 2**31 - 1 samples at 8000 Hz, in whole blocks of 1040.
     for seconds in (float("inf"), 1e9, 268435.4559):
         with pytest.raises(InputError, match="max_seconds must be at most 268435 at 8000 Hz"):
-            serving.Signatures(model, max_seconds=seconds)
-    assert serving.Signatures(model, max_seconds=268435).max_samples == 268435 * 8000
+            deployment.SavedModelSignatures(model, max_seconds=seconds)
+    assert deployment.SavedModelSignatures(model, max_seconds=268435).max_samples == 268435 * 8000
 
 
 @pytest.fixture(scope="module")
@@ -335,9 +337,9 @@ def test_what_was_exported_is_run_once(tmp_path):
             return {"audio": tf.zeros([1, 1])}
 
     def run(name, **functions):
-        traced = serving.traced({**right, **functions}, specs)
+        traced = deployment.signatures.traced({**right, **functions}, specs)
         tf.saved_model.save(tf.Module(), str(tmp_path / name), traced)
-        return serving.run_small_requests(tmp_path / name)
+        return deployment.run_small_requests(tmp_path / name)
 
     requests = run("right")
     assert [name for name, _ in requests] == list(specs)

@@ -33,7 +33,7 @@ from tensorflow_serving.config import model_server_config_pb2
 from test_serving import LOCAL
 
 import wavenet_tf as wt
-from wavenet_tf import audio, serving
+from wavenet_tf import audio, deployment
 
 RATE = 8000
 BLOCK = 100
@@ -162,8 +162,8 @@ class Serving:
 
     def __init__(self, model, directory):
         self.model = model
-        signatures = serving.Signatures(model, BLOCK, max_seconds=0.5)
-        serving.save(signatures, directory / "1")
+        signatures = deployment.SavedModelSignatures(model, BLOCK, max_seconds=0.5)
+        deployment.save(signatures, directory / "1")
         self.served = Served(directory / "1")
         self.grpc = grpc.server(ThreadPoolExecutor(16))
         service = PredictionService(self.served)
@@ -436,7 +436,7 @@ class StrangeHandler(BaseHTTPRequestHandler):
 
 
 def test_strange_answers_are_told_and_replace_no_file(speakers, ask, tmp_path):
-    facts = {**serving.metadata(speakers.model, BLOCK), "max_samples": 4000}
+    facts = deployment.SavedModelSignatures(speakers.model, BLOCK, 0.5).metadata
     metadata, state = [json.dumps(facts)], {"state_previous": [0], "state_block_0": [[[0.5]]]}
     half, nan = [[0.5] * BLOCK], [[float("nan")] * BLOCK]
     cases = {

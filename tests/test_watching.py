@@ -45,8 +45,8 @@ class Kept(keras.callbacks.Callback):
 
 def compiled_model(optimizer=None, **overrides):
     model = small_model(**overrides)
-    if model.features:
-        model.upsampler.adapt(np.random.default_rng(0).normal(-6.0, 2.0, [50, 80]))
+    if model.config.features:
+        model.trunk.upsampler.adapt(np.random.default_rng(0).normal(-6.0, 2.0, [50, 80]))
     metrics = [training.BitsPerSample(model.distribution), training.NextSampleAccuracy()]
     model.compile(optimizer or keras.optimizers.Adam(0.05), weighted_metrics=metrics)
     return model
@@ -68,7 +68,7 @@ def fit(model, recordings, *callbacks, epochs=2, **kwargs):
 
 def recordings_for(recordings_dir, model):
     recordings = data.read_recordings(recordings_dir, 8000)
-    if model.num_speakers:
+    if model.config.num_speakers:
         # Five of one speaker, then two of another, then one of the third.
         ids = np.array([2, 2, 2, 2, 2, 0, 0, 1], np.int32)
         recordings = data.Recordings(
@@ -77,10 +77,10 @@ def recordings_for(recordings_dir, model):
             recordings.clips,
             recordings.lengths,
             8000,
-            speaker_names=model.speaker_names,
+            speaker_names=model.config.speaker_names,
             speaker_ids=ids,
         )
-    return recordings.with_features(["mel"], 100) if model.features else recordings
+    return recordings.with_features(["mel"], 100) if model.config.features else recordings
 
 
 def decoded(audio_summary):
@@ -295,7 +295,7 @@ def test_histograms_hold_weights_and_gradients(recordings_dir, tmp_path):
             assert buckets[:, 2].sum() == values.size
             limits = buckets[0, 0], buckets[-1, 1]
             np.testing.assert_allclose(limits, (values.min(), values.max()), rtol=1e-3, atol=1e-6)
-    changing = found["weights/speaker_embedding/embeddings"]
+    changing = found["weights/trunk/speaker_embedding/embeddings"]
     assert not np.array_equal(changing[3], changing[6])
 
 

@@ -19,7 +19,7 @@ import soundfile
 from conftest import ROOT, randomise, small_model
 from test_serving import LOCAL
 
-from wavenet_tf import audio, on_device
+from wavenet_tf import audio, deployment
 
 # Node, the browser and C run files of LiteRT, whose version is one for all sets of packages.
 pytestmark = pytest.mark.once
@@ -57,8 +57,8 @@ def models(web, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models")
 
     def write(name, model, *sizes, quantization="none"):
-        signatures = on_device.DeviceSignatures(model, *sizes)
-        (folder / name).write_bytes(on_device.convert(signatures, quantization))
+        signatures = deployment.TFLiteSignatures(model, *sizes)
+        (folder / name).write_bytes(deployment.convert(signatures, quantization))
 
     write("plain.tflite", small_model())
     write("frames.tflite", small_model(**LOCAL, global_channels=2), 100)
@@ -134,7 +134,7 @@ def expected(path, samples, seed, temperature=1.0, **conditions) -> np.ndarray:
     """What the runner gives, of its first stream."""
     stream = lite.Runner(path).stream(seed=seed, temperature=temperature, **conditions)
     blocks = []
-    while stream.made < samples:
+    while stream.samples_done < samples:
         blocks.append(next(stream)[0])
     steps = audio.to_16_bits(np.concatenate(blocks)[:samples])
     assert len(np.unique(steps)) > 20
@@ -339,17 +339,17 @@ def test_files_that_are_no_models(page, models, tmp_path):
         (b'"conditioning"', b'"konditioning"', "what it is conditioned on"),
         (b'"uniforms_per_sample"', b'"uniforms_per_simple"', "its uniforms_per_sample"),
     ):
-        assert message in refused(lite.sealed(content.replace(old, new)))
+        assert message in refused(lite.with_checksum(content.replace(old, new)))
     content = (models / "frames.tflite").read_bytes()
-    content = lite.sealed(content.replace(b'"local_conditioning"', b'"vocal_conditioning"'))
+    content = lite.with_checksum(content.replace(b'"local_conditioning"', b'"vocal_conditioning"'))
     assert "is conditioned on vocal_conditioning, which this page does not know" in refused(content)
     content = (models / "frames.tflite").read_bytes()
     for key in ("global_channels", "local_channels", "hop_length", "frames_after"):
         changed = content.replace(f'"{key}"'.encode(), f'"{key[:-1]}_"'.encode())
-        assert f"does not tell its {key}" in refused(lite.sealed(changed))
+        assert f"does not tell its {key}" in refused(lite.with_checksum(changed))
     # What only LiteRT finds, each time.
     content = (models / "plain.tflite").read_bytes()
-    bad.write_bytes(lite.sealed(content.replace(b'"batch_size": 1', b'"batch_size": 2')))
+    bad.write_bytes(lite.with_checksum(content.replace(b'"batch_size": 1', b'"batch_size": 2')))
     choose(page, bad)
     for _ in range(2):
         page.click("#start")

@@ -26,11 +26,11 @@ from absl import flags
 from measuring import apart, machine, peak_megabytes, seconds_of, weights_of_a_step
 
 import wavenet_tf as wt
-from wavenet_tf import audio, data, files, presets
+from wavenet_tf import audio, data, files, models
 from wavenet_tf.errors import InputError
 
 _PRESET = flags.DEFINE_multi_enum(
-    "preset", ["medium"], list(presets.PRESETS), "Size of the model; may be given several times."
+    "preset", ["medium"], list(models.PRESETS), "Size of the model; may be given several times."
 )
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", "1,16,64", "Streams sampled at once.")
 _THREADS = flags.DEFINE_integer("threads", None, "Threads to use; all cores if not given.", 1)
@@ -38,7 +38,7 @@ _REPEATS = flags.DEFINE_integer("repeats", 7, "Runs of which the median is taken
 _CONDITIONING = flags.DEFINE_multi_enum(
     "conditioning",
     [],
-    list(presets.PRESETS),
+    list(models.PRESETS),
     "Also what conditioning and a context stack add to a step of this size.",
 )
 _DATA = command_line.define_path(
@@ -65,7 +65,7 @@ CONDITIONED: dict[str, dict] = {
     "mel, learned upsampling": LOCAL,
     "mel, repeated": {**LOCAL, "upsampling": "repeat"},
     "speaker and mel": {"num_speakers": 100, **LOCAL},
-    "context stack": {"context_stacks": presets.PRESETS["music"]["context_stacks"]},
+    "context stack": {"context_stacks": models.PRESETS["music"]["context_stacks"]},
     "16-bit logistic mixture": {"output_distribution": "logistic_mixture"},
 }
 
@@ -87,7 +87,7 @@ def measure(preset: str, batch_size: int, threads: int | None, repeats: int) -> 
     generator = np.random.default_rng(0)
     matrix = generator.normal(size=(side, side)).astype(np.float32)
     vectors = generator.normal(size=(batch_size, side)).astype(np.float32)
-    block_size = min(wt.generation.BLOCK_SIZE, max(64, WEIGHTS_OF_A_BLOCK // weights))
+    block_size = min(wt.sampling.BLOCK_SIZE, max(64, WEIGHTS_OF_A_BLOCK // weights))
     start = time.perf_counter()
     stream = model.stream(batch_size, seed=0, block_size=block_size, threads=threads)
     num_threads = len(stream.plan.groups)
@@ -130,11 +130,11 @@ def measure_conditioning(
         Microseconds a step, by the names in `CONDITIONED`.
     """
     streams = {}
-    samples = (repeats + 2) * wt.generation.BLOCK_SIZE
+    samples = (repeats + 2) * wt.sampling.BLOCK_SIZE
     for name, arguments in CONDITIONED.items():
         model = wt.WaveNet.from_preset(preset, **arguments)
         conditions: dict = {}
-        if model.num_speakers:
+        if model.config.num_speakers:
             conditions["speaker_id"] = 0
         if model.hop_length:
             frames = -(-samples // model.hop_length)
@@ -143,7 +143,7 @@ def measure_conditioning(
         streams[name] = model.stream(batch_size, seed=0, threads=threads, **conditions)
         next(streams[name])
     times = [[seconds_of(next, stream) for stream in streams.values()] for _ in range(repeats)]
-    medians = np.median(times, axis=0) / wt.generation.BLOCK_SIZE * 1e6
+    medians = np.median(times, axis=0) / wt.sampling.BLOCK_SIZE * 1e6
     return dict(zip(streams, medians.tolist(), strict=True))
 
 
@@ -169,7 +169,7 @@ def measure_growth(repeats: int) -> dict:
     times = [[seconds_of(next, stream) for stream in streams.values()] for _ in range(repeats)]
     growth: dict[str, list] = {"layers": [], "dilation_limit": []}
     for (quantity, value), seconds in zip(streams, np.median(times, axis=0), strict=True):
-        growth[quantity].append((value, float(seconds) / wt.generation.BLOCK_SIZE * 1e6))
+        growth[quantity].append((value, float(seconds) / wt.sampling.BLOCK_SIZE * 1e6))
     return growth
 
 

@@ -18,10 +18,10 @@ from absl import flags
 from measuring import apart, machine, seconds_of, weights_of_a_step
 
 import wavenet_tf as wt
-from wavenet_tf import files, options, presets
+from wavenet_tf import files, models, options
 
 _PRESET = flags.DEFINE_multi_enum(
-    "preset", ["small"], list(presets.PRESETS), "Size of the model; may be given several times."
+    "preset", ["small"], list(models.PRESETS), "Size of the model; may be given several times."
 )
 _PRECISION = flags.DEFINE_multi_enum(
     "precision", ["float32"], options.PRECISIONS, "Of the network; may be given several times."

@@ -274,11 +274,11 @@ def generate(stream, num_samples: int, sample_rate: int):
     """
     import numpy as np
 
-    from wavenet_tf import generation
+    from wavenet_tf import sampling
 
     blocks: list[np.ndarray] = []
     try:
-        for block in generation.take(stream, num_samples, sample_rate, progress=True):
+        for block in sampling.take(stream, num_samples, sample_rate, progress=True):
             blocks.append(block)
     except KeyboardInterrupt:
         if not blocks:
@@ -305,9 +305,9 @@ def asked_speaker(model, speaker: str | None) -> int | None:
     Raises:
         InputError: for an unknown speaker, or none where the model knows some by name.
     """
-    if speaker is None and model.speaker_names:
-        raise InputError(f"--speaker must be one of {', '.join(model.speaker_names)}")
-    return None if speaker is None else model.speaker_id(speaker)
+    if speaker is None and model.config.speaker_names:
+        raise InputError(f"--speaker must be one of {', '.join(model.config.speaker_names)}")
+    return None if speaker is None else model.speaker_index(speaker)
 
 
 def whole_numbers(flag: str, values: Sequence[str]) -> list[int]:

@@ -59,8 +59,8 @@ def main(argv):
     model = runs.train(settings, output_dir)
     _, held_out = recordings.split(settings.validation_fraction, model.receptive_field)
     held_out = held_out.select(range(min(len(held_out.names), 16)))
-    speaker = int(held_out.speaker_ids[0]) if model.num_speakers else None
-    heard_as = "" if speaker is None else f" as {model.speaker_names[speaker]}"
+    speaker = int(held_out.speaker_ids[0]) if model.config.num_speakers else None
+    heard_as = "" if speaker is None else f" as {model.config.speaker_names[speaker]}"
     bits = wt.evaluation.score(model, held_out).bits_per_sample
 
     generated_path, picture_path = output_dir / "generated.wav", output_dir / "picture.png"

@@ -43,7 +43,7 @@ def main(argv):
     runs.find_model(_MODEL_DIR.value, _UPDATE.value)
 
     model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
-    if model.local_channels:
+    if model.config.local_channels:
         raise InputError(
             "the model makes audio from features of recordings: use tools/vocode.py for it"
         )

@@ -25,7 +25,7 @@ from absl import flags
 from pages import Html
 
 import wavenet_tf as wt
-from wavenet_tf import audio, data, files, presets
+from wavenet_tf import audio, data, files, models
 from wavenet_tf.data import corpora, prepared
 from wavenet_tf.data.recordings import UNKNOWN
 
@@ -45,7 +45,7 @@ _SAMPLE_RATE = flags.DEFINE_integer(
 _SPEAKERS = flags.DEFINE_string(
     "speakers", None, "How a recording's speaker is told, see train.py (as the corpus names them)."
 )
-_PRESET = flags.DEFINE_enum("preset", "tiny", list(presets.PRESETS), "Model to make a batch for.")
+_PRESET = flags.DEFINE_enum("preset", "tiny", list(models.PRESETS), "Model to make a batch for.")
 _CROP_SECONDS = command_line.define_positive(
     "crop_seconds", 1.0, "Scored part of a crop, in seconds."
 )
@@ -442,7 +442,7 @@ def _codes(sample: _Sample, model: wt.WaveNet) -> tuple[np.ndarray, float]:
     """How often each code occurs, of 1, and the entropy in bits."""
     values = np.arange(-audio.STEPS_OF_16_BITS, audio.STEPS_OF_16_BITS) / audio.STEPS_OF_16_BITS
     codes = np.asarray(model.distribution.encode(values))
-    counts = np.bincount(codes, sample.counts, model.quantization_channels)
+    counts = np.bincount(codes, sample.counts, model.config.quantization_channels)
     shares = counts / counts.sum()
     occurring = shares[shares > 0]
     return shares, float(-np.sum(occurring * np.log2(occurring)))
@@ -561,9 +561,9 @@ def _training(recordings: data.Recordings, model: wt.WaveNet) -> Html:
     cards = []
     for crop in range(BATCH_SIZE):
         facts = {}
-        if model.speaker_names:
+        if model.config.speaker_names:
             speaker = inputs["speaker_id"][crop]
-            facts["Speaker"] = f"id {speaker}, {model.speaker_names[speaker]}"
+            facts["Speaker"] = f"id {speaker}, {model.config.speaker_names[speaker]}"
         facts["Scored"] = (
             f"{np.count_nonzero(scored[crop]):,} of {scored.shape[1]:,} samples "
             f"({scored[crop].mean():.1%})"

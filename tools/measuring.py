@@ -19,8 +19,8 @@ def weights_of_a_step(model: wt.WaveNet) -> int:
     These are all kernels but the input's look-up table and those used less than once a sample, of
     context stacks.
     """
-    seldom = {weight.path for stack in model.context_stacks for weight in stack.weights}
-    seldom.add(model.input_convolution.kernel.path)
+    seldom = {weight.path for stack in model.trunk.context_stacks for weight in stack.weights}
+    seldom.add(model.trunk.input_convolution.kernel.path)
     kernels = [weight for weight in model.trainable_weights if weight.name == "kernel"]
     return sum(int(np.prod(weight.shape)) for weight in kernels if weight.path not in seldom)
 

@@ -156,13 +156,13 @@ def _summary(run: _Run) -> Html:
     of_model: dict[str, Any] = {
         "Folder": run.directory.resolve().name,
         "Preset": settings.get("preset", "unknown"),
-        "Blocks": f"{model.num_stacks} x {model.layers_per_stack}",
+        "Blocks": f"{model.config.num_stacks} x {model.config.layers_per_stack}",
         "Parameters": f"{model.count_params():,}",
         "Receptive field": f"{model.receptive_field:,} samples ({milliseconds:.0f} ms)",
         "Sample rate": f"{model.sample_rate:,} Hz",
-        "Output": model.output_distribution.replace("_", " "),
-        "Speakers": f"{model.num_speakers:,}" if model.num_speakers else "none",
-        "Features": ", ".join(model.features or []) or "none",
+        "Output": model.config.output_distribution.replace("_", " "),
+        "Speakers": f"{model.config.num_speakers:,}" if model.config.num_speakers else "none",
+        "Features": ", ".join(model.config.features or []) or "none",
     }
     steps = settings.get("steps")
     logged = run.log.get("update", np.zeros(1))[-1]
@@ -226,9 +226,9 @@ def _audio(run: _Run, streams: int, seconds: float, seed: int) -> Html:
         parts.append(pages.paragraph(f"The recordings cannot be read: {run.gone}."))
     else:
         recorded = _cut(run.recordings, streams, seconds)
-    if model.global_channels or (model.local_channels and recorded is None):
+    if model.config.global_channels or (model.config.local_channels and recorded is None):
         parts.append(pages.paragraph("The model makes nothing without what it is conditioned on."))
-    elif recorded is not None and model.local_channels:
+    elif recorded is not None and model.config.local_channels:
         parts.append(pages.paragraph("Recordings kept aside, made again from their features."))
         print(f"making {len(recorded.names)} recordings again")
         generated = wt.evaluation.resynthesise(model, recorded, seed=seed, progress=True)
@@ -277,11 +277,11 @@ def _speakers(
     model: wt.WaveNet, recorded: data.Recordings | None, streams: int
 ) -> tuple[int, np.ndarray | None]:
     """How many streams to generate, and the speaker of each where the model knows some."""
-    if not model.num_speakers:
+    if not model.config.num_speakers:
         return streams, None
     if recorded is not None:
         return len(recorded.names), recorded.speaker_ids
-    ids = np.arange(min(streams, model.num_speakers), dtype=np.int32)
+    ids = np.arange(min(streams, model.config.num_speakers), dtype=np.int32)
     return len(ids), ids
 
 
@@ -290,10 +290,10 @@ def _generated(
 ) -> Html:
     """One stream of the model."""
     model, facts = run.model, {}
-    if model.num_speakers:
+    if model.config.num_speakers:
         id = index if recorded is None else int(recorded.speaker_ids[index])
-        facts["Speaker"] = model.speaker_names[id] if model.speaker_names else id
-    if recorded is not None and model.local_channels:
+        facts["Speaker"] = model.config.speaker_names[id] if model.config.speaker_names else id
+    if recorded is not None and model.config.local_channels:
         distance = wt.evaluation.log_spectral_distance(
             recorded.waveform(index), waveform, model.sample_rate
         )

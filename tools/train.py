@@ -13,7 +13,7 @@ from typing import Any
 from absl import flags
 
 import wavenet_tf as wt
-from wavenet_tf import audio, data, files, options, presets, runs
+from wavenet_tf import audio, data, files, models, options, runs
 from wavenet_tf.runs.settings import REFUSED_OVERRIDES
 
 _DATA_DIR = command_line.define_path(
@@ -31,7 +31,7 @@ _LAYOUT = flags.DEFINE_string(
 _MODEL_DIR = command_line.define_path(
     "model_dir", None, "Where checkpoints, logs and the model go.", required=True
 )
-_PRESET = flags.DEFINE_enum("preset", None, list(presets.PRESETS), "Size of the model (small).")
+_PRESET = flags.DEFINE_enum("preset", None, list(models.PRESETS), "Size of the model (small).")
 _SAMPLE_RATE = flags.DEFINE_integer("sample_rate", None, "In Hz (the preset's).")
 _SET = flags.DEFINE_multi_string(
     "set", [], "Argument of the model in place of the preset's, such as --set kernel_size=3."
@@ -132,10 +132,10 @@ def main(argv):
     for name in overrides:
         if name in REFUSED_OVERRIDES:
             raise command_line.InputError(f"--set cannot set {name}: {REFUSED_OVERRIDES[name]}")
-        if name not in options.INTEGER_ARGUMENTS:
+        if name not in models.INTEGER_ARGUMENTS:
             raise command_line.InputError(
                 f"--set is for whole numbers, which {name} is not: no argument {name!r} among "
-                f"{', '.join(options.INTEGER_ARGUMENTS)}"
+                f"{', '.join(models.INTEGER_ARGUMENTS)}"
             )
     if _SAMPLE_RATE.value is not None:
         overrides["sample_rate"] = _SAMPLE_RATE.value
@@ -185,10 +185,10 @@ def main(argv):
     if not wt.training.is_chief(model.distribute_strategy):
         return
     words = ["python", "tools/generate.py", "--model_dir", _MODEL_DIR.value]
-    if model.features:
+    if model.config.features:
         words = ["python", "tools/vocode.py", *words[2:], "--input", "in.wav"]
-    if model.speaker_names:
-        words += ["--speaker", model.speaker_names[0]]
+    if model.config.speaker_names:
+        words += ["--speaker", model.config.speaker_names[0]]
     command = shlex.join([*words, "--output", "out.wav"])
     print(f"the model is in {_MODEL_DIR.value}; to generate audio: {command}")
 

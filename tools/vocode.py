@@ -38,11 +38,13 @@ def main(argv):
     runs.find_model(_MODEL_DIR.value, _UPDATE.value)
 
     model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
-    if not model.features:
+    if not model.config.features:
         raise InputError(f"the model in {_MODEL_DIR.value} was not trained with --features")
     speaker_id = command_line.asked_speaker(model, _SPEAKER.value)
     recorded, _ = audio.read_audio(_INPUT.value, model.sample_rate)
-    frames = audio.extract_features(recorded, model.sample_rate, model.hop_length, model.features)
+    frames = audio.extract_features(
+        recorded, model.sample_rate, model.hop_length, model.config.features
+    )
     stream = model.stream(
         speaker_id=speaker_id,
         local_conditioning=frames[None],
@@ -65,7 +67,11 @@ def main(argv):
         pictures.draw_recordings(
             [
                 (f"recorded: {Path(_INPUT.value).name}", recorded, model.sample_rate),
-                (f"made again from its {', '.join(model.features)}", generated, model.sample_rate),
+                (
+                    f"made again from its {', '.join(model.config.features)}",
+                    generated,
+                    model.sample_rate,
+                ),
             ],
             _PICTURE.value,
         )

@@ -30,9 +30,9 @@ if importlib.util.find_spec("tensorflow"):
 
     # Keras finds the classes of a saved model only among those that are imported.
     if "keras" in sys.modules:
-        importlib.import_module("wavenet_tf.models")
+        importlib.import_module("wavenet_tf.models.wavenet")
     else:
-        sys.meta_path.insert(0, lazy_imports.ImportWithKeras("wavenet_tf.models"))
+        sys.meta_path.insert(0, lazy_imports.ImportWithKeras("wavenet_tf.models.wavenet"))
 else:
 
     def __getattr__(name: str):

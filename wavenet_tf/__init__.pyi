@@ -1,19 +1,18 @@
 from wavenet_tf import audio as audio
 from wavenet_tf import clients as clients
+from wavenet_tf import conditioning as conditioning
 from wavenet_tf import data as data
+from wavenet_tf import deployment as deployment
 from wavenet_tf import distributions as distributions
 from wavenet_tf import errors as errors
 from wavenet_tf import evaluation as evaluation
 from wavenet_tf import files as files
-from wavenet_tf import generation as generation
 from wavenet_tf import layers as layers
 from wavenet_tf import lite as lite
 from wavenet_tf import models as models
-from wavenet_tf import on_device as on_device
 from wavenet_tf import options as options
-from wavenet_tf import presets as presets
 from wavenet_tf import runs as runs
-from wavenet_tf import serving as serving
+from wavenet_tf import sampling as sampling
 from wavenet_tf import training as training
 from wavenet_tf.audio import mu_law_decode as mu_law_decode
 from wavenet_tf.audio import mu_law_encode as mu_law_encode
@@ -24,11 +23,15 @@ from wavenet_tf.distributions import Categorical as Categorical
 from wavenet_tf.distributions import GaussianMixture as GaussianMixture
 from wavenet_tf.distributions import LogisticMixture as LogisticMixture
 from wavenet_tf.layers import CausalConv1D as CausalConv1D
-from wavenet_tf.layers import ConditioningUpsampler as ConditioningUpsampler
 from wavenet_tf.layers import ContextStack as ContextStack
+from wavenet_tf.layers import DilatedStack as DilatedStack
 from wavenet_tf.layers import GatedResidualBlock as GatedResidualBlock
+from wavenet_tf.layers import LearnedUpsampler as LearnedUpsampler
 from wavenet_tf.layers import OneHotCausalConv1D as OneHotCausalConv1D
+from wavenet_tf.layers import RepeatUpsampler as RepeatUpsampler
 from wavenet_tf.layers import WaveformCausalConv1D as WaveformCausalConv1D
 from wavenet_tf.models import WaveNet as WaveNet
+from wavenet_tf.models import WaveNetConfig as WaveNetConfig
+from wavenet_tf.models import WaveNetTrunk as WaveNetTrunk
 
 __version__: str

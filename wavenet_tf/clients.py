@@ -1,5 +1,6 @@
-"""What clients of an exported model share, on a device or of a server: numpy is all it needs."""
+"""What clients of exported models share, on devices and of servers; it needs numpy only."""
 
+import dataclasses
 import numbers
 import threading
 import time
@@ -8,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from wavenet_tf.conditioning import LOCAL_CONDITIONING, ConditioningSpec, as_finite_floats
 from wavenet_tf.errors import InputError
 
-# Calls a signature by its name, with its inputs by theirs.
-Ask = Callable[..., dict[str, np.ndarray]]
+# Calls a signature of an exported model by its name, with its inputs as keyword arguments.
+CallSignature = Callable[..., dict[str, np.ndarray]]
 
 STATE_PREFIX = "state_"
-# In a SavedModel's error for a batch of streams that are at different samples of a context frame.
+# In the error of a SavedModel for streams at different positions in a frame of a context stack.
 UNLIKE_PHASES = "be the same for all streams of a batch"
-# For each condition, the sizes that the metadata must hold.
+# The sizes of each condition that the metadata must hold.
 CONDITION_SIZES = {
     "speaker_id": ("num_speakers",),
     "global_conditioning": ("global_channels",),
@@ -25,15 +27,12 @@ CONDITION_SIZES = {
 
 
 def checked_metadata(metadata: Any, source: str, limit: str) -> dict[str, Any]:
-    """Returns the metadata of an exported model if it holds what clients need.
+    """Returns the metadata of an exported model, in which everything exists that clients read.
 
     Args:
-        metadata: what was read of the model.
+        metadata: as it was read.
         source: the file or server it comes from, for the error.
         limit: one more whole number above 0 that it must hold: "batch_size" or "max_samples".
-
-    Returns:
-        The metadata, in which all keys that clients read exist.
 
     Raises:
         InputError: for metadata that is no dict, or has a value missing or of the wrong kind.
@@ -67,74 +66,30 @@ def checked_metadata(metadata: Any, source: str, limit: str) -> dict[str, Any]:
         block_size = metadata["block_size"]
         whole = f"block_size: a multiple of hop_length {metadata['hop_length']}"
         require(block_size % metadata["hop_length"] == 0, whole, block_size)
-    names = metadata.get("speaker_names")
-    named = isinstance(names, list) and len(names) == metadata.get("num_speakers")
-    require(names is None or named, "speaker_names: null, or a name for each speaker", names)
-    optional = ("num_speakers", "speaker_names", "global_channels", "local_channels", "hop_length")
+    for name, size, owner in (
+        ("speaker_names", "num_speakers", "speaker"),
+        ("tag_names", "global_channels", "channel"),
+    ):
+        names = metadata.get(name)
+        named = isinstance(names, list) and len(names) == metadata.get(size)
+        require(names is None or named, f"{name}: null, or a name for each {owner}", names)
+    optional = (field.name for field in dataclasses.fields(ConditioningSpec))
     return {**dict.fromkeys(optional), **metadata}
 
 
-def checked_conditions(
-    metadata: dict[str, Any], batch_size: int, conditions: dict[str, Any]
-) -> dict[str, np.ndarray]:
-    """The conditions, a row for each stream.
-
-    Args:
-        metadata: what the exporter told of the model.
-        batch_size: the number of streams.
-        conditions: what the model is conditioned on, as `WaveNet.generate` takes it.
-
-    Raises:
-        InputError: for one that is missing, not wanted, or of the wrong shape or range.
-    """
-    given = {name for name, value in conditions.items() if value is not None}
-    if given != set(metadata["conditioning"]):
-        raise InputError(
-            f"the model is conditioned on {', '.join(metadata['conditioning']) or 'nothing'}; "
-            f"received {', '.join(sorted(given)) or 'nothing'}"
-        )
-    checked = {}
-    for name in metadata["conditioning"]:
-        width: tuple[Any, ...] = ()
-        if name == "speaker_id":
-            value = np.atleast_1d(conditions[name])
-            known = metadata["num_speakers"]
-            if value.dtype.kind not in "iu" or ((value < 0) | (value >= known)).any():
-                raise InputError(
-                    f"speaker_id must be whole numbers from 0 to {known - 1}; received "
-                    f"{value.tolist()}"
-                )
-            value = value.astype(np.int32)
-        else:
-            value = _as_floats(name, conditions[name])
-            width = (metadata["global_channels"],)
-            if name == "local_conditioning":
-                width = (*value.shape[1:2], metadata["local_channels"])
-        if value.shape not in ((1, *width), (batch_size, *width)) or 0 in value.shape:
-            if name == "local_conditioning":
-                width = ("frames", metadata["local_channels"])
-            expected = [f"{batch_size} or 1", *width]
-            raise InputError(
-                f"{name} must have shape [{', '.join(map(str, expected))}]; received shape "
-                f"{list(value.shape)}"
-            )
-        checked[name] = np.broadcast_to(value, (batch_size, *value.shape[1:]))
-    return checked
-
-
 def checked_audio(metadata: dict[str, Any], batch_size: int, audio) -> np.ndarray:
-    """Audio that a model is primed with, as float32.
+    """Returns audio that primes a model, as float32.
 
     Args:
-        metadata: what the exporter told of the model.
-        batch_size: the number of streams.
+        metadata: of the exported model.
+        batch_size: number of streams.
         audio: float `[streams or 1, samples]` in [-1, 1]; with local conditioning, whole frames
             of it.
 
     Raises:
         InputError: for audio of another shape, or with numbers that are not finite.
     """
-    audio = _as_floats("audio", audio)
+    audio = as_finite_floats("audio", audio)
     if audio.ndim != 2 or audio.shape[0] not in (1, batch_size):
         raise InputError(
             f"audio must have shape [{batch_size} or 1, samples]; received shape "
@@ -146,23 +101,6 @@ def checked_audio(metadata: dict[str, Any], batch_size: int, audio) -> np.ndarra
             f"audio must hold whole frames of {hop} samples; received {audio.shape[1]}"
         )
     return audio
-
-
-def _as_floats(name: str, value) -> np.ndarray:
-    """The value as finite float32 numbers; raises InputError for any other."""
-    try:
-        with np.errstate(over="ignore"):  # infinity is told below
-            value = np.asarray(value, np.float32)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be an array of numbers: {error}") from error
-    check_finite(name, value)
-    return value
-
-
-def check_finite(name: str, value: np.ndarray) -> None:
-    """Raises InputError if the value holds NaN or infinity."""
-    if not np.isfinite(value).all():
-        raise InputError(f"{name} holds numbers that are not finite (NaN or infinity)")
 
 
 def check_uniforms(value: np.ndarray) -> None:
@@ -177,7 +115,7 @@ def checked_state(answer: Any, streams: int) -> dict[str, np.ndarray]:
     """Returns a model's answer if it is a state, with a row for each stream.
 
     Args:
-        answer: what `initial_state`, `prime` or, without its audio, `generate_block` gave.
+        answer: of `initial_state`, `prime` or, without its audio, `generate_block`.
         streams: number of streams.
 
     Raises:
@@ -185,8 +123,8 @@ def checked_state(answer: Any, streams: int) -> dict[str, np.ndarray]:
     """
     for name, value in answer.items():
         array = np.asarray(value)
-        known = name.startswith(STATE_PREFIX) and array.dtype.kind in "iuf"
-        if not known or array.shape[:1] != (streams,):
+        is_state = name.startswith(STATE_PREFIX) and array.dtype.kind in "iuf"
+        if not is_state or array.shape[:1] != (streams,):
             raise InputError(
                 f"the model must answer with a state of {streams} streams; received {name}: "
                 f"{array.dtype} of shape {list(array.shape)}"
@@ -200,9 +138,9 @@ def checked_answer_audio(audio: Any, streams: int, samples: int) -> np.ndarray:
     """Returns the audio of a model's answer if it is audio, as float32.
 
     Args:
-        audio: what the answer holds under the name "audio"; None for none.
+        audio: value of "audio" in the answer; None if it has none.
         streams: number of streams.
-        samples: the least number of samples of each stream.
+        samples: smallest number of samples of each stream.
 
     Raises:
         InputError: for another shape or type, NaN or infinity.
@@ -223,41 +161,41 @@ def checked_answer_audio(audio: Any, streams: int, samples: int) -> np.ndarray:
 def conditions_of_block(
     metadata: dict[str, Any], conditions: dict[str, np.ndarray], first: int
 ) -> dict[str, np.ndarray]:
-    """What a block is conditioned on; around the signal its first and last frame hold.
+    """Returns the conditions of a block, in which the first and the last frame are repeated.
 
     Args:
-        metadata: what the exporter told of the model.
-        conditions: of `checked_conditions`.
-        first: the block's first sample, counted from the first frame.
+        metadata: of the exported model.
+        conditions: of `ConditioningSpec.checked`.
+        first: index of the block's first sample, counted from the first frame.
     """
-    if "local_conditioning" not in conditions:
+    if LOCAL_CONDITIONING not in conditions:
         return conditions
-    frames, hop = conditions["local_conditioning"], metadata["hop_length"]
+    frames, hop = conditions[LOCAL_CONDITIONING], metadata["hop_length"]
     begin = first // hop - metadata["frames_before"]
     end = (first + metadata["block_size"]) // hop + metadata["frames_after"]
-    places = np.clip(np.arange(begin, end), 0, frames.shape[1] - 1)
-    return {**conditions, "local_conditioning": frames[:, places]}
+    indices = np.clip(np.arange(begin, end), 0, frames.shape[1] - 1)
+    return {**conditions, LOCAL_CONDITIONING: frames[:, indices]}
 
 
 class AudioStream(Iterator[np.ndarray]):
-    """Audio without end, or to the end of its frames, a block at a time.
+    """Audio without end, or to the end of its frames, one block after the other.
 
     Threads may share a stream: each block goes to one of them.
 
     Args:
-        ask: calls a signature of the model.
-        metadata: what the exporter told of it.
-        conditions: of `checked_conditions`; frames begin with the prompt.
-        state: to go on from, with a row for each stream.
+        call_signature: calls a signature of the exported model.
+        metadata: of the exported model.
+        conditions: of `ConditioningSpec.checked`; frames begin with the prompt.
+        state: state to continue from, with a row for each stream.
         start: samples of the prompt.
         temperature: as `WaveNet.generate` takes it.
         seed: as `WaveNet.generate` takes it: the same seed gives the same audio as there.
 
     Attributes:
-        state: after the newest block, for another stream to go on from.
-        num_samples: until it ends; None for without end.
-        made: samples so far, of each stream.
-        seconds: that sampling them took.
+        state: state after the last block, from which another stream may continue.
+        num_samples: samples until the stream ends; None for no end.
+        samples_done: samples of each stream so far.
+        seconds: time spent on sampling them, in seconds.
 
     Raises:
         InputError: for a temperature or a seed out of range, or frames that end with the prompt.
@@ -265,7 +203,7 @@ class AudioStream(Iterator[np.ndarray]):
 
     def __init__(
         self,
-        ask: Ask,
+        call_signature: CallSignature,
         metadata: dict[str, Any],
         conditions: dict[str, np.ndarray],
         state: dict[str, np.ndarray],
@@ -276,7 +214,7 @@ class AudioStream(Iterator[np.ndarray]):
         number = isinstance(temperature, numbers.Real)
         if not (number and temperature >= 0.0 and np.isfinite(temperature)):
             raise InputError(f"temperature must be 0 or above; received {temperature!r}")
-        self.ask, self.metadata = ask, metadata
+        self.call_signature, self.metadata = call_signature, metadata
         self.conditions, self.state, self.start = conditions, state, start
         streams = len(next(iter(state.values())))
         self.temperature = np.full(streams, temperature, np.float32)
@@ -288,45 +226,47 @@ class AudioStream(Iterator[np.ndarray]):
                 f"seed must be a whole number of at least 0; received {seed!r}"
             ) from error
         self.num_samples = None
-        if "local_conditioning" in conditions:
-            frames, hop = conditions["local_conditioning"].shape[1], metadata["hop_length"]
+        if LOCAL_CONDITIONING in conditions:
+            frames, hop = conditions[LOCAL_CONDITIONING].shape[1], metadata["hop_length"]
             self.num_samples = frames * hop - start
             if self.num_samples < 1:
                 raise InputError(
                     f"local_conditioning must go beyond the prompt of {start} samples; "
                     f"received {frames} frames of {hop} samples"
                 )
-        self.made, self.seconds = 0, 0.0
+        self.samples_done, self.seconds = 0, 0.0
 
     def __next__(self) -> np.ndarray:
         with self.lock:
             return self._next_block()
 
     def _next_block(self) -> np.ndarray:
-        if self.num_samples is not None and self.made >= self.num_samples:
+        if self.num_samples is not None and self.samples_done >= self.num_samples:
             raise StopIteration
         per_sample = self.metadata["uniforms_per_sample"]
-        of_sample = () if per_sample == 1 else (per_sample,)
+        shape_per_sample = () if per_sample == 1 else (per_sample,)
         streams, block_size = len(self.temperature), self.metadata["block_size"]
-        # Time before batch, as `WaveNet.generate` draws them.
-        uniforms = self.generator.random((block_size, streams, *of_sample), np.float32)
+        # Time before batch, as in `WaveNet.generate`.
+        uniforms = self.generator.random((block_size, streams, *shape_per_sample), np.float32)
         started = time.perf_counter()
-        answer = self.ask(
+        answer = self.call_signature(
             "generate_block",
             uniforms=uniforms.swapaxes(0, 1),
             temperature=self.temperature,
-            **conditions_of_block(self.metadata, self.conditions, self.start + self.made),
+            **conditions_of_block(self.metadata, self.conditions, self.start + self.samples_done),
             **self.state,
         )
         self.seconds += time.perf_counter() - started
         audio = checked_answer_audio(answer.pop("audio", None), streams, block_size)
         self.state = checked_state(answer, streams)
-        self.made += block_size
-        if self.num_samples is not None and self.made > self.num_samples:
-            audio = audio[:, : self.num_samples - self.made]
+        self.samples_done += block_size
+        if self.num_samples is not None and self.samples_done > self.num_samples:
+            audio = audio[:, : self.num_samples - self.samples_done]
         return audio
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of audio made, of each stream, by a second of sampling."""
-        return self.made / self.metadata["sample_rate"] / self.seconds if self.seconds else 0.0
+        """Seconds of audio of each stream per second of sampling."""
+        return (
+            self.samples_done / self.metadata["sample_rate"] / self.seconds if self.seconds else 0.0
+        )

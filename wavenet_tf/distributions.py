@@ -1,4 +1,4 @@
-"""What the network's outputs mean: the distribution of the next sample.
+"""Output distributions: how the network's outputs parameterize the next sample.
 
 Everything is computed in float32, whatever the network's precision.
 """
@@ -14,18 +14,18 @@ from wavenet_tf.audio import STEPS_OF_16_BITS
 from wavenet_tf.errors import InputError, positive_integer
 from wavenet_tf.options import DISTRIBUTIONS
 
-# Division by a temperature of 0 is out; at this one only exact ties escape the largest.
+# A temperature of 0 would divide by zero; at this one the largest logit wins unless it is tied.
 SMALLEST_TEMPERATURE = 1e-7
-# Added to the network's outputs, so that an untrained network's guess is as narrow as speech.
+# Added to the network's log scales, so that an untrained network predicts as narrowly as speech is.
 TYPICAL_LOG_SCALE = -4.0
-# The part of the newest sample expected of the next (LPCNet, arXiv 1810.11846, section 3.2).
+# Factor of the previous sample in the mean of the next (LPCNet, arXiv 1810.11846, section 3.2).
 PRE_EMPHASIS = 0.85
-# Scales by which a mean may lie off that: in quiet audio an offset has to die away.
+# Largest distance of a mean from that, in scales: in quiet audio an offset must decay.
 LARGEST_DISTANCE = 16.0
 
 
 class _Distribution:
-    """What all have in common: they are compared and saved by their arguments."""
+    """Base of all distributions, which are compared and saved by their arguments."""
 
     def __eq__(self, other):
         return type(self) is type(other) and self.get_config() == other.get_config()
@@ -41,14 +41,14 @@ class _Distribution:
 
     @property
     def values_expected(self) -> str:
-        """What values must be, for errors."""
+        """Description of the values, for errors."""
         raise NotImplementedError
 
     def checked(self, values, name: str) -> tf.Tensor:
-        """Returns values as the network takes them, `[batch, time]`, of the distribution's type.
+        """Returns values in the distribution's type, `[batch, time]`.
 
         Raises:
-            InputError: as `check_type`.
+            InputError: as `check_type` raises it.
         """
         values = tf.convert_to_tensor(values)
         self.check_type(values, name)
@@ -58,8 +58,8 @@ class _Distribution:
         """Raises InputError unless values are of a type and rank that the distribution models.
 
         Args:
-            values: with a `dtype` and a `shape`.
-            name: of the argument, for the error.
+            values: an array, a tensor or a `tf.TensorSpec`.
+            name: name of the argument, for the error.
         """
         dtype = tf.as_dtype(values.dtype)
         fits = dtype.is_integer if self.dtype.is_integer else dtype.is_floating
@@ -70,7 +70,7 @@ class _Distribution:
             raise InputError(f"{name} must have shape [batch, time]; received shape {list(shape)}")
 
     def check_values(self, values: np.ndarray, name: str) -> None:
-        """Raises InputError unless values are of a type, rank and range that is modelled."""
+        """Raises InputError unless values are of a type, rank and range that the network models."""
         self.check_type(values, name)
         lowest, highest = self.value_range
         inside = (values >= lowest) & (values <= highest)  # NaN is not
@@ -84,12 +84,12 @@ class _Distribution:
         """The lowest and the highest value."""
         raise NotImplementedError
 
-    def parameters(self, outputs, newest) -> tf.Tensor:
-        """The distribution's parameters: the network's outputs, as they are.
+    def parameters(self, outputs, previous) -> tf.Tensor:
+        """Returns the distribution's parameters: the network's outputs, unchanged.
 
         Args:
-            outputs: of the network, `[..., parameter_channels]`.
-            newest: the value before the one to come, `[...]`.
+            outputs: outputs of the network, `[..., parameter_channels]`.
+            previous: the value before the predicted one, `[...]`.
         """
         return outputs
 
@@ -117,10 +117,10 @@ class Categorical(_Distribution):
 
     @property
     def values_expected(self) -> str:
-        """What values must be, for errors."""
+        """Description of the values, for errors."""
         return (
-            f"mu-law codes, whole numbers from 0 to {self.quantization_channels - 1}, which "
-            "model.distribution.encode(audio) makes of audio"
+            f"mu-law codes, whole numbers from 0 to {self.quantization_channels - 1}, as "
+            "model.distribution.encode(audio) returns them"
         )
 
     @property
@@ -133,12 +133,12 @@ class Categorical(_Distribution):
 
     @property
     def parameter_channels(self) -> int:
-        """Outputs of the network a sample: the logits."""
+        """Outputs of the network per sample: the logits."""
         return self.quantization_channels
 
     @property
     def uniforms_shape(self) -> tuple[int, ...]:
-        """Shape of the uniform numbers that one draw takes: a single one."""
+        """Shape of the uniform numbers per sample: a single one."""
         return ()
 
     @property
@@ -152,20 +152,20 @@ class Categorical(_Distribution):
         return self.quantization_channels // 2
 
     def encode(self, waveform) -> tf.Tensor:
-        """Audio in [-1, 1] to the values that are modelled: mu-law codes, int32."""
+        """Returns audio in [-1, 1] as mu-law codes, int32."""
         return audio.mu_law_encode(waveform, self.quantization_channels)
 
     def decode(self, values) -> tf.Tensor:
-        """Mu-law codes to audio, float32 in [-1, 1]."""
+        """Returns mu-law codes as audio, float32 in [-1, 1]."""
         return audio.mu_law_decode(values, self.quantization_channels)
 
     def compand(self, values) -> tf.Tensor:
-        """Values as a network that takes no codes likes them: float32 in [-1, 1], 0 is silence."""
+        """Returns codes as companded audio, float32 in [-1, 1]; 0 is silence."""
         half = self.quantization_channels / 2.0
         return (tf.cast(values, tf.float32) - self.silence) / half
 
     def log_likelihood(self, parameters, values) -> tf.Tensor:
-        """The logarithm of the probability of `values`.
+        """Returns the logarithm of the probability of `values`.
 
         Args:
             parameters: logits `[..., quantization_channels]`.
@@ -205,7 +205,7 @@ class _Mixture(_Distribution):
 
     @property
     def values_expected(self) -> str:
-        """What values must be, for errors."""
+        """Description of the values, for errors."""
         return "float audio in [-1, 1]"
 
     @property
@@ -221,12 +221,12 @@ class _Mixture(_Distribution):
 
     @property
     def parameter_channels(self) -> int:
-        """Outputs of the network a sample: logit, mean and log scale of each component."""
+        """Outputs of the network per sample: logit, mean and log scale of each component."""
         return 3 * self.num_mixtures
 
     @property
     def uniforms_shape(self) -> tuple[int, ...]:
-        """Shape of the uniform numbers that one draw takes: for the component, and within it."""
+        """Shape of the uniform numbers per sample: for the component, and for the value."""
         return (2,)
 
     @property
@@ -239,40 +239,40 @@ class _Mixture(_Distribution):
         """Bits per sample of uniform guessing among all 16-bit values."""
         return 16.0
 
-    def parameters(self, outputs, newest) -> tf.Tensor:
-        """The distribution's parameters: means are told in scales, from the newest value on.
+    def parameters(self, outputs, previous) -> tf.Tensor:
+        """Returns the distribution's parameters, with means relative to the previous value.
 
-        Means must be right to a small part of the scale, which may be a thousandth of full scale.
-        Told outright they take thousands of updates to get there. Told from the whole of the newest
-        value, not from PRE_EMPHASIS of it, or from that without a bound, audio drifts away from
-        zero and holds offsets, which no recording showed in training.
+        The network's means are distances from `PRE_EMPHASIS` times the previous value, in scales.
+        Means must be right to a small part of the scale, which may be a thousandth of full scale;
+        absolute means take thousands of steps to get there. With means relative to the whole
+        previous value, or without a bound on the distance, generated audio drifts away from zero.
 
         Args:
-            outputs: of the network, `[..., parameter_channels]`.
-            newest: the value before the one to come, `[...]`.
+            outputs: outputs of the network, `[..., parameter_channels]`.
+            previous: the value before the predicted one, `[...]`.
         """
         logits, distances, log_scales = tf.split(tf.cast(outputs, tf.float32), 3, axis=-1)
         # Beyond full scale the distance has no meaning.
         scales = tf.exp(tf.minimum(self._clipped(log_scales), 0.0))
         distances = LARGEST_DISTANCE * tf.tanh(distances / LARGEST_DISTANCE)
-        means = PRE_EMPHASIS * tf.cast(newest, tf.float32)[..., None] + scales * distances
+        means = PRE_EMPHASIS * tf.cast(previous, tf.float32)[..., None] + scales * distances
         return tf.concat([logits, means, log_scales], axis=-1)
 
     def encode(self, waveform) -> tf.Tensor:
-        """Audio in [-1, 1] to the values that are modelled: rounded to 16 bits, float32."""
+        """Returns audio in [-1, 1] rounded to 16 bits, float32."""
         steps = tf.round(tf.cast(waveform, tf.float32) * STEPS_OF_16_BITS)
         return tf.clip_by_value(steps, -STEPS_OF_16_BITS, STEPS_OF_16_BITS - 1) / STEPS_OF_16_BITS
 
     def decode(self, values) -> tf.Tensor:
-        """16-bit values to audio, float32 in [-1, 1]: they are that already."""
+        """Returns 16-bit values as audio, float32 in [-1, 1]: they are audio already."""
         return tf.cast(values, tf.float32)
 
     def compand(self, values) -> tf.Tensor:
-        """Values as a network likes them, not as quiet as speech: float32 in [-1, 1]."""
+        """Returns values companded by the mu-law, float32 in [-1, 1]."""
         return audio.mu_law_compand(values)
 
     def log_likelihood(self, parameters, values) -> tf.Tensor:
-        """The logarithm of the probability of 16-bit values.
+        """Returns the logarithm of the probability of 16-bit values.
 
         Args:
             parameters: `[..., 3 * num_mixtures]`.
@@ -287,12 +287,12 @@ class _Mixture(_Distribution):
         return tf.reduce_logsumexp(tf.nn.log_softmax(logits) + log_likelihoods, axis=-1)
 
     def sample(self, parameters, uniforms, temperature=1.0) -> tf.Tensor:
-        """Draws values by the inverses of the cumulative distributions, rounded to 16 bits.
+        """Samples values by the inverse of the cumulative distribution, rounded to 16 bits.
 
         Args:
             parameters: `[batch, 3 * num_mixtures]`.
-            uniforms: float32 `[batch, 2]` in [0, 1): the first of each pair chooses the component,
-                the second the value.
+            uniforms: float32 `[batch, 2]` in [0, 1): the first of each pair selects the
+                component, the second the value.
             temperature: scalar or `[batch]`, divides the logits and multiplies the scales; 0 takes
                 the mean of the likeliest component.
 
@@ -318,7 +318,7 @@ class _Mixture(_Distribution):
         raise NotImplementedError
 
     def _quantile(self, uniform) -> tf.Tensor:
-        """The inverse of the cumulative distribution at mean 0 and scale 1."""
+        """Returns the inverse of the cumulative distribution at mean 0 and scale 1."""
         raise NotImplementedError
 
 
@@ -327,7 +327,7 @@ class LogisticMixture(_Mixture):
     """A discretized mixture of logistics over 16-bit samples (PixelCNN++, arXiv 1701.05517).
 
     The probability of a value is the mixture's mass within half a step of it; the two outermost
-    values have all the mass beyond them too, so that the 65,536 probabilities add up to 1.
+    values get all the mass beyond them too, so that the 65,536 probabilities add up to 1.
 
     Args:
         num_mixtures: components.
@@ -365,7 +365,7 @@ class GaussianMixture(_Mixture):
 
     The probability of a value is the density there times the width of a 16-bit step: near enough
     the mass within half a step of it, the scales being at least 4 steps. What lies beyond full
-    scale is drawn as full scale but not counted there.
+    scale is sampled as full scale, but its mass is not counted there.
 
     Args:
         num_mixtures: components; may be 1.
@@ -402,7 +402,7 @@ class GaussianMixture(_Mixture):
 
 
 def _polynomial(x, *coefficients: float) -> tf.Tensor:
-    """The polynomial of these coefficients, that of `x ** 0` first."""
+    """Returns the polynomial with these coefficients, from the one of `x ** 0` on."""
     result = coefficients[-1]
     for coefficient in reversed(coefficients[:-1]):
         result = result * x + coefficient
@@ -412,11 +412,11 @@ def _polynomial(x, *coefficients: float) -> tf.Tensor:
 def named_distribution(
     name: str, quantization_channels: int = 256, num_mixtures: int = 10
 ) -> Categorical | LogisticMixture | GaussianMixture:
-    """The distribution of that name.
+    """Returns the distribution of a name.
 
     Args:
         name: "categorical", "logistic_mixture" or "gaussian_mixture".
-        quantization_channels: of the categorical one.
+        quantization_channels: number of codes of the categorical distribution.
         num_mixtures: components of a mixture.
 
     Raises:
@@ -434,20 +434,20 @@ def named_distribution(
 
 
 def _draw_index(logits, uniforms, temperature) -> tf.Tensor:
-    """The place in each row of `[batch, n]` logits that `uniforms` `[batch]` fall on."""
+    """Returns the index in each row of `[batch, n]` logits that `uniforms` `[batch]` select."""
     logits -= tf.reduce_max(logits, axis=-1, keepdims=True)
     temperature = tf.reshape(tf.maximum(temperature, SMALLEST_TEMPERATURE), [-1, 1])
     probabilities = tf.exp(logits / temperature)
     cumulative = _cumulative_sum(probabilities)
-    # One rounding step below 1 keeps the threshold below the total, and places in range.
+    # One rounding step below 1 keeps the threshold below the total, and indices in range.
     threshold = tf.minimum(uniforms, 1.0 - 2.0**-23)[:, None] * cumulative[:, -1:]
     return tf.reduce_sum(tf.cast(cumulative <= threshold, tf.int32), axis=-1)
 
 
 def _cumulative_sum(values) -> tf.Tensor:
-    """Running sum over the last axis of `[batch, n]` by two small triangular products.
+    """Returns the running sum over the last axis of `[batch, n]`, by two triangular products.
 
-    `tf.cumsum` compiles to a quadratic window sum under XLA on the CPU, which would cost as much
+    `tf.cumsum` compiles to a quadratic window sum under XLA on the CPU, which would take as long
     as the rest of the sampling step.
     """
     size = values.shape[-1]

@@ -89,13 +89,13 @@ def score(
 
 def check_has_speakers(model) -> None:
     """Raises InputError unless a model is conditioned on speakers, as `score_speakers` needs it."""
-    if not model.num_speakers:
+    if not model.config.num_speakers:
         raise InputError("the model knows no speakers: train it with speakers to identify them")
 
 
 def check_has_features(model) -> None:
     """Raises InputError unless a model is conditioned on features, as `resynthesise` needs it."""
-    if not model.local_channels:
+    if not model.config.local_channels:
         raise InputError("the model makes nothing from features: train it with some")
 
 
@@ -119,7 +119,7 @@ def score_speakers(
     """
     check_has_speakers(model)
     nats = []
-    for speaker in range(model.num_speakers):
+    for speaker in range(model.config.num_speakers):
         ids = np.full(len(recordings.names), speaker, np.int32)
         as_speaker = dataclasses.replace(recordings, speaker_ids=ids)
         nats.append(score(model, as_speaker, batch_size, progress=progress).nats)
@@ -158,7 +158,7 @@ def resynthesise(
     generated = model.generate(
         longest * model.hop_length,
         batch_size=len(frames),
-        speaker_id=recordings.speaker_ids if model.num_speakers else None,
+        speaker_id=recordings.speaker_ids if model.config.num_speakers else None,
         local_conditioning=np.stack(frames),
         temperature=temperature,
         seed=seed,

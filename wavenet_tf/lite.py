@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from wavenet_tf import clients
+from wavenet_tf.conditioning import LOCAL_CONDITIONING, ConditioningSpec, check_finite
 from wavenet_tf.errors import InputError, positive_integer
 
 try:
@@ -37,31 +38,31 @@ except ImportError:
         ) from None
 
 SIGNATURES = {"initial_state", "prime", "generate_block"}
-# Names of the exporter's entries in the file's metadata: JSON, and what `sealed` keeps.
+# Names of the exporter's entries in the file's metadata: JSON, and the checksum.
 METADATA_NAME = "wavenet"
 CHECKSUM_NAME = "wavenet_sha256"
 
 
 def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
-    """What the exporter told of a model: sample rate, block size, conditioning, speakers.
+    """Returns the metadata of an exported model: sample rate, block size, conditioning, speakers.
 
     Args:
-        path: of the TFLite file.
+        path: path of the TFLite file.
 
     Raises:
-        InputError: for a file that cannot be read, is damaged, or is none of a WaveNet.
+        InputError: for a file that cannot be read, is corrupted, or holds no WaveNet.
     """
     return _read(path)[1]
 
 
-def sealed(file: bytes) -> bytes:
-    """The file with its checksum renewed: over all of it, in which the checksum itself is zeros.
+def with_checksum(file: bytes) -> bytes:
+    """Returns a TFLite file with a new checksum of all its bytes, the checksum's own as zeros.
 
     Args:
-        file: with the metadata `CHECKSUM_NAME`, 32 bytes of any kind.
+        file: content of a file with the metadata `CHECKSUM_NAME`, 32 bytes of any value.
 
     Raises:
-        ValueError: for a file without.
+        ValueError: for a file without this metadata.
     """
     content = bytearray(file)
     place = _metadata(content, CHECKSUM_NAME)
@@ -73,7 +74,7 @@ def sealed(file: bytes) -> bytes:
 
 
 def _metadata(file: bytes | bytearray, name: str) -> np.ndarray | None:
-    """The metadata of that name, as a view of the file; None where there is none."""
+    """Returns the metadata of a name, as a view of the file; None if there is none."""
     model = schema.Model.GetRootAs(file)
     for index in range(model.MetadataLength()):
         entry = model.Metadata(index)
@@ -83,7 +84,7 @@ def _metadata(file: bytes | bytearray, name: str) -> np.ndarray | None:
 
 
 def _read(path: str | os.PathLike) -> tuple[bytes, dict[str, Any]]:
-    """An undamaged file, and its metadata: the interpreter may crash on any other."""
+    """Returns a file and its metadata; the interpreter may crash on a corrupted file."""
     try:
         file = Path(path).read_bytes()
     except OSError as error:
@@ -92,7 +93,7 @@ def _read(path: str | os.PathLike) -> tuple[bytes, dict[str, Any]]:
         if file[4:8] != b"TFL3":
             raise ValueError("its identifier is not TFL3")
         description = _metadata(file, METADATA_NAME)
-        if description is not None and sealed(file) != file:
+        if description is not None and with_checksum(file) != file:
             raise ValueError("its checksum is another")
     except (ValueError, TypeError, AttributeError, IndexError, struct.error) as error:
         raise InputError(f"{path} is no TFLite file, or is damaged: {error}") from error
@@ -108,7 +109,7 @@ def _read(path: str | os.PathLike) -> tuple[bytes, dict[str, Any]]:
 
 
 class _InterpreterPool:
-    """Interpreters of one file: a call borrows one, so that no two threads share one.
+    """Interpreters of one file, of which each call borrows one that no other thread uses.
 
     An interpreter crashes when two threads call it at once. A new one is made only when all are
     borrowed: it takes milliseconds, and memory for activations but not for float32 weights.
@@ -159,10 +160,11 @@ class Runner:
         threads: number of threads of each call.
 
     Attributes:
-        metadata: what the exporter told: sample rate, block size, conditioning, speakers.
+        metadata: sample rate, block size, conditioning, speakers and so on.
+        conditioning: the `ConditioningSpec` of the model.
 
     Raises:
-        InputError: for a file that cannot be read, is damaged, or is none of a WaveNet.
+        InputError: for a file that cannot be read, is corrupted, or holds no WaveNet.
     """
 
     def __init__(self, path: str | os.PathLike, threads: int = 1):
@@ -175,26 +177,28 @@ class Runner:
                 self.inputs = {name: _inputs_of(signatures[name]) for name in SIGNATURES}
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path} is no TFLite file of a WaveNet: {error}") from error
+        self.conditioning = ConditioningSpec.from_metadata(self.metadata)
         self.batch_size: int = self.metadata["batch_size"]
         self.block_size: int = self.metadata["block_size"]
         self.sample_rate: int = self.metadata["sample_rate"]
 
     def initial_state(self, **conditions) -> dict[str, np.ndarray]:
-        """The state after digital silence.
+        """Returns the state after digital silence.
 
         Args:
-            **conditions: what the model is conditioned on, as `WaveNet.generate` takes it.
+            **conditions: as `WaveNet.generate` takes them.
 
         Raises:
-            InputError: for a condition that is missing, not wanted, or of the wrong shape or range.
+            InputError: for a condition that is missing, that the model does not take, or that has
+                the wrong shape or range.
         """
-        conditions = clients.checked_conditions(self.metadata, self.batch_size, conditions)
-        if "local_conditioning" in conditions:
-            conditions["local_conditioning"] = conditions["local_conditioning"][:, :1]
-        return self.ask("initial_state", **conditions)
+        conditions = self.conditioning.checked(conditions, self.batch_size)
+        if LOCAL_CONDITIONING in conditions:
+            conditions[LOCAL_CONDITIONING] = conditions[LOCAL_CONDITIONING][:, :1]
+        return self.call_signature("initial_state", **conditions)
 
     def prime(self, audio, **conditions) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Takes in audio as if it had been drawn.
+        """Returns the state after a prompt, and its log-likelihood.
 
         Args:
             audio: float `[streams or 1, samples]` in [-1, 1]; with local conditioning, whole frames
@@ -209,9 +213,9 @@ class Runner:
                 its frames.
         """
         audio = clients.checked_audio(self.metadata, self.batch_size, audio)
-        conditions = clients.checked_conditions(self.metadata, self.batch_size, conditions)
-        if "local_conditioning" in conditions:
-            frames, hop = conditions["local_conditioning"].shape[1], self.metadata["hop_length"]
+        conditions = self.conditioning.checked(conditions, self.batch_size)
+        if LOCAL_CONDITIONING in conditions:
+            frames, hop = conditions[LOCAL_CONDITIONING].shape[1], self.metadata["hop_length"]
             if frames * hop < audio.shape[1]:
                 raise InputError(
                     f"local_conditioning must have a frame for each {hop} samples of audio; "
@@ -224,7 +228,7 @@ class Runner:
         padded = np.repeat(padded, self.batch_size // len(padded), axis=0)
         scores = [np.zeros([self.batch_size, 0], np.float32)]
         for first in range(0, padded.shape[1], self.block_size):
-            state = self.ask(
+            state = self.call_signature(
                 "prime",
                 audio=padded[:, first : first + self.block_size],
                 **clients.conditions_of_block(self.metadata, conditions, first - silent),
@@ -241,23 +245,23 @@ class Runner:
         state: dict[str, np.ndarray] | None = None,
         **conditions,
     ) -> clients.AudioStream:
-        """Samples audio without end, or to the end of its frames, block after block.
+        """Samples audio without end, or to the end of its frames, in blocks.
 
         Args:
             prompt: audio to continue, as `prime` takes it.
             temperature: as `WaveNet.generate` takes it.
-            seed: as `WaveNet.generate` takes it: the same seed gives the same audio as there, but
-                for rounding and quantization.
-            state: of `prime` or of a stream before, in place of a prompt.
-            **conditions: as `WaveNet.generate` takes them; frames begin with the prompt, or after
-                what the state is of.
+            seed: as `WaveNet.generate` takes it: the same seed gives the same audio as there,
+                except for rounding and quantization.
+            state: state to continue from, of `prime` or of another stream, instead of a prompt.
+            **conditions: as `WaveNet.generate` takes them; frames begin with the prompt, or
+                with the first sample after the state.
 
         Raises:
             InputError: for an argument out of range or of the wrong shape.
         """
         if prompt is not None and state is not None:
-            raise InputError("give a prompt or a state to go on from, not both")
-        checked = clients.checked_conditions(self.metadata, self.batch_size, conditions)
+            raise InputError("give a prompt or a state to continue from, not both")
+        checked = self.conditioning.checked(conditions, self.batch_size)
         start = 0
         if prompt is not None:
             state, scores = self.prime(prompt, **conditions)
@@ -267,7 +271,7 @@ class Runner:
         else:
             state = self._checked_state(state)
         return clients.AudioStream(
-            self.ask, self.metadata, checked, state, start, temperature, seed
+            self.call_signature, self.metadata, checked, state, start, temperature, seed
         )
 
     def check_sampling(self) -> None:
@@ -275,29 +279,25 @@ class Runner:
 
         Its conditions are zeros: the first speaker, a frame or vector of zeros.
         """
-        shapes = {
-            "speaker_id": (),
-            "global_conditioning": (1, self.metadata["global_channels"]),
-            "local_conditioning": (1, 1, self.metadata["local_channels"]),
-        }
         conditions: dict[str, Any] = {
-            name: np.zeros(shapes[name], int) for name in self.metadata["conditioning"]
+            name: np.zeros([1, *shape], int)
+            for name, shape in self.conditioning.shapes(frames=1).items()
         }
         next(self.stream(seed=0, **conditions))
 
-    def ask(self, signature: str, **inputs) -> dict[str, np.ndarray]:
-        """Calls a signature by its name, with its inputs by theirs.
+    def call_signature(self, signature: str, **inputs) -> dict[str, np.ndarray]:
+        """Calls a signature by its name, with its inputs as keyword arguments.
 
         Raises:
-            InputError: for an input that is missing, not wanted, or of another shape or type, or
-                for numbers that the model cannot take.
+            InputError: for an input that is missing, that the signature does not take, or that has
+                the wrong shape, type or range.
         """
         wanted = self.inputs[signature]
         _check_names(signature, inputs, wanted)
         for name, value in inputs.items():
             _check_tensor(name, value, *wanted[name])
-            if not name.startswith(clients.STATE_PREFIX):  # which is large, and the model's own
-                clients.check_finite(name, value)
+            if not name.startswith(clients.STATE_PREFIX):  # large, and computed by the model
+                check_finite(name, value)
             if name == "uniforms":
                 clients.check_uniforms(value)
         try:
@@ -307,7 +307,7 @@ class Runner:
             raise InputError(f"the model cannot take these inputs: {error}") from error
 
     def _checked_state(self, state) -> dict[str, np.ndarray]:
-        """A state as `prime` and streams give it."""
+        """Returns a state if it has the tensors of this model's states."""
         if not isinstance(state, Mapping):
             raise InputError(f"state must be a dict of arrays; received {type(state).__name__}")
         inputs = self.inputs["generate_block"]
@@ -315,12 +315,12 @@ class Runner:
         _check_names("a state of this model", state, wanted)
         for name, value in state.items():
             _check_tensor(name, value, *wanted[name])
-            clients.check_finite(name, value)
+            check_finite(name, value)
         return dict(state)
 
 
 def _inputs_of(signature_runner) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    """Shape and type of each input of a signature, by name."""
+    """Returns shape and type of each input of a signature, by name."""
     return {
         name: (tuple(int(size) for size in details["shape"]), np.dtype(details["dtype"]))
         for name, details in signature_runner.get_input_details().items()
@@ -328,7 +328,7 @@ def _inputs_of(signature_runner) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
 
 
 def _check_names(what: str, given: Mapping, wanted: Mapping) -> None:
-    """Raises InputError if something is missing or is not wanted."""
+    """Raises InputError unless the names given are those expected."""
     for name in wanted:
         if name not in given:
             raise InputError(f"{what} needs {name}")
@@ -338,7 +338,7 @@ def _check_names(what: str, given: Mapping, wanted: Mapping) -> None:
 
 
 def _check_tensor(name: str, value, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Raises InputError if a value is no array of that shape and type."""
+    """Raises InputError unless a value is an array of this shape and type."""
     array = np.asarray(value)
     if array.shape != shape or array.dtype != dtype:
         raise InputError(

@@ -75,15 +75,16 @@ def audio_datasets(
     check_fraction("validation_fraction", validation_fraction)
     recordings = read_recordings(directory, model.sample_rate, layout)
     if speakers is not None:
-        recordings = recordings.with_speakers(speakers, model.speaker_names)
+        recordings = recordings.with_speakers(speakers, model.config.speaker_names)
     print(recordings.summary)
     training, validation = recordings.split(validation_fraction, model.receptive_field)
-    if model.features:
+    if model.config.features:
         training, validation = (
-            part.with_features(model.features, model.hop_length) for part in (training, validation)
+            part.with_features(model.config.features, model.hop_length)
+            for part in (training, validation)
         )
-        if not model.upsampler.adapted:
-            model.adapt(training.sample_frames())
+        if not model.trunk.upsampler.adapted:
+            model.trunk.adapt(training.sample_frames())
     longest = longest_crop_seconds(training, model, crop_seconds)
     if longest < crop_seconds:
         print(f"crops of {longest:.2f} s, the longest recording, in place of {crop_seconds:g} s")
@@ -203,7 +204,7 @@ def training_batches(
             parallel_iterations=1,
             maximum_iterations=MOST_REPLACEMENTS,
         )
-        if model.output_distribution == "categorical":
+        if model.config.output_distribution == "categorical":
             return cropper.crop(clip, start, contents)
         draws = tf.random.stateless_uniform([4], tf.stack([seed, -1 - number]))
         drift = functools.partial(_drift, draws, model.sample_rate)
@@ -282,7 +283,9 @@ def _crop_samples(crop_seconds: float, model) -> int:
     if samples < 1:
         raise InputError(f"crop_seconds must give at least one sample; received {crop_seconds}")
     # Whole frames, of features and of context stacks, so that each crop finds them in one place.
-    frame = math.lcm(model.hop_length or 1, *(stack.pooling for stack in model.context_stacks))
+    frame = math.lcm(
+        model.hop_length or 1, *(stack.pooling for stack in model.trunk.context_stacks)
+    )
     return -(-samples // frame) * frame
 
 
@@ -322,38 +325,44 @@ class _Cropper:
     """Cuts crops out of recordings, with the context that the model needs before them."""
 
     def __init__(self, recordings: Recordings, model, crop_samples: int):
-        if model.global_channels:
+        if model.config.global_channels:
             raise InputError(
                 "recordings have no global_conditioning: add it to the batches' inputs yourself"
             )
-        if model.num_speakers:
+        if model.config.num_speakers:
             known = len(recordings.speaker_names)
-            if model.num_speakers != known:
+            if model.config.num_speakers != known:
                 raise InputError(
-                    f"the model is conditioned on {model.num_speakers} speakers; the recordings "
-                    f"are labelled with {known or 'none'}"
+                    f"the model is conditioned on {model.config.num_speakers} speakers; the "
+                    f"recordings are labelled with {known or 'none'}"
                 )
             if UNKNOWN in recordings.speaker_ids:
                 first = int(np.argmax(recordings.speaker_ids == UNKNOWN))
                 raise InputError(f"{recordings.names[first]} has no speaker")
         found = recordings.num_feature_channels
-        if (model.local_channels or found) != found:
+        if (model.config.local_channels or found) != found:
             raise InputError(
-                f"the model is conditioned on {model.local_channels} local channels; the "
+                f"the model is conditioned on {model.config.local_channels} local channels; the "
                 f"recordings have features of {found or 'none'}"
             )
         self.recordings = recordings
-        self.speaker_ids = tf.constant(recordings.speaker_ids) if model.num_speakers else None
+        self.speaker_ids = (
+            tf.constant(recordings.speaker_ids) if model.config.num_speakers else None
+        )
         self.crop_samples = crop_samples
         # What only context stacks hear.
-        self.context = model.receptive_field - model.main_receptive_field
+        self.context = model.receptive_field - model.config.trunk_receptive_field
         # Samples before and after the scored ones.
-        self.before, self.after, self.hop = model.main_receptive_field - 1, 0, model.hop_length
+        self.before, self.after, self.hop = (
+            model.config.trunk_receptive_field - 1,
+            0,
+            model.hop_length,
+        )
         self.channels = 0
         if self.hop:
-            frames_before = -(-self.before // self.hop) + model.upsampler.frames_before
+            frames_before = -(-self.before // self.hop) + model.trunk.upsampler.frames_before
             self.before = frames_before * self.hop
-            self.after = model.upsampler.look_ahead
+            self.after = model.trunk.upsampler.look_ahead
             self.channels = found or 0
         self.targets = self.before + self.crop_samples + self.after
         self.distribution = model.distribution

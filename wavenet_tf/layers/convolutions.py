@@ -12,20 +12,20 @@ LARGEST_DILATION = 2**20
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
 class CausalConv1D(keras.layers.Layer):
-    """A dilated causal convolution: output `t` sees inputs up to `t` only (WaveNet, section 2.1).
+    """A dilated causal convolution: output `t` depends on inputs up to `t` (WaveNet, section 2.1).
 
     Args:
         filters: output channels.
         kernel_size: number of taps.
         dilation_rate: distance between taps, in samples.
-        kernel_initializer: of the kernel `[kernel_size, channels, filters]`.
+        kernel_initializer: initializer of the kernel `[kernel_size, channels, filters]`.
 
     Input shape:
-        `[batch, time, channels]`, and optionally the state `[batch, context, channels]` with
+        `[batch, time, channels]`; optionally the state `[batch, context, channels]` with
         `context = (kernel_size - 1) * dilation_rate`.
 
     Output shape:
-        `[batch, time, filters]`, and the next state where a state was given.
+        `[batch, time, filters]`, and the next state if a state is given.
 
     Raises:
         InputError: for an argument that is not a positive whole number, or too large a dilation.
@@ -68,7 +68,7 @@ class CausalConv1D(keras.layers.Layer):
 
     def _add_weights(self, channels: int):
         self.channels = channels
-        # Cast where they are used, for `add_bias` and look-ups to sum gradients in float32.
+        # Weights are cast where they are used: `add_bias` and look-ups sum gradients in float32.
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.kernel_size, channels, self.filters),
@@ -80,7 +80,7 @@ class CausalConv1D(keras.layers.Layer):
         )
 
     def initial_state(self, batch_size) -> tf.Tensor:
-        """The state before the first sample: the causal padding, zeros.
+        """Returns the state before the first sample: the causal padding, zeros.
 
         Args:
             batch_size: int or scalar tensor.
@@ -93,7 +93,7 @@ class CausalConv1D(keras.layers.Layer):
     def call(self, inputs, state=None):
         before = self.initial_state(tf.shape(inputs)[0]) if state is None else state
         signal = tf.concat([before, inputs], axis=1) if self.context else inputs
-        # Shifted slices and a matrix product a tap: one code for training, steps and converters.
+        # Shifted slices and a matrix product per tap: one code for training, steps and converters.
         taps = [
             self._tap(slice_time(signal, tap * self.dilation_rate, tf.shape(inputs)[1]), kernel)
             for tap, kernel in enumerate(tf.unstack(self.kernel))
@@ -121,21 +121,21 @@ class CausalConv1D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
 class OneHotCausalConv1D(CausalConv1D):
-    """A causal convolution of one-hot vectors, given and computed as their integer codes.
+    """A causal convolution of one-hot vectors, which are given as integer codes.
 
-    Equal to `CausalConv1D` over `one_hot(codes)`, at the price of a table look-up a tap. Before
-    the first sample lies digital silence, the middle code.
+    Equal to `CausalConv1D` over `one_hot(codes)`, computed as one table look-up per tap. The state
+    before the first sample is digital silence, the middle code.
 
     Args:
         filters: output channels.
-        num_codes: length of the one-hot vectors.
+        num_codes: number of codes, the length of the one-hot vectors.
         kernel_size: number of taps.
 
     Input shape:
-        int32 codes `[batch, time]`, and optionally the state, codes `[batch, kernel_size - 1]`.
+        int32 codes `[batch, time]`; optionally the state, codes `[batch, kernel_size - 1]`.
 
     Output shape:
-        `[batch, time, filters]`, and the next state where a state was given.
+        `[batch, time, filters]`, and the next state if a state is given.
 
     Raises:
         InputError: for an argument that is not a positive whole number.
@@ -154,7 +154,7 @@ class OneHotCausalConv1D(CausalConv1D):
         self._add_weights(channels=self.num_codes)
 
     def initial_state(self, batch_size) -> tf.Tensor:
-        """The state before the first sample: digital silence, the middle code.
+        """Returns the state before the first sample: digital silence, the middle code.
 
         Args:
             batch_size: int or scalar tensor.
@@ -165,7 +165,7 @@ class OneHotCausalConv1D(CausalConv1D):
         return tf.fill([batch_size, self.context], self.num_codes // 2)
 
     def _tap(self, inputs, kernel):
-        # Cast afterwards: the gradients of a row are many, and half precision loses their sum.
+        # Cast after the look-up: half precision would lose part of the sum of a row's gradients.
         return tf.cast(tf.gather(kernel, inputs), self.compute_dtype)
 
     def compute_output_shape(self, inputs_shape, state_shape=None):
@@ -179,20 +179,20 @@ class OneHotCausalConv1D(CausalConv1D):
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
 class WaveformCausalConv1D(CausalConv1D):
-    """A causal convolution of a waveform, companded so that quiet speech is heard as well as loud.
+    """A causal convolution of a companded waveform, in which quiet and loud speech are alike.
 
-    Equal to `CausalConv1D` over `mu_law_compand(waveform)[..., None]`. Before the first sample lies
-    silence, 0.
+    Equal to `CausalConv1D` over `mu_law_compand(waveform)[..., None]`. The state before the first
+    sample is silence, 0.
 
     Args:
         filters: output channels.
         kernel_size: number of taps.
 
     Input shape:
-        float `[batch, time]`, and optionally the state, `[batch, kernel_size - 1]`.
+        float `[batch, time]`; optionally the state, `[batch, kernel_size - 1]`.
 
     Output shape:
-        `[batch, time, filters]`, and the next state where a state was given.
+        `[batch, time, filters]`, and the next state if a state is given.
 
     Raises:
         InputError: for an argument that is not a positive whole number.
@@ -210,7 +210,7 @@ class WaveformCausalConv1D(CausalConv1D):
         self._add_weights(channels=1)
 
     def initial_state(self, batch_size) -> tf.Tensor:
-        """The state before the first sample: silence.
+        """Returns the state before the first sample: silence.
 
         Args:
             batch_size: int or scalar tensor.
@@ -233,15 +233,15 @@ class WaveformCausalConv1D(CausalConv1D):
 
 
 def with_state_shape(shape, state_shape):
-    """The output shape of a layer, and of the next state where a state is given: as that one's."""
+    """Returns the output shape of a layer, with the shape of the next state if a state is given."""
     return shape if state_shape is None else (shape, state_shape)
 
 
 def add_bias(inputs, bias) -> tf.Tensor:
-    """`inputs + bias`, in the precision of the inputs.
+    """Returns `inputs + bias` in the precision of the inputs.
 
-    The bias's gradient is summed in float32: over tens of thousands of samples, half precision
-    loses a third of it, and a model then some 0.05 bits.
+    The gradient of the bias is summed in float32: in half precision a sum over tens of thousands
+    of samples loses a third of its value, which costs a model some 0.05 bits per sample.
 
     Args:
         inputs: `[..., channels]`.
@@ -262,10 +262,10 @@ def add_bias(inputs, bias) -> tf.Tensor:
 
 
 def slice_time(signal, start, length) -> tf.Tensor:
-    """`signal[:, start : start + length]`.
+    """Returns `signal[:, start : start + length]`.
 
-    Written with `tf.slice`: the gradient of an indexed slice is an order of magnitude slower on
-    the CPU, and was two thirds of a training step.
+    It calls `tf.slice`: the gradient of an indexed slice is an order of magnitude slower on the
+    CPU, and took two thirds of a training step.
     """
     others = [0] * (signal.shape.rank - 2)
     return tf.slice(signal, [0, start, *others], [-1, length, *(-1 for _ in others)])

@@ -1,7 +1,8 @@
-"""From frames of local conditioning to samples."""
+"""Upsamplers of local conditioning, from frames to samples."""
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -10,25 +11,33 @@ import tensorflow as tf
 from wavenet_tf.errors import InputError, positive_integer
 from wavenet_tf.layers.convolutions import CausalConv1D, slice_time
 
-UPSAMPLINGS = ("learned", "repeat")
+
+class RepeatedFrames(NamedTuple):
+    """Local conditioning of consecutive samples, one row for all samples that share it.
+
+    Attributes:
+        rows: `[batch, rows, channels]`; each row serves `samples_per_row` samples.
+        offset: number of samples of the first row that come before the first sample.
+    """
+
+    rows: tf.Tensor
+    offset: tf.Tensor
 
 
-@keras.saving.register_keras_serializable(package="wavenet_tf")
 class ConditioningUpsampler(keras.layers.Layer):
-    """Brings local conditioning from frames to samples: `y = f(h)` (WaveNet, section 2.5).
+    """Base of the upsamplers of local conditioning, `y = f(h)` (WaveNet, section 2.5).
 
-    Learned, it is one transposed convolution a factor, with leaky ReLU between them; their weights
-    start as repetition. The first one overlaps, so that sample `t` sees frame `floor(t / hop)`, the
-    one before it and, unless `causal`, the one after it; the others do not. Repeated, sample `t`
-    sees frame `floor(t / hop)` only. Beyond the first and the last frame, these hold.
-
-    Frames are normalised first, by the statistics that `adapt` takes.
+    Frames are normalized first, with the statistics that `adapt` computes. Before the first frame
+    and after the last one, these frames are repeated.
 
     Args:
-        channels: of the output.
-        upsample_factors: of the transposed convolutions; their product is the hop length.
-        upsampling: "learned", or "repeat", which is cheaper and slightly worse.
-        causal: whether a sample may see no frame after its own.
+        channels: channels of the output.
+        upsample_factors: their product is the hop length, in samples.
+
+    Attributes:
+        frames_before: frames before its own that a sample depends on.
+        frames_after: frames after its own that a sample depends on.
+        samples_per_row: number of consecutive samples with the same output.
 
     Input shape:
         `[batch, frames, features]`.
@@ -37,85 +46,71 @@ class ConditioningUpsampler(keras.layers.Layer):
         `[batch, frames * hop_length, channels]`.
 
     Raises:
-        InputError: for a factor that is no positive whole number, or an unknown upsampling.
-
-    Example:
-    >>> upsampler = ConditioningUpsampler(channels=16, upsample_factors=(5, 20))
-    >>> upsampler.hop_length, upsampler.look_ahead
-    (100, 100)
-    >>> upsampler(tf.zeros([1, 7, 80])).shape
-    TensorShape([1, 700, 16])
+        InputError: for an argument that is not a positive whole number.
     """
 
     def __init__(
         self,
         channels: int,
         upsample_factors: Sequence[int],
-        upsampling: str = "learned",
-        causal: bool = False,
+        frames_before: int,
+        frames_after: int,
         **kwargs,
     ):
-        # Frames are normalised in float32: they may be far larger than their changes.
+        # Frames are normalized in float32: their mean may be far larger than their deviation.
         super().__init__(**{"autocast": False, **kwargs})
         self.channels = positive_integer("channels", channels)
         self.upsample_factors = [
             positive_integer("upsample_factors", factor) for factor in upsample_factors
         ]
-        if upsampling not in UPSAMPLINGS:
-            raise InputError(
-                f"upsampling must be one of {', '.join(UPSAMPLINGS)}; received {upsampling!r}"
-            )
-        self.upsampling = upsampling
-        self.causal = causal
-        # Frames that a sample sees before and after its own.
-        self.frames_before = 1 if upsampling == "learned" else 0
-        self.frames_after = 1 if upsampling == "learned" and not causal else 0
+        self.frames_before = frames_before
+        self.frames_after = frames_after
 
     @property
     def hop_length(self) -> int:
-        """Samples a frame."""
+        """Samples per frame."""
         return math.prod(self.upsample_factors)
 
     @property
-    def held_samples(self) -> int:
-        """Samples over which the output stays the same."""
-        return self.hop_length if self.upsampling == "repeat" else 1
+    def samples_per_row(self) -> int:
+        """Number of consecutive samples with the same output."""
+        raise NotImplementedError
 
     @property
     def look_ahead(self) -> int:
-        """Samples by which the newest frame that a sample sees is ahead of its own."""
+        """Number of samples after its own frame that a sample depends on."""
         return self.frames_after * self.hop_length
 
     def build(self, input_shape):
-        features = input_shape[-1]
         statistic = {
-            "shape": (features,),
+            "shape": (input_shape[-1],),
             "trainable": False,
             "dtype": "float32",
             "autocast": False,
         }
         self.mean = self.add_weight(name="mean", initializer="zeros", **statistic)
         self.scale = self.add_weight(name="scale", initializer="ones", **statistic)
-        taps = self.frames_before + 1 + self.frames_after
-        factors = self.upsample_factors if self.upsampling == "learned" else [1]
-        self.convolutions = [
-            CausalConv1D(
-                factor * self.channels,
-                kernel_size=1 if index else taps,
-                kernel_initializer=_RepeatedPhases(factor),
-                dtype=self.dtype_policy,
-                name=f"upsampling_{index}",
-            )
-            for index, factor in enumerate(factors)
-        ]
-        for index, convolution in enumerate(self.convolutions):
-            convolution.build((None, None, self.channels if index else features))
+        self._build_convolutions(input_shape[-1])
 
-    def adapt(self, frames) -> None:
-        """Takes the mean and deviation of each feature, to normalise by.
+    def _build_convolutions(self, features: int) -> None:
+        raise NotImplementedError
+
+    def _upsample(self, signal) -> tf.Tensor:
+        """Upsamples normalized frames, of which the outermost are context only.
 
         Args:
-            frames: float `[..., features]`, those of the training set or a fair part of them.
+            signal: `[batch, frames_before + frames + frames_after, features]`.
+
+        Returns:
+            `[batch, frames * hop_length / samples_per_row, channels]`.
+        """
+        raise NotImplementedError
+
+    def adapt(self, frames) -> None:
+        """Computes the mean and the deviation of each feature, which normalize it.
+
+        Args:
+            frames: float `[..., features]`, frames of the training set or a sample of them.
 
         Raises:
             InputError: for frames of another width, no frames, or values that are not finite.
@@ -132,62 +127,55 @@ class ConditioningUpsampler(keras.layers.Layer):
         if not np.isfinite(frames).all():
             raise InputError("frames holds values that are not finite (NaN or infinity)")
         self.mean.assign(frames.mean(axis=0, dtype=np.float64))
-        # A feature that never changes is left alone.
+        # A constant feature is not scaled.
         deviation = frames.std(axis=0, dtype=np.float64)
         self.scale.assign(1.0 / np.where(deviation > 1e-5, deviation, 1.0))
 
     @property
     def adapted(self) -> bool:
-        """Whether the statistics are other than those that a new layer begins with."""
+        """Whether `adapt` has changed the statistics of a new layer."""
         return bool(np.any(self.mean.numpy() != 0.0) or np.any(self.scale.numpy() != 1.0))
 
     def call(self, inputs):
         return self.samples(inputs, 0, tf.shape(inputs)[1] * self.hop_length)
 
     def samples(self, frames, first, length) -> tf.Tensor:
-        """The conditioning of some samples only.
+        """Computes the conditioning of some samples only.
 
         Args:
             frames: `[batch, frames, features]`, of the whole signal.
-            first: the first sample; may be negative.
+            first: index of the first sample; may be negative.
             length: number of samples; may go beyond the last frame.
 
         Returns:
             `[batch, length, channels]`.
         """
-        rows, skipped = self.held_rows(frames, first, length)
-        if self.held_samples > 1:
-            rows = tf.repeat(rows, self.held_samples, axis=1)
-        return slice_time(rows, skipped, length)
+        rows, offset = self.repeated_frames(frames, first, length)
+        if self.samples_per_row > 1:
+            rows = tf.repeat(rows, self.samples_per_row, axis=1)
+        return slice_time(rows, offset, length)
 
-    def held_rows(self, frames, first, length) -> tuple[tf.Tensor, tf.Tensor]:
-        """The conditioning of some samples only, a row for each stretch over which it is held.
+    def repeated_frames(self, frames, first, length) -> RepeatedFrames:
+        """Computes the conditioning of some samples only, one row for samples that share it.
 
         Args:
             frames: `[batch, frames, features]`, of the whole signal.
-            first: the first sample; may be negative.
+            first: index of the first sample; may be negative.
             length: number of samples; may go beyond the last frame.
 
         Returns:
-            `[batch, 1 + ceil((length - 1) / held_samples), channels]`, and how many samples of the
-            first row come before the first sample.
+            `1 + ceil((length - 1) / samples_per_row)` rows.
         """
-        held, hop = self.held_samples, self.hop_length
-        first_row, rows = first // held, 1 - (1 - length) // held
-        first_frame = first_row * held // hop
-        last_frame = ((first_row + rows) * held - 1) // hop
-        seen = tf.range(first_frame - self.frames_before, last_frame + self.frames_after + 1)
-        seen = tf.gather(frames, tf.clip_by_value(seen, 0, tf.shape(frames)[1] - 1), axis=1)
-        signal = (tf.cast(seen, tf.float32) - self.mean) * self.scale
-        signal = tf.cast(signal, self.compute_dtype)
-        batch = tf.shape(frames)[0]
-        for index, convolution in enumerate(self.convolutions):
-            # As a convolution to all phases of a frame, laid out in time: the transposed one.
-            phases = convolution(tf.nn.leaky_relu(signal) if index else signal)
-            if index == 0:
-                phases = phases[:, self.frames_before + self.frames_after :]
-            signal = tf.reshape(phases, [batch, -1, self.channels])
-        return slice_time(signal, first_row - first_frame * hop // held, rows), first % held
+        repeats, hop = self.samples_per_row, self.hop_length
+        first_row, rows = first // repeats, 1 - (1 - length) // repeats
+        first_frame = first_row * repeats // hop
+        last_frame = ((first_row + rows) * repeats - 1) // hop
+        indices = tf.range(first_frame - self.frames_before, last_frame + self.frames_after + 1)
+        used = tf.gather(frames, tf.clip_by_value(indices, 0, tf.shape(frames)[1] - 1), axis=1)
+        signal = (tf.cast(used, tf.float32) - self.mean) * self.scale
+        signal = self._upsample(tf.cast(signal, self.compute_dtype))
+        skipped_rows = first_row - first_frame * hop // repeats
+        return RepeatedFrames(slice_time(signal, skipped_rows, rows), first % repeats)
 
     def compute_output_shape(self, input_shape):
         batch, frames, _ = input_shape
@@ -198,9 +186,131 @@ class ConditioningUpsampler(keras.layers.Layer):
             **super().get_config(),
             "channels": self.channels,
             "upsample_factors": self.upsample_factors,
-            "upsampling": self.upsampling,
-            "causal": self.causal,
         }
+
+
+@keras.saving.register_keras_serializable(package="wavenet_tf")
+class LearnedUpsampler(ConditioningUpsampler):
+    """Upsamples frames by transposed convolutions, with leaky ReLU between them.
+
+    There is one convolution per factor; their initial weights repeat frames. The first one
+    overlaps: sample `t` depends on frame `floor(t / hop_length)`, the frame before it and, unless
+    `causal`, the frame after it. The others do not overlap.
+
+    Args:
+        channels: channels of the output.
+        upsample_factors: strides of the transposed convolutions; their product is the hop length,
+            in samples.
+        causal: whether samples depend on no frame after their own.
+
+    Input shape:
+        `[batch, frames, features]`.
+
+    Output shape:
+        `[batch, frames * hop_length, channels]`.
+
+    Raises:
+        InputError: for an argument that is not a positive whole number.
+
+    Example:
+    >>> upsampler = LearnedUpsampler(channels=16, upsample_factors=(5, 20))
+    >>> upsampler.hop_length, upsampler.look_ahead  # samples
+    (100, 100)
+    >>> upsampler(tf.zeros([1, 7, 80])).shape
+    TensorShape([1, 700, 16])
+    """
+
+    def __init__(
+        self, channels: int, upsample_factors: Sequence[int], causal: bool = False, **kwargs
+    ):
+        super().__init__(
+            channels,
+            upsample_factors,
+            frames_before=1,
+            frames_after=0 if causal else 1,
+            **kwargs,
+        )
+        self.causal = causal
+
+    @property
+    def samples_per_row(self) -> int:
+        """Number of consecutive samples with the same output: every sample has its own."""
+        return 1
+
+    def _build_convolutions(self, features):
+        self.convolutions = []
+        for index, factor in enumerate(self.upsample_factors):
+            convolution = CausalConv1D(
+                factor * self.channels,
+                kernel_size=1 if index else self.frames_before + 1 + self.frames_after,
+                kernel_initializer=_RepeatedPhases(factor),
+                dtype=self.dtype_policy,
+                name=f"upsampling_{index}",
+            )
+            convolution.build((None, None, self.channels if index else features))
+            self.convolutions.append(convolution)
+
+    def _upsample(self, signal):
+        batch = tf.shape(signal)[0]
+        for index, convolution in enumerate(self.convolutions):
+            # A transposed convolution as a convolution to all phases of a frame, laid out in time.
+            phases = convolution(tf.nn.leaky_relu(signal) if index else signal)
+            if index == 0:
+                phases = phases[:, self.frames_before + self.frames_after :]
+            signal = tf.reshape(phases, [batch, -1, self.channels])
+        return signal
+
+    def get_config(self):
+        return {**super().get_config(), "causal": self.causal}
+
+
+@keras.saving.register_keras_serializable(package="wavenet_tf")
+class RepeatUpsampler(ConditioningUpsampler):
+    """Repeats each frame, after a 1x1 convolution, for the samples of the frame.
+
+    It costs less than `LearnedUpsampler` and predicts slightly worse.
+
+    Args:
+        channels: channels of the output.
+        upsample_factors: their product is the hop length, in samples.
+
+    Input shape:
+        `[batch, frames, features]`.
+
+    Output shape:
+        `[batch, frames * hop_length, channels]`.
+
+    Raises:
+        InputError: for an argument that is not a positive whole number.
+
+    Example:
+    >>> upsampler = RepeatUpsampler(channels=16, upsample_factors=(5, 20))
+    >>> upsampler.samples_per_row, upsampler.look_ahead  # samples
+    (100, 0)
+    >>> upsampler(tf.zeros([1, 7, 80])).shape
+    TensorShape([1, 700, 16])
+    """
+
+    def __init__(self, channels: int, upsample_factors: Sequence[int], **kwargs):
+        super().__init__(channels, upsample_factors, frames_before=0, frames_after=0, **kwargs)
+
+    @property
+    def samples_per_row(self) -> int:
+        """Number of consecutive samples with the same output: those of a frame."""
+        return self.hop_length
+
+    def _build_convolutions(self, features):
+        self.convolution = CausalConv1D(
+            self.channels,
+            kernel_size=1,
+            kernel_initializer=_RepeatedPhases(1),
+            dtype=self.dtype_policy,
+            name="upsampling_0",
+        )
+        self.convolution.build((None, None, features))
+
+    def _upsample(self, signal):
+        return self.convolution(signal)
 
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")

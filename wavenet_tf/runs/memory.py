@@ -48,14 +48,14 @@ def least_step_memory(model, batch_size: int, crop_samples: int, rematerialise: 
     Returns:
         Bytes.
     """
-    samples = batch_size * (crop_samples + model.main_receptive_field - 1)
-    blocks = model.num_stacks * model.layers_per_stack
+    samples = batch_size * (crop_samples + model.config.trunk_receptive_field - 1)
+    blocks = len(model.config.block_dilations)
     gate_arrays = 1 if rematerialise else GATE_ARRAYS
     # A block's gated activations go to the output layers too, so that they are kept in any case.
-    channels = blocks * (model.residual_channels + gate_arrays * model.gate_channels)
-    channels += model.skip_channels + model.head_channels
+    channels = blocks * (model.config.residual_channels + gate_arrays * model.config.gate_channels)
+    channels += model.config.skip_channels + model.config.head_channels
     bytes_per_value = 4 if model.compute_dtype == "float32" else 2
-    outputs = COPIES_OF_OUTPUTS * model.output_convolution.filters * 4
+    outputs = COPIES_OF_OUTPUTS * model.head.output_convolution.filters * 4
     return samples * (channels * bytes_per_value + outputs)
 
 

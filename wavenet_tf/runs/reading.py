@@ -26,7 +26,7 @@ def read_recordings(
     recordings = data.read_recordings(directory, model.sample_rate, settings.layout)
     if settings.speakers is None:
         return recordings
-    return recordings.with_speakers(settings.speakers, model.speaker_names)
+    return recordings.with_speakers(settings.speakers, model.config.speaker_names)
 
 
 def recordings_of_run(
@@ -62,6 +62,6 @@ def recordings_of_run(
         _, recordings = recordings.split(validation_fraction, model.receptive_field)
     elif split == "test":
         recordings = recordings.test_part()
-    if model.features:
-        recordings = recordings.with_features(model.features, model.hop_length)
+    if model.config.features:
+        recordings = recordings.with_features(model.config.features, model.hop_length)
     return recordings

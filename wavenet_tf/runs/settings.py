@@ -15,8 +15,8 @@ from wavenet_tf.errors import (
     optional_positive_integer,
     positive_integer,
 )
+from wavenet_tf.models.config import PRESETS
 from wavenet_tf.options import PRECISIONS, SCHEDULES, STRATEGIES
-from wavenet_tf.presets import PRESETS
 
 SETTINGS = "settings.json"
 # Arguments of `WaveNet` that `overrides` must not hold, and what to do instead.
@@ -49,7 +49,7 @@ class Settings:
     Attributes:
         data_dir: the folder of recordings, raw or prepared.
         layout: of the corpus, see `corpora.read_corpus`.
-        preset: the model's configuration, see `presets.py`.
+        preset: the model's configuration, see `models.PRESETS`.
         overrides: arguments of `WaveNet` that take the place of the preset's.
         features: names of features of the recordings to condition the model on, see
             `audio.FEATURES`, joined by commas; None trains without.

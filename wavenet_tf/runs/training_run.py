@@ -16,7 +16,7 @@ import tensorflow as tf
 from wavenet_tf import audio, data, files, training
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet
-from wavenet_tf.presets import PRESETS
+from wavenet_tf.models.config import PRESETS
 from wavenet_tf.runs.checkpointing import (
     WriteCheckpoint,
     average_weights,
@@ -62,8 +62,10 @@ class _Run:
         """What a user should know before it starts."""
         model = self.model
         lines = [self.recordings.summary]
-        if model.speaker_names:
-            lines.append(f"{len(model.speaker_names)} speakers: {_listed(model.speaker_names)}")
+        if model.config.speaker_names:
+            lines.append(
+                f"{len(model.config.speaker_names)} speakers: {_listed(model.config.speaker_names)}"
+            )
         lines.append(
             f"training on {len(self.training.names)} recordings ({self.training.seconds:,.0f} s), "
             f"validating on {len(self.validation.names)} ({self.validation.seconds:,.0f} s)"
@@ -272,12 +274,12 @@ def _open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribut
         training_part, validation_part = recordings.split(
             settings.validation_fraction, model.receptive_field
         )
-        if model.features:
-            training_part = training_part.with_features(model.features, model.hop_length)
-            validation_part = validation_part.with_features(model.features, model.hop_length)
+        if model.config.features:
+            training_part = training_part.with_features(model.config.features, model.hop_length)
+            validation_part = validation_part.with_features(model.config.features, model.hop_length)
         if not model.compiled:
-            if model.features:
-                model.adapt(training_part.sample_frames())
+            if model.config.features:
+                model.trunk.adapt(training_part.sample_frames())
             model.compile(_optimizer(settings))
         model.optimizer.learning_rate = training.learning_rate_schedule(
             settings.schedule,

@@ -186,7 +186,7 @@ class TensorBoardAudio(_Summaries):
 
     def _labels(self) -> list[str]:
         """Of each stream: its number, and its speaker where the model knows some by name."""
-        names = self.model.speaker_names
+        names = self.model.config.speaker_names
         ids = self.recordings.speaker_ids if names else [None] * len(self.recorded)
         return [
             str(number) if speaker is None else f"{number} {names[speaker]}"
@@ -205,16 +205,16 @@ class TensorBoardAudio(_Summaries):
                 break
         stream.close()
         generated = np.concatenate(blocks, axis=1)[:, : self.samples]
-        if not self.model.local_channels:
+        if not self.model.config.local_channels:
             return list(generated)
         # What is made again is no longer than it was.
         return [made[: len(part)] for made, part in zip(generated, self.recorded, strict=True)]
 
     def _conditions(self) -> dict[str, np.ndarray]:
         conditions = {}
-        if self.model.num_speakers:
+        if self.model.config.num_speakers:
             conditions["speaker_id"] = self.recordings.speaker_ids
-        if self.model.local_channels:
+        if self.model.config.local_channels:
             features = [frames[:] for frames in self.recordings.features]
             longest = max(map(len, features))
             # The last frame holds, as it does at every end.

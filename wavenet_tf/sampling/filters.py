@@ -1,18 +1,18 @@
-"""Filters on what a sample may be, between the network and the draw."""
+"""Filters that exclude unlikely codes before a sample is drawn."""
 
 import numpy as np
 import tensorflow as tf
 
 
 def keep_top_k(logits, k: int) -> tf.Tensor:
-    """Excludes all but the `k` most likely codes; of equally likely ones the lower codes stay.
+    """Excludes all but the `k` most likely codes; of equally likely codes the lower ones are kept.
 
     Args:
         logits: float32 `[batch, codes]`.
-        k: how many to keep.
+        k: number of codes to keep.
 
     Returns:
-        The logits, -inf where excluded.
+        The logits, -inf for excluded codes.
     """
     largest = tf.math.top_k(logits, k)
     return _keep(logits, largest.values, largest.indices, largest.values[:, -1:])
@@ -21,14 +21,14 @@ def keep_top_k(logits, k: int) -> tf.Tensor:
 def keep_top_p(logits, p: float) -> tf.Tensor:
     """Excludes all but the fewest most likely codes whose probabilities add up to `p`.
 
-    Of equally likely codes the lower ones stay.
+    Of equally likely codes the lower ones are kept.
 
     Args:
         logits: float32 `[batch, codes]`.
         p: probability to keep, above 0 and at most 1.
 
     Returns:
-        The logits, -inf where excluded.
+        The logits, -inf for excluded codes.
     """
     ordered, indices = tf.math.top_k(logits, logits.shape[-1])
     probabilities = tf.nn.softmax(ordered)
@@ -38,13 +38,13 @@ def keep_top_p(logits, p: float) -> tf.Tensor:
 
 
 def _keep(logits, values, indices, smallest) -> tf.Tensor:
-    """Excludes all codes but some of the most likely ones.
+    """Excludes all codes except some of the most likely ones.
 
     Args:
         logits: float32 `[batch, codes]`.
-        values: of the most likely codes, in falling order; equal ones by their codes.
-        indices: of these codes; -1 for a code that is not kept.
-        smallest: the smallest value kept, `[batch, 1]`.
+        values: logits of the most likely codes, in descending order; equal ones by their codes.
+        indices: these codes; -1 for a code that is not kept.
+        smallest: the smallest logit that is kept, `[batch, 1]`.
     """
     last = tf.reduce_max(tf.where(values == smallest, indices, -1), axis=-1, keepdims=True)
     after_last = tf.range(logits.shape[-1]) > last

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from wavenet_tf.errors import optional_positive_integer, positive_integer
+from wavenet_tf.errors import optional_positive_integer, positive_integer, positive_number
 from wavenet_tf.layers.convolutions import CausalConv1D
 
 
@@ -13,29 +13,30 @@ class GatedResidualBlock(keras.layers.Layer):
 
     The gate is equation 2, `z = tanh(W_f * x) . sigmoid(W_g * x)`; filter and gate are the two
     halves of one convolution's channels. The block returns `z` beside its output: the
-    parameterised skip connections of all blocks, `sum_k S_k z_k`, are one product with the
-    concatenation of the `z_k`, which costs less than a product and an addition a block.
+    parameterized skip connections of all blocks, `sum_k S_k z_k`, are one product with the
+    concatenation of the `z_k`, which costs less than a product and an addition per block.
 
     Args:
-        gate_channels: of the filter and of the gate, each.
+        gate_channels: channels of the filter and of the gate, each.
         kernel_size: number of taps.
         dilation_rate: distance between taps, in samples.
-        residual: whether there is a residual output. The last block of a model has none: nothing
-            would use it.
-        global_channels: of the conditioning `h` of the whole signal, which joins the gate as
-            `V^T h` (section 2.5); None for none.
-        local_channels: of the conditioning `y` of each sample, which joins the gate as `V * y`
-            (section 2.5); None for none.
+        residual: whether the block has a residual output. The last block of a stack has none,
+            because no layer would use it.
+        residual_scale: factor of the residual output, `residual_scale * (x + R z)`.
+        global_channels: channels of the conditioning `h` of the whole signal, which is added to
+            the gate as `V^T h` (section 2.5); None for no global conditioning.
+        local_channels: channels of the conditioning `y` of each sample, which is added to the gate
+            as `V * y` (section 2.5); None for no local conditioning.
 
     Input shape:
-        `[batch, time, residual_channels]`, the global conditioning `[batch, 1, global_channels]`
-        and the local conditioning `[batch, time, local_channels]` where there are such, and
+        `[batch, time, residual_channels]`; with global conditioning also
+        `[batch, 1, global_channels]`, with local conditioning also `[batch, time, local_channels]`;
         optionally the state `[batch, (kernel_size - 1) * dilation_rate, residual_channels]`.
 
     Output shape:
-        The residual output `[batch, time, residual_channels]` (the input itself where `residual`
-        is false), the gated activation `[batch, time, gate_channels]`, and the next state where a
-        state was given.
+        The residual output `[batch, time, residual_channels]` (the input itself if `residual` is
+        false), the gated activation `[batch, time, gate_channels]`, and the next state if a state
+        is given.
 
     Raises:
         InputError: for an argument that is not a positive whole number.
@@ -53,6 +54,7 @@ class GatedResidualBlock(keras.layers.Layer):
         kernel_size: int = 2,
         dilation_rate: int = 1,
         residual: bool = True,
+        residual_scale: float = 1.0,
         global_channels: int | None = None,
         local_channels: int | None = None,
         **kwargs,
@@ -62,6 +64,7 @@ class GatedResidualBlock(keras.layers.Layer):
         self.kernel_size = positive_integer("kernel_size", kernel_size)
         self.dilation_rate = positive_integer("dilation_rate", dilation_rate)
         self.residual = residual
+        self.residual_scale = positive_number("residual_scale", residual_scale)
         self.global_channels = optional_positive_integer("global_channels", global_channels)
         self.local_channels = optional_positive_integer("local_channels", local_channels)
         self.dilated_convolution = CausalConv1D(
@@ -79,7 +82,7 @@ class GatedResidualBlock(keras.layers.Layer):
                 "global_projection", self.global_channels, "glorot_uniform"
             )
         if self.local_channels:
-            # An upsampler or context stack that has learnt nothing yet is only noise to the gates.
+            # Zeros: an untrained upsampler or context stack would only add noise to the gates.
             self.local_projection = self._projection(
                 "local_projection", self.local_channels, "zeros"
             )
@@ -93,7 +96,7 @@ class GatedResidualBlock(keras.layers.Layer):
             self.residual_convolution.build((*inputs_shape[:-1], self.gate_channels))
 
     def initial_state(self, batch_size) -> tf.Tensor:
-        """The state before the first sample: the causal padding, zeros.
+        """Returns the state before the first sample: the causal padding, zeros.
 
         Args:
             batch_size: int or scalar tensor.
@@ -104,7 +107,7 @@ class GatedResidualBlock(keras.layers.Layer):
         return self.dilated_convolution.initial_state(batch_size)
 
     def _projection(self, name: str, channels: int, initializer: str) -> keras.layers.Dense:
-        # Without a bias: the dilated convolution has one.
+        # No bias: the dilated convolution has one.
         projection = keras.layers.Dense(
             2 * self.gate_channels,
             use_bias=False,
@@ -125,7 +128,11 @@ class GatedResidualBlock(keras.layers.Layer):
         if self.local_channels:
             activation += self.local_projection(local_conditioning)
         gated = gated_activation(activation)
-        outputs = inputs + self.residual_convolution(gated) if self.residual else inputs
+        outputs = inputs
+        if self.residual:
+            outputs = inputs + self.residual_convolution(gated)
+            if self.residual_scale != 1.0:
+                outputs *= self.residual_scale
         return (outputs, gated) if state is None else (outputs, gated, state)
 
     def compute_output_shape(self, inputs_shape, state_shape=None):
@@ -139,13 +146,14 @@ class GatedResidualBlock(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "dilation_rate": self.dilation_rate,
             "residual": self.residual,
+            "residual_scale": self.residual_scale,
             "global_channels": self.global_channels,
             "local_channels": self.local_channels,
         }
 
 
 def gated_activation(activation) -> tf.Tensor:
-    """The gated activation unit, `tanh(filter) . sigmoid(gate)` (WaveNet, equation 2).
+    """Computes the gated activation unit, `tanh(filter) . sigmoid(gate)` (WaveNet, equation 2).
 
     Args:
         activation: `[..., 2 * gate_channels]`, the filter's channels before the gate's.

@@ -1,0 +1,203 @@
+"""What conditions a model, and the one check of conditions; importable without TensorFlow.
+
+Training data, `generate`, exported models and their clients all describe conditioning by a
+`ConditioningSpec`.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from wavenet_tf.errors import InputError
+
+SPEAKER_ID = "speaker_id"
+GLOBAL_CONDITIONING = "global_conditioning"
+LOCAL_CONDITIONING = "local_conditioning"
+
+
+@dataclasses.dataclass(frozen=True)
+class ConditioningSpec:
+    """Names and sizes of the inputs that condition a model, besides audio.
+
+    Attributes:
+        num_speakers: number of speaker ids; None for a model without speakers.
+        speaker_names: the name of each id, if speakers have names.
+        global_channels: length of the global conditioning vector; None for a model without.
+        tag_names: the tag of each channel of the global conditioning vector, if it holds tags.
+        local_channels: channels of a frame of local conditioning; None for a model without.
+        hop_length: samples per frame of local conditioning.
+        frames_before: frames before its own that a sample depends on.
+        frames_after: frames after its own that a sample depends on.
+        features: names of the audio features in local conditioning, if it holds features.
+
+    Example:
+    >>> spec = ConditioningSpec(num_speakers=3, local_channels=80, hop_length=200)
+    >>> spec.names
+    ('speaker_id', 'local_conditioning')
+    """
+
+    num_speakers: int | None = None
+    speaker_names: tuple[str, ...] | None = None
+    global_channels: int | None = None
+    tag_names: tuple[str, ...] | None = None
+    local_channels: int | None = None
+    hop_length: int | None = None
+    frames_before: int = 0
+    frames_after: int = 0
+    features: tuple[str, ...] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The inputs that condition the model, in their order in signatures."""
+        sizes = {
+            SPEAKER_ID: self.num_speakers,
+            GLOBAL_CONDITIONING: self.global_channels,
+            LOCAL_CONDITIONING: self.local_channels,
+        }
+        return tuple(name for name, size in sizes.items() if size)
+
+    def shapes(self, frames: int | None = None) -> dict[str, tuple[Any, ...]]:
+        """Returns the shape of each conditioning input, whole numbers or None, without the batch.
+
+        Args:
+            frames: frames of local conditioning; None for any number.
+        """
+        shapes = {
+            SPEAKER_ID: (),
+            GLOBAL_CONDITIONING: (self.global_channels,),
+            LOCAL_CONDITIONING: (frames, self.local_channels),
+        }
+        return {name: shapes[name] for name in self.names}
+
+    def checked(self, conditions: Mapping[str, Any], batch_size: int) -> dict[str, np.ndarray]:
+        """Returns conditions as arrays with a row for each stream.
+
+        Args:
+            conditions: values by input name, as `WaveNet.generate` takes them; None for no value.
+            batch_size: number of streams.
+
+        Raises:
+            InputError: for a condition that is missing, that the model does not take, or that has
+                the wrong shape or range.
+        """
+        for name, value in conditions.items():
+            if value is not None and name not in self.names:
+                raise InputError(
+                    f"{name} must not be given: the model is conditioned on {self._listed}"
+                )
+        return {name: self._checked(name, conditions.get(name), batch_size) for name in self.names}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> "ConditioningSpec":
+        """Returns the conditioning of an exported model.
+
+        Args:
+            metadata: of the exported model, as `clients.checked_metadata` returns it.
+        """
+        values: dict[str, Any] = {
+            field.name: metadata.get(field.name) for field in dataclasses.fields(cls)
+        }
+        for name, value in values.items():
+            if isinstance(value, list):
+                values[name] = tuple(value)
+        for name in ("frames_before", "frames_after"):
+            values[name] = values[name] or 0
+        return cls(**values)
+
+    @property
+    def _listed(self) -> str:
+        return ", ".join(self.names) or "nothing"
+
+    def _checked(self, name: str, value, batch_size: int) -> np.ndarray:
+        if value is None:
+            raise InputError(f"{name} must be given: the model is conditioned on {self._listed}")
+        value = self._checked_ids(value) if name == SPEAKER_ID else as_finite_floats(name, value)
+        shape = self.shapes(frames=value.shape[1] if value.ndim > 1 else None)[name]
+        if value.shape not in ((1, *shape), (batch_size, *shape)) or 0 in value.shape:
+            expected: list[Any] = [f"{batch_size} or 1", *self.shapes()[name]]
+            sizes = ("frames" if size is None else str(size) for size in expected)
+            raise InputError(
+                f"{name} must have shape [{', '.join(sizes)}]; received shape {list(value.shape)}"
+            )
+        return np.broadcast_to(value, (batch_size, *value.shape[1:]))
+
+    def _checked_ids(self, value) -> np.ndarray:
+        ids = np.atleast_1d(value)
+        last = (self.num_speakers or 0) - 1
+        if ids.dtype.kind not in "iu" or ((ids < 0) | (ids > last)).any():
+            raise InputError(
+                f"{SPEAKER_ID} must be whole numbers from 0 to {last}; received {ids.tolist()}"
+            )
+        return ids.astype(np.int32)
+
+
+def as_finite_floats(name: str, value) -> np.ndarray:
+    """Returns a value as finite float32 numbers.
+
+    Args:
+        name: of the argument, for the error.
+        value: array of any shape.
+
+    Raises:
+        InputError: if the value is not an array of finite numbers.
+    """
+    try:
+        with np.errstate(over="ignore"):  # reported as infinity by `check_finite`
+            value = np.asarray(value, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be an array of numbers: {error}") from error
+    check_finite(name, value)
+    return value
+
+
+def check_finite(name: str, value: np.ndarray) -> None:
+    """Raises InputError if the value holds NaN or infinity."""
+    if not np.isfinite(value).all():
+        raise InputError(f"{name} holds numbers that are not finite (NaN or infinity)")
+
+
+def speaker_index(names, speaker: str) -> int:
+    """Returns the id of a speaker's name.
+
+    Args:
+        names: the name of each id; None for a model without names.
+        speaker: the name.
+
+    Raises:
+        InputError: if there is no such name.
+
+    Example:
+    >>> speaker_index(["ana", "bo"], "bo")
+    1
+    """
+    names = list(names or [])
+    if speaker not in names:
+        listed = ", ".join(names) or "none by name"
+        raise InputError(f"unknown speaker {speaker!r}: the model has the speakers {listed}")
+    return names.index(speaker)
+
+
+def tag_vector(names, tags) -> np.ndarray:
+    """Returns tags as a vector of zeros and ones, the value of `global_conditioning`.
+
+    Args:
+        names: the tag of each channel; None for a model without tags.
+        tags: the tags that are set.
+
+    Returns:
+        float32 `[len(names)]`.
+
+    Raises:
+        InputError: for a tag that is not among the names.
+
+    Example:
+    >>> tag_vector(["piano", "slow", "solo"], ["slow", "piano"])
+    array([1., 1., 0.], dtype=float32)
+    """
+    names = list(names or [])
+    for tag in tags:
+        if tag not in names:
+            raise InputError(f"unknown tag {tag!r}: the model has {', '.join(names) or 'no tags'}")
+    return np.array([name in tags for name in names], np.float32)

@@ -1,0 +1,11 @@
+from wavenet_tf.deployment import saved_model as saved_model
+from wavenet_tf.deployment import signatures as signatures
+from wavenet_tf.deployment import tflite as tflite
+from wavenet_tf.deployment import tflite_file as tflite_file
+from wavenet_tf.deployment.saved_model import SavedModelSignatures as SavedModelSignatures
+from wavenet_tf.deployment.saved_model import run_small_requests as run_small_requests
+from wavenet_tf.deployment.saved_model import save as save
+from wavenet_tf.deployment.signatures import Signatures as Signatures
+from wavenet_tf.deployment.tflite import TFLiteSignatures as TFLiteSignatures
+from wavenet_tf.deployment.tflite import activation_ranges as activation_ranges
+from wavenet_tf.deployment.tflite import convert as convert

@@ -1,0 +1,16 @@
+from wavenet_tf.models import config as config
+from wavenet_tf.models import heads as heads
+from wavenet_tf.models import scoring as scoring
+from wavenet_tf.models import trainer as trainer
+from wavenet_tf.models import trunk as trunk
+from wavenet_tf.models import wavenet as wavenet
+from wavenet_tf.models.config import INTEGER_ARGUMENTS as INTEGER_ARGUMENTS
+from wavenet_tf.models.config import PRESETS as PRESETS
+from wavenet_tf.models.config import ContextConfig as ContextConfig
+from wavenet_tf.models.config import WaveNetConfig as WaveNetConfig
+from wavenet_tf.models.heads import OutputHead as OutputHead
+from wavenet_tf.models.scoring import distribution_parameters as distribution_parameters
+from wavenet_tf.models.scoring import log_likelihood as log_likelihood
+from wavenet_tf.models.trainer import TrainableModel as TrainableModel
+from wavenet_tf.models.trunk import WaveNetTrunk as WaveNetTrunk
+from wavenet_tf.models.wavenet import WaveNet as WaveNet

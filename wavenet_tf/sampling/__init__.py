@@ -1,0 +1,30 @@
+"""Sampling: the loop over cached state, filters of what is sampled, and streams of audio."""
+
+from wavenet_tf.sampling.block import BlockSampler as BlockSampler
+from wavenet_tf.sampling.block import sample_block as sample_block
+from wavenet_tf.sampling.block import score_block as score_block
+from wavenet_tf.sampling.buffers import CHUNK_SIZE as CHUNK_SIZE
+from wavenet_tf.sampling.buffers import RingBuffers as RingBuffers
+from wavenet_tf.sampling.buffers import ShiftBuffers as ShiftBuffers
+from wavenet_tf.sampling.buffers import StateBuffers as StateBuffers
+from wavenet_tf.sampling.config import SamplerConfig as SamplerConfig
+from wavenet_tf.sampling.config import sampler_config as sampler_config
+from wavenet_tf.sampling.filters import keep_top_k as keep_top_k
+from wavenet_tf.sampling.filters import keep_top_p as keep_top_p
+from wavenet_tf.sampling.plan import STREAMS_FOR_GPU as STREAMS_FOR_GPU
+from wavenet_tf.sampling.plan import STREAMS_PER_THREAD as STREAMS_PER_THREAD
+from wavenet_tf.sampling.plan import Plan as Plan
+from wavenet_tf.sampling.plan import plan as plan
+from wavenet_tf.sampling.state import SamplerState as SamplerState
+from wavenet_tf.sampling.state import prime as prime
+from wavenet_tf.sampling.state import state_from_tensors as state_from_tensors
+from wavenet_tf.sampling.state import state_specs as state_specs
+from wavenet_tf.sampling.state import state_tensors as state_tensors
+from wavenet_tf.sampling.stream import BLOCK_SIZE as BLOCK_SIZE
+from wavenet_tf.sampling.stream import AudioStream as AudioStream
+from wavenet_tf.sampling.stream import Sampler as Sampler
+from wavenet_tf.sampling.stream import collect as collect
+from wavenet_tf.sampling.stream import compiled_sampler as compiled_sampler
+from wavenet_tf.sampling.stream import take as take
+from wavenet_tf.sampling.weights import Weights as Weights
+from wavenet_tf.sampling.weights import prepare_weights as prepare_weights
