@@ -243,7 +243,7 @@ class _Mixture(_Distribution):
         """The distribution's parameters: means are told in scales, from the newest value on.
 
         Means must be right to a small part of the scale, which may be a thousandth of full scale.
-        Told outright they take thousands of updates to get there. Told from the whole of the newest
+        Told outright they take thousands of steps to get there. Told from the whole of the newest
         value, not from PRE_EMPHASIS of it, or from that without a bound, audio drifts away from
         zero and holds offsets, which no recording showed in training.
 

@@ -25,7 +25,6 @@ from wavenet_tf.layers import (
 from wavenet_tf.layers.convolutions import with_state_shape
 from wavenet_tf.options import PRECISIONS
 from wavenet_tf.presets import PRESETS
-from wavenet_tf.training.distribution import share_of_mean
 
 # In TensorFlow's errors of look-ups and of the loss.
 _OUT_OF_RANGE = re.compile(r"is not in \[0, |outside the valid range of \[0, ")
@@ -545,17 +544,6 @@ class WaveNet(keras.Model):
     def _replicas(self) -> int:
         return self.distribute_strategy.num_replicas_in_sync
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of a batch; of several replicas, each has its summand of the whole batch's."""
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        if self._replicas == 1 or not hasattr(self.loss, "reduction"):
-            return loss
-        if self.loss.reduction != "mean_with_sample_weight":
-            return loss
-        # Keras takes their means for equally heavy; but with more padding, a crop weighs less.
-        weight = tf.size(y) if sample_weight is None else tf.reduce_sum(sample_weight)
-        return share_of_mean(loss * self._replicas, tf.cast(weight, loss.dtype))
-
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
@@ -591,7 +579,7 @@ class WaveNet(keras.Model):
 
     def _logs(self, x, y, outputs, sample_weight, loss) -> dict[str, tf.Tensor]:
         tracker = next(metric for metric in self.metrics if metric.name == "loss")
-        tracker.update_state(loss, sample_weight=tf.shape(y)[0])
+        tracker.update_state(loss, sample_weight=tf.shape(tf.nest.flatten(y)[0])[0])
         logs = self.compute_metrics(x, y, outputs, sample_weight)
         if training.num_workers(self.distribute_strategy) > 1:
             # Keras takes the mean over an axis that a scalar lacks: keras-team/keras#20585.
@@ -609,7 +597,7 @@ class WaveNet(keras.Model):
         made = self.train_function
         super().make_train_function(force)
         if self._replicas > 1 and self.train_function is not made:
-            clipping = training.clipping_shares(self.optimizer, self._replicas)
+            clipping = training.clip_limits_per_replica(self.optimizer, self._replicas)
             self.train_function = clipping(self.train_function)
 
     def fit(self, x=None, *args, callbacks=None, validation_data=None, **kwargs):
