@@ -1,4 +1,4 @@
-"""Training on several devices and in several processes is training on one, up to rounding.
+"""Training on several devices or in several processes equals training on one, up to rounding.
 
 Run as a program, this file is one of the processes.
 """
@@ -26,13 +26,13 @@ from wavenet_tf import data, runs, training
 from wavenet_tf.errors import InputError
 
 BATCH, STEPS = 6, 3
-CLIP_NORM = 0.2  # below that of most gradients here
-LONGEST = 240  # seconds of a process; an ordinary one takes 15
-NOTICED = 60  # seconds until a dead worker is noticed at the latest
+CLIP_NORM = 0.2  # below the norm of most gradients here
+LONGEST = 240  # seconds that a process may take; an ordinary one takes 15
+NOTICED = 60  # seconds until a dead worker is noticed, at most
 
 
 def padded_crops(crops: int) -> tf.data.Dataset:
-    """Crops of random codes with most different padding, the last batch not whole."""
+    """Returns crops of random codes whose padding differs widely; the last batch is incomplete."""
     generator = np.random.default_rng(0)
     codes, targets = generator.integers(0, 256, (2, crops, 40)).astype(np.int32)
     lengths = generator.integers(1, 41, crops)
@@ -57,12 +57,12 @@ def recordings_of(clips) -> data.Recordings:
 
 
 def sgd() -> keras.optimizers.Optimizer:
-    """One that forgives no error in the size of a gradient, as Adam would."""
+    """Returns an optimizer whose steps depend on the size of the gradient, unlike those of Adam."""
     return keras.optimizers.SGD(1.0, global_clipnorm=CLIP_NORM)
 
 
 def train_on_a_plain_dataset(strategy, folder: Path, task: int):
-    """With a dataset that knows of no workers; the chief writes what a run writes."""
+    """Trains on a dataset that is not split among workers; the chief writes log and checkpoints."""
     with strategy.scope():
         model = new_model(sgd(), num_speakers=3)
     callbacks = []
@@ -85,7 +85,7 @@ def train_on_a_plain_dataset(strategy, folder: Path, task: int):
 
 
 def train_on_distributed_recordings(strategy, folder: Path, task: int):
-    """With batches of which each worker reads its part, and a loss that is scaled."""
+    """Trains on batches of which each worker reads its part, with loss scaling."""
     recordings = recordings_of([tone(length / 8000) for length in (170, 410, 660, 2500, 90)])
     with strategy.scope():
         model = new_model(keras.optimizers.LossScaleOptimizer(sgd(), initial_scale=256.0))
@@ -106,7 +106,7 @@ def train_on_distributed_recordings(strategy, folder: Path, task: int):
 
 
 def train_a_run(strategy, folder: Path, task: int):
-    """Stopped half-way and continued, with all that a run can do."""
+    """Trains a run with EMA, patience and TensorBoard, stopped half-way and resumed."""
     recordings = folder / f"recordings_{task}"
     for index in range(8):
         wt.write_audio(recordings / f"{index}.wav", tone(frequency=300.0 + 50.0 * index), 8000)
@@ -151,7 +151,7 @@ def train(strategy, folder: Path, task: int = 0) -> None:
 
 
 def die_or_wait(strategy, folder: Path, task: int) -> None:
-    """The last worker dies in the midst of training; the others tell what they then see."""
+    """Kills the last worker during training; the others write how long they took to notice."""
     with strategy.scope():
         model = new_model(sgd(), num_speakers=3)
 
@@ -181,9 +181,10 @@ class AbsoluteError(training.GlobalMeanLoss):
 
 
 def train_two_outputs(strategy) -> tuple[list[np.ndarray], dict[str, list[float]]]:
-    """Weights and history of a plain Keras model with two losses.
+    """Returns the weights and the history of a plain Keras model with two losses.
 
-    The second replica's weights are much smaller, and it has no example in the last batch's rest.
+    The sample weights of one replica are much smaller than those of the other, and the last batch
+    has an odd number of examples.
     """
     generator = np.random.default_rng(0)
     examples = STEPS * BATCH - 1
@@ -238,14 +239,14 @@ def compare_two_outputs(strategy) -> None:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> Path:
-    """What one process with one replica makes of it."""
+    """Returns the folder with the results of one process with one replica."""
     folder = tmp_path_factory.mktemp("alone")
     train(training.named_strategy("default"), folder)
     return folder
 
 
 def start(environments: list[dict], *arguments) -> list[tuple[int, str]]:
-    """Runs this file once in each environment, all at once: return codes and outputs."""
+    """Runs this file in each environment at once; returns exit codes and outputs."""
     inherited = {name: v for name, v in os.environ.items() if not name.startswith("SLURM_")}
     programs = [
         Program([__file__, *arguments], {**inherited, **environment}, merge=True)
@@ -260,7 +261,7 @@ def start(environments: list[dict], *arguments) -> list[tuple[int, str]]:
 
 
 def free_ports(number: int, first: int = 0) -> list[int]:
-    """Ports that nobody listens on; from `first` on if given, where these are free."""
+    """Returns free ports: from `first` on if given, which raises OSError if one is in use."""
     sockets = []
     for index in range(number):
         sockets.append(socket.socket())
@@ -322,7 +323,7 @@ def test_two_processes_train_as_one_and_end_when_one_dies(alone, tmp_path):
 
 
 def train_until_it_ends_well(folder: Path, data_dir: Path, kill: bool) -> list[str]:
-    """Two workers, each started again and again, as a cluster does: what they print."""
+    """Returns the outputs of two workers, each restarted until it succeeds, as clusters do."""
     flags = {
         "data_dir": data_dir,
         "model_dir": folder,
@@ -372,7 +373,7 @@ def train_until_it_ends_well(folder: Path, data_dir: Path, kill: bool) -> list[s
 def test_a_killed_worker_comes_back_and_nothing_is_lost(recordings_dir, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     chief, other = train_until_it_ends_well(whole, recordings_dir, kill=False)
-    # Where the machine stalls, TensorFlow may take a worker for dead: this run may resume too.
+    # On a stalled machine TensorFlow may regard a worker as dead, so that this run resumes too.
     assert "step 120 of 120" in chief and "bits per sample" not in other
     chief, other = train_until_it_ends_well(killed, recordings_dir, kill=True)
     assert "train.py: another worker is lost. Start every worker again" in chief
@@ -405,7 +406,7 @@ def slurm_step(tasks: int, **changes) -> list[dict]:
 
 
 def free_slurm_job(tasks: int) -> str:
-    """The number of a job whose ports are free."""
+    """Returns the number of a Slurm job whose ports are free."""
     for job in range(1000, 1100):
         step = slurm_step(tasks, SLURM_JOB_ID=str(job))[0]
         with pytest.MonkeyPatch.context() as patch:

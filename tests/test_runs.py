@@ -66,7 +66,7 @@ def test_a_run_leaves_model_checkpoints_logs_and_settings(recordings_dir, tmp_pa
     assert "8 recordings, 4.0 s at 8000 Hz" in printed
     assert "8.00 is uniform guessing" in printed
     future = time.time() + 1000
-    os.utime(runs.checkpoints(tmp_path / "run")[0], (future, future))  # as archives do
+    os.utime(runs.checkpoints(tmp_path / "run")[0], (future, future))  # archives change file times
     loaded = runs.load_model(tmp_path / "run", verbose=True)
     assert capsys.readouterr().out == "loaded model.keras of step 7\n"
     codes = np.arange(50, dtype=np.int32)[None]
@@ -81,9 +81,9 @@ def test_a_run_leaves_model_checkpoints_logs_and_settings(recordings_dir, tmp_pa
 
 
 @pytest.mark.once
-def test_a_killed_run_goes_on_from_its_last_checkpoint(recordings_dir, tmp_path):
+def test_a_killed_run_resumes_from_its_last_checkpoint(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, steps=400)
-    process = train_apart(settings, tmp_path / "killed")
+    process = start_training(settings, tmp_path / "killed")
     deadline = time.monotonic() + 120
     while not runs.checkpoints(tmp_path / "killed"):
         assert process.poll() is None
@@ -111,7 +111,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(recordings
         assert [float(row["step"]) for row in csv.DictReader(file)] == [3, 6]
 
 
-def test_a_run_with_features_takes_their_statistics_and_keeps_them(recordings_dir, tmp_path):
+def test_a_run_with_features_computes_their_statistics_once(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, features="energy,mel", steps=1)
     model = runs.train(settings, tmp_path / "run")
     assert model.features == ["energy", "mel"]
@@ -141,7 +141,7 @@ def test_a_folder_with_fewer_speakers_keeps_their_ids(recordings_dir):
     assert recordings.speaker_ids.tolist() == [8, 7, 6, 5, 4, 3, 2, 1]
 
 
-def test_settings_of_a_run_are_remembered(recordings_dir, tmp_path):
+def test_settings_of_a_run_are_stored(recordings_dir, tmp_path):
     runs.train(settings_for(recordings_dir, steps=1), tmp_path / "run")
     again = runs.Settings.from_run(tmp_path / "run", steps=2, seed=None)
     assert again == settings_for(recordings_dir, steps=2)
@@ -183,7 +183,7 @@ def test_settings_of_a_run_are_remembered(recordings_dir, tmp_path):
             settings_for(recordings_dir, seed=seed)
 
 
-def test_a_run_goes_on_from_another_working_directory(recordings_dir, tmp_path, monkeypatch):
+def test_a_run_resumes_from_another_working_directory(recordings_dir, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs.train(settings_for("recordings", steps=1), "run")
     monkeypatch.chdir(recordings_dir)
@@ -201,7 +201,7 @@ def test_a_run_goes_on_from_another_working_directory(recordings_dir, tmp_path, 
         runs.train(dataclasses.replace(moved, steps=1), tmp_path / "run")
 
 
-def test_load_model_says_what_is_missing(tmp_path):
+def test_load_model_raises_if_there_is_no_model(tmp_path):
     with pytest.raises(InputError, match=r"no model directory at .*nowhere"):
         runs.load_model(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"holds no model: expected model.keras or a checkpoint"):
@@ -218,7 +218,7 @@ def test_the_model_of_the_last_step_is_found_whatever_the_file_times(tmp_path):
     with pytest.raises(InputError, match="no model directory"):
         find_model(tmp_path / "file")
     (tmp_path / "checkpoints").mkdir()
-    # The last step is the oldest file; browsers and people give copies such names.
+    # The file of the last step is the oldest. The other names are those of copies.
     names = ["step_100000000", "step_00000009", "step_00000100 (1)", "step_copy"]
     for age, name in enumerate(names):
         path = tmp_path / "checkpoints" / f"{name}.keras"
@@ -238,7 +238,7 @@ def test_the_model_of_the_last_step_is_found_whatever_the_file_times(tmp_path):
         assert find_model(tmp_path) == expected
     with zipfile.ZipFile(final, "w"):
         pass
-    with pytest.warns(UserWarning, match="does not say of which step .* of step 100000000"):
+    with pytest.warns(UserWarning, match="does not state its step; .* of step 100000000"):
         assert find_model(tmp_path) == final
 
 
@@ -277,13 +277,13 @@ def test_cosine_schedule_rises_then_falls():
 PROGRAM = Path(__file__).with_name("one_run.py")
 
 
-def train_apart(settings, model_dir) -> Program:
-    """Trains in a process of its own."""
+def start_training(settings, model_dir) -> Program:
+    """Starts a process that trains."""
     return Program([PROGRAM, json.dumps(vars(settings)), model_dir])
 
 
 def state(model_dir):
-    """Every number of the last checkpoint, and the log."""
+    """Returns every number of the last checkpoint, and the log."""
     model = keras.models.load_model(runs.checkpoints(model_dir)[-1])
     values = [*model.weights, *model.optimizer.variables]
     return [np.asarray(value) for value in values], (model_dir / "log.csv").read_text()
@@ -308,15 +308,15 @@ def test_kills_at_any_moment_change_nothing_bit_by_bit(recordings_dir, tmp_path)
         weight_decay=0.01,
         validation_crops=4,
     )
-    whole = train_apart(settings, tmp_path / "whole")
+    whole = start_training(settings, tmp_path / "whole")
     assert whole.communicate(timeout=300) and whole.returncode == 0
     generator = np.random.default_rng(0)
     kills, folder = 0, tmp_path / "killed"
     while kills < 5:
         before = runs.checkpoints(folder)[-1:]
-        process = train_apart(settings, folder)
+        process = start_training(settings, folder)
         deadline = time.monotonic() + 120
-        # Some time after a new checkpoint: in a step, a validation, a line of the log, the next.
+        # Kills some time after a new checkpoint: in a step, a validation or a write.
         while time.monotonic() < deadline and process.poll() is None:
             if runs.checkpoints(folder)[-1:] != before:
                 break
@@ -328,13 +328,13 @@ def test_kills_at_any_moment_change_nothing_bit_by_bit(recordings_dir, tmp_path)
         kills += 1
     done = int(runs.load_model(folder).optimizer.iterations)
     assert 20 < done < 150
-    last = train_apart(settings, folder)
+    last = start_training(settings, folder)
     _, errors = last.communicate(timeout=300)
     assert last.returncode == 0, errors
     assert_same_run(folder, tmp_path / "whole")
 
 
-# Each signal comes before the first step of `fit` is over: that step is always finished.
+# Each signal arrives during the first step of `fit`, which is always completed.
 INTERRUPTED = """
 import json, os, signal, sys, threading, time
 from pathlib import Path
@@ -407,13 +407,13 @@ def test_a_corrupted_checkpoint_is_renamed_and_the_one_before_it_resumed(recordi
     settings = settings_for(recordings_dir, deterministic=True)
     whole, corrupted = tmp_path / "whole", tmp_path / "corrupted"
     for folder in (whole, corrupted):
-        process = train_apart(settings, folder)
+        process = start_training(settings, folder)
         assert process.communicate(timeout=120) and process.returncode == 0
     path = runs.checkpoints(corrupted)[-1]
     contents = bytearray(path.read_bytes())
     contents[len(contents) // 2 :] = bytes(len(contents) - len(contents) // 2)
     path.write_bytes(contents)
-    process = train_apart(settings, corrupted)
+    process = start_training(settings, corrupted)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert "going back to the checkpoint before it" in errors
@@ -425,7 +425,7 @@ def test_a_corrupted_checkpoint_is_renamed_and_the_one_before_it_resumed(recordi
         runs.train(settings, corrupted)
 
 
-def test_a_full_disk_is_an_error_after_which_the_run_goes_on(recordings_dir, tmp_path):
+def test_a_full_disk_is_an_error_after_which_the_run_resumes(recordings_dir, tmp_path):
     """The system refuses to let files grow, as a full disk does."""
     settings = settings_for(recordings_dir, steps=4, steps_per_validation=2)
     limited = (
@@ -453,7 +453,7 @@ def test_ema_weights_are_validated_and_generate(recordings_dir, tmp_path):
     final = runs.train(settings, tmp_path)
     average = None
     for path in runs.checkpoints(tmp_path):
-        model = keras.models.load_model(path)  # as it is trained
+        model = keras.models.load_model(path)  # without EMA
         weights = [np.asarray(weight) for weight in model.trainable_weights]
         if average is None:
             average = weights
@@ -487,7 +487,7 @@ def test_the_best_checkpoint_is_kept_and_patience_ends_training(tmp_path, capsys
     log = "step,val_bits_per_sample\n"
     for step, bits in ((1, 5.0), (2, 4.0), (3, 4.5), (4, 4.2)):
         assert not getattr(model, "stop_training", False)
-        if step in (1, 3):  # then a run begins that was killed after its last line
+        if step in (1, 3):  # a resumed run, which was killed after it wrote the last line
             (tmp_path / "log.csv").write_text(f"{log}{step + 4},3.0\n")
             callback.on_train_begin()
         model.optimizer.iterations.assign(step)
@@ -498,7 +498,7 @@ def test_the_best_checkpoint_is_kept_and_patience_ends_training(tmp_path, capsys
     assert "no better validation since step 2 (4.0000 bits per sample)" in capsys.readouterr().out
     steps = [int(path.stem.split("_")[1]) for path in runs.checkpoints(tmp_path)]
     assert steps == [2, 4]
-    (tmp_path / "log.csv").write_text(f"{log}5,3.0\n")  # whose checkpoint is being written
+    (tmp_path / "log.csv").write_text(f"{log}5,3.0\n")  # its checkpoint is still being written
     assert int(runs.load_model(tmp_path, "best").optimizer.iterations) == 2
     assert int(runs.load_model(tmp_path).optimizer.iterations) == 4
     assert int(runs.load_model(tmp_path, "last").optimizer.iterations) == 4
@@ -576,7 +576,7 @@ def test_a_run_that_is_over_only_writes_its_model_again(recordings_dir, tmp_path
     assert ended.startswith("no better validation since step")
     stopped = runs.read_log(tmp_path)["step"].max()
     assert stopped < 30
-    for steps in (30, int(stopped)):  # out of patience, and at its last step
+    for steps in (30, int(stopped)):  # ended by patience, and at its last step
         expected = keras.models.load_model(tmp_path / "model.keras").get_weights()
         (tmp_path / "model.keras").unlink()
         (tmp_path / ".model-killed.keras").touch()
@@ -593,7 +593,7 @@ def test_a_run_that_is_over_only_writes_its_model_again(recordings_dir, tmp_path
 
 def test_an_incomplete_line_of_the_log_is_ignored(tmp_path):
     lines = "val_bits_per_sample,step\n5.0,3\nnan,6\n4.0,9\n4.5,12\n4.4,15\n3.0,1"
-    (tmp_path / "log.csv").write_text(lines)  # it was to be 18
+    (tmp_path / "log.csv").write_text(lines)  # the incomplete step is 18
     assert runs.read_log(tmp_path)["step"].tolist() == [3, 6, 9, 12, 15]
     assert runs.best_validation(tmp_path) == runs.BestValidation(9, 4.0, 2)
     assert runs.best_validation(tmp_path, last_step=6) == runs.BestValidation(3, 5.0, 1)
@@ -603,7 +603,7 @@ def test_an_incomplete_line_of_the_log_is_ignored(tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_runs_in_half_precision_go_on(recordings_dir, tmp_path, precision):
+def test_runs_in_half_precision_resume(recordings_dir, tmp_path, precision):
     settings = settings_for(recordings_dir, precision=precision, ema_decay=0.5, steps=2)
     runs.train(settings, tmp_path)
     model = runs.train(dataclasses.replace(settings, steps=4), tmp_path)

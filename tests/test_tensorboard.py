@@ -116,7 +116,7 @@ def test_scalars_are_written_at_their_steps(recordings_dir, tmp_path):
             np.testing.assert_allclose(list(found[name].values()), history[key], rtol=1e-6)
     assert list(train["gradient_norm"].values()) == [0.25, 1.25]
     np.testing.assert_allclose(list(train["learning_rate"].values()), list(rates.values.values()))
-    # In the file as soon as the epoch is over.
+    # The file has the values as soon as the epoch is over.
     assert list(early.values[3]["bits_per_sample"]) == [3]
 
 
@@ -300,7 +300,7 @@ def test_histograms_hold_weights_and_gradients(recordings_dir, tmp_path):
 
 
 def test_two_replicas_write_what_one_writes(recordings_dir, tmp_path):
-    """Two logical devices need a process of their own: it has to create them first of all."""
+    """Runs in a subprocess, because logical devices must be created before any other use."""
     program = """if True:
         import sys
         import numpy as np
