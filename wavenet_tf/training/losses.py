@@ -30,7 +30,8 @@ class GlobalMeanLoss(keras.losses.Loss):
     >>> class AbsoluteError(GlobalMeanLoss):
     ...     def call(self, y_true, y_pred):
     ...         return tf.abs(y_pred - y_true)
-    >>> float(AbsoluteError()([1.0, 2.0, 3.0], [1.0, 0.0, 7.0], sample_weight=[1.0, 1.0, 0.0]))
+    >>> targets, outputs = tf.constant([1.0, 2.0, 3.0]), tf.constant([1.0, 0.0, 7.0])
+    >>> float(AbsoluteError()(targets, outputs, sample_weight=[1.0, 1.0, 0.0]))
     1.0
     """
 
