@@ -48,11 +48,11 @@ class Runtime(NamedTuple):
     score: Callable[..., np.ndarray]  # of audio and conditions: nats, [batch, time]
 
 
-def open_keras(path: str, update: str | None) -> Runtime:
-    """The model of a training run, or of one of its checkpoints."""
+def open_keras(path: str, step: str) -> Runtime:
+    """Opens the model of a training run, of the step that `runs.load_model` takes."""
     from wavenet_tf import models, runs
 
-    model = runs.load_model(path, update)
+    model = runs.load_model(path, step)
 
     def score(audio, **conditions):
         return models.log_likelihood(model, audio, conditions).numpy()
@@ -115,11 +115,11 @@ def run(kind: str, path: str, request: dict[str, Any]) -> dict[str, Any]:
         kind: of the runtime.
         path: of the model.
         request: `batch_size`, `seed`, `samples` and `conditions` of the audio to make; `scored`,
-            recordings as pairs of audio and conditions; and `update`, of a checkpoint, or None.
+            recordings as pairs of audio and conditions; and `step`, of the model of a training run.
     """
     started = time.perf_counter()
     openers: dict[str, Callable[[str], Runtime]] = {
-        "keras": functools.partial(open_keras, update=request["update"]),
+        "keras": functools.partial(open_keras, step=request["step"]),
         "saved_model": open_saved_model,
         "tflite": open_tflite,
     }

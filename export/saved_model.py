@@ -19,7 +19,7 @@ import wavenet_tf as wt
 from wavenet_tf import files, runs
 
 _MODEL_DIR = command_line.define_model_dir()
-_UPDATE = command_line.define_update()
+_STEP = command_line.define_step()
 _OUTPUT_DIR = command_line.define_path(
     "output_dir", None, "Gets a folder with the next version number.", required=True
 )
@@ -44,9 +44,9 @@ def main(argv):
     command_line.refuse_words(argv)
     logging.set_verbosity(logging.WARNING)
     files.check_writable_folder(_OUTPUT_DIR.value)
-    runs.find_model(_MODEL_DIR.value, _UPDATE.value)
+    runs.find_model(_MODEL_DIR.value, _STEP.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
+    model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
     signatures = wt.deployment.SavedModelSignatures(
         model, _BLOCK_SIZE.value, _MAX_SECONDS.value, _XLA.value, _TOP_K.value, _TOP_P.value
     )

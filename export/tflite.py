@@ -16,7 +16,7 @@ from wavenet_tf import data, files, options, runs
 from wavenet_tf.errors import InputError
 
 _MODEL_DIR = command_line.define_model_dir()
-_UPDATE = command_line.define_update()
+_STEP = command_line.define_step()
 _OUTPUT = command_line.define_path("output", None, "TFLite file to write.", required=True)
 _QUANTIZATION = flags.DEFINE_enum(
     "quantization",
@@ -44,12 +44,12 @@ def main(argv):
         )
     command_line.check_exists("folder of recordings", _REPRESENTATIVE_DATA.value)
     command_line.check_output("output", _OUTPUT.value)
-    runs.find_model(_MODEL_DIR.value, _UPDATE.value)
+    runs.find_model(_MODEL_DIR.value, _STEP.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
+    model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
     ranges = None
     if _QUANTIZATION.value == "int8":
-        recordings = runs.recordings_of_run(_MODEL_DIR.value, model, _REPRESENTATIVE_DATA.value)
+        recordings = runs.recordings_from_run(_MODEL_DIR.value, model, _REPRESENTATIVE_DATA.value)
         values, conditions = representative_batch(recordings, model)
         ranges = wt.deployment.activation_ranges(model, values, conditions)
     signatures = wt.deployment.TFLiteSignatures(model, _BLOCK_SIZE.value, _BATCH_SIZE.value, ranges)

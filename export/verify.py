@@ -36,7 +36,7 @@ EXPORTS = {
 }
 
 _MODEL_DIR = command_line.define_model_dir()
-_UPDATE = command_line.define_update()
+_STEP = command_line.define_step()
 _DATA_DIR = command_line.define_path(
     "data_dir",
     None,
@@ -70,18 +70,18 @@ def main(argv):
     command_line.check_seconds(_SECONDS.value)
     command_line.check_exists("folder of recordings", _DATA_DIR.value)
     command_line.check_output("json", _JSON.value)
-    runs.find_model(_MODEL_DIR.value, _UPDATE.value)
+    runs.find_model(_MODEL_DIR.value, _STEP.value)
 
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the table alone
-        model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
-    recordings = runs.recordings_of_run(
+        model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
+    recordings = runs.recordings_from_run(
         _MODEL_DIR.value, model, _DATA_DIR.value, "validation", _VALIDATION_FRACTION.value
     )
     samples = inputs.length(_SECONDS.value, model.sample_rate)
     request = {
         "batch_size": _BATCH_SIZE.value,
         "seed": _SEED.value,
-        "update": _UPDATE.value,
+        "step": _STEP.value,
         "scored": list(recordings_to_score(recordings, model)),
         **conditions_to_generate(recordings, model, samples),
     }
@@ -116,8 +116,7 @@ def export(name: str, path: Path) -> tuple[str, Path, int]:
     """Runs an export program; returns the kind of runtime, where the export is and its bytes."""
     program, arguments = EXPORTS[name]
     arguments = [f"--model_dir={_MODEL_DIR.value}", *arguments]
-    if _UPDATE.value is not None:
-        arguments.append(f"--update={_UPDATE.value}")
+    arguments.append(f"--step={_STEP.value}")
     if _BLOCK_SIZE.value is not None:
         arguments.append(f"--block_size={_BLOCK_SIZE.value}")
     if program == "saved_model.py":

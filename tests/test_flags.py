@@ -118,7 +118,7 @@ REFUSED = [
     # Missing models, recordings and folders.
     ([*GENERATE[:1], "--model_dir=no", "--output=o.wav"], "no model directory at no"),
     ([*GENERATE[:1], "--model_dir=empty", "--output=o.wav"], "empty holds no model"),
-    ([*GENERATE, "--output=o.wav", "--update=3"], "no checkpoint of update 3; kept are none"),
+    ([*GENERATE, "--output=o.wav", "--step=3"], "no checkpoint of step 3; there are none"),
     ([*GENERATE, "--output=o.wav", "--prompt=no.wav"], "no recording at no.wav"),
     ([*VOCODE, "--output=o.wav", "--input=no.wav"], "no recording at no.wav"),
     (["tools/evaluate.py", "--model_dir=no", "--data_dir=empty"], "no model directory at no"),
@@ -238,7 +238,7 @@ def test_help_needs_no_tensorflow(folder):
         assert "flags:" in text, (program, text)
     for program in ("tools/generate.py", "export/verify.py", "tools/report.py"):
         shown = helps[program]
-        assert "--update: Take the checkpoint" in shown and "--seed: " in shown
+        assert "--step: Load the checkpoint" in shown and "--seed: " in shown
 
 
 def test_arguments_that_set_takes_are_those_of_the_model_that_are_whole_numbers():

@@ -36,11 +36,11 @@ def run(tmp_path_factory):
     )
     assert result.returncode == 0, result.stderr
     assert "skipped 1 files (broken.wav" in result.stdout
-    assert "update 4 of 4: " in result.stdout and " in validation, loss " in result.stdout
+    assert "step 4 of 4: " in result.stdout and " in validation, loss " in result.stdout
     return folder
 
 
-def test_a_dry_run_tells_and_leaves_nothing(run, tmp_path):
+def test_a_dry_run_prints_an_estimate_and_writes_nothing(run, tmp_path):
     result = run_program(
         "train.py",
         f"--data_dir={run / 'recordings'}",
@@ -51,15 +51,15 @@ def test_a_dry_run_tells_and_leaves_nothing(run, tmp_path):
         *TINY_MODEL,
     )
     assert result.returncode == 0, result.stderr
-    for line in ("parameters, receptive field", "memory  ", "time  ", " updates of "):
+    for line in ("parameters, receptive field", "memory  ", "time  ", " steps of "):
         assert line in result.stdout
     assert not (tmp_path / "model").exists()
 
 
-def test_train_goes_on_without_being_told_again(run):
+def test_train_resumes_with_the_settings_of_the_run(run):
     result = run_program("train.py", f"--model_dir={run / 'model'}", "--steps=6")
     assert result.returncode == 0, result.stderr
-    assert "going on after update 4" in result.stdout
+    assert "resuming after step 4" in result.stdout
 
 
 def test_generate_writes_audio_and_shows_progress(run, tmp_path):
@@ -127,7 +127,7 @@ def test_speakers_are_trained_saved_and_asked_for_by_name(tmp_path):
     assert "2 speakers: ana, ben" in result.stdout
     result = run_program("train.py", f"--model_dir={tmp_path / 'model'}", "--steps=4")
     assert result.returncode == 0, result.stderr
-    assert "going on after update 2" in result.stdout
+    assert "resuming after step 2" in result.stdout
     evaluate = ["evaluate.py", f"--model_dir={tmp_path / 'model'}"]
     result = run_program(*evaluate, f"--data_dir={tmp_path / 'recordings'}")
     assert result.returncode == 0, result.stderr
@@ -178,7 +178,7 @@ def test_a_vocoder_is_trained_scored_and_makes_a_recording_again(tmp_path):
         f"--data_dir={tmp_path / 'recordings'}",
         "--identify_speakers",
         "--resynthesise=2",
-        "--update=2",
+        "--step=2",
         f"--json={tmp_path / 'scores.json'}",
     )
     assert result.returncode == 0, result.stderr
@@ -198,7 +198,7 @@ def test_a_vocoder_is_trained_scored_and_makes_a_recording_again(tmp_path):
     assert (tmp_path / "both.png").exists()
     for program, arguments, message in (
         ("vocode.py", vocode[2:], "--speaker must be one of a, b"),
-        ("vocode.py", [*vocode[2:], "--update=3"], "no checkpoint of update 3; kept are 2, 4"),
+        ("vocode.py", [*vocode[2:], "--step=3"], "no checkpoint of step 3; there are 2, 4"),
         ("generate.py", [], "use tools/vocode.py"),
     ):
         result = run_program(program, model, f"--output={tmp_path / 'x.wav'}", *arguments)

@@ -92,7 +92,7 @@ def _heard(page, heading):
 
 
 def _kept_aside(folder, name, model):
-    return runs.recordings_of_run(
+    return runs.recordings_from_run(
         folder / name, model, folder / "recordings", "validation", validation_fraction=0.4
     )
 
@@ -116,14 +116,14 @@ def test_no_page_shows_where_the_folders_are(folder, results, name):
 def test_figures_are_those_of_the_log(folder, results):
     page, model = _page(folder, results, "speakers"), runs.load_model(folder / "speakers")
     with open(folder / "speakers" / "log.csv") as file:
-        rows = [row for row in csv.DictReader(file) if row["update"]]
-    assert [row["update"] for row in rows] == ["2", "4", "5"]
+        rows = [row for row in csv.DictReader(file) if row["step"]]
+    assert [row["step"] for row in rows] == ["2", "4", "5"]
     bits = [float(row["val_bits_per_sample"]) for row in rows]
     facts = page.facts("Training")
-    assert facts["Updates"] == "5 of 5"
+    assert facts["Steps"] == "5 of 5"
     assert facts["Last validation"] == f"{bits[-1]:.4f} bits per sample"
-    best = rows[int(np.argmin(bits))]["update"]
-    expected = f"{min(bits):.4f} bits per sample, at update {best}"
+    best = rows[int(np.argmin(bits))]["step"]
+    expected = f"{min(bits):.4f} bits per sample, at step {best}"
     assert facts["Best validation"] == expected
     assert facts["Uniform guessing"] == "8 bits per sample"
     facts = page.facts("Model")
@@ -231,10 +231,10 @@ def test_bad_arguments_give_one_line(folder, results, name, message):
 def test_curves_are_drawn_with_the_point_to_be_pointed_out():
     x, y = np.array([2.0, 4.0, 5.0]), np.array([3.0, np.nan, 1.5])
     curves = {"Training": (x, y), "Validation": (x, 2.0 * y)}
-    (axis,) = pictures.figure_of_progress(curves, "Update", "Bits", (5, 3.0)).axes
+    (axis,) = pictures.figure_of_progress(curves, "Step", "Bits", (5, 3.0)).axes
     np.testing.assert_array_equal(axis.lines[1].get_xydata(), np.stack([x, 2.0 * y], axis=1))
     np.testing.assert_array_equal(axis.lines[2].get_xydata(), [[5, 3.0]])
     told = [text.get_text() for text in axis.get_legend().get_texts()]
     assert told == ["Training", "Validation", "Best"]
-    (axis,) = pictures.figure_of_progress({"Rate": (x, y)}, "Update", "Rate").axes
+    (axis,) = pictures.figure_of_progress({"Rate": (x, y)}, "Step", "Rate").axes
     assert axis.get_legend() is None

@@ -46,12 +46,12 @@ def test_a_run_leaves_model_checkpoints_logs_and_settings(recordings_dir, tmp_pa
     model = runs.train(settings_for(recordings_dir, steps=7, checkpoints_kept=2), tmp_path / "run")
     assert int(model.optimizer.iterations) == 7
     names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
-    best = runs.best_validation(tmp_path / "run").update
-    kept = {f"update_{update:08d}.keras" for update in {6, 7, best}}
+    best = runs.best_validation(tmp_path / "run").step
+    kept = {f"step_{step:08d}.keras" for step in {6, 7, best}}
     assert names == kept
     with open(tmp_path / "run" / "log.csv") as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["update"]) for row in rows] == [3, 6, 7]
+    assert [float(row["step"]) for row in rows] == [3, 6, 7]
     assert all(0 < float(row["val_bits_per_sample"]) < 20 for row in rows)
     for split in ("train", "validation"):
         (events,) = (tmp_path / "run" / "tensorboard" / split).iterdir()
@@ -66,12 +66,12 @@ def test_a_run_leaves_model_checkpoints_logs_and_settings(recordings_dir, tmp_pa
     assert "8 recordings, 4.0 s at 8000 Hz" in printed
     assert "8.00 is uniform guessing" in printed
     future = time.time() + 1000
-    os.utime(runs.checkpoints(tmp_path / "run")[0], (future, future))  # as archives do
+    os.utime(runs.checkpoints(tmp_path / "run")[0], (future, future))  # archives change file times
     loaded = runs.load_model(tmp_path / "run", verbose=True)
     assert capsys.readouterr().out == "loaded model.keras of step 7\n"
     codes = np.arange(50, dtype=np.int32)[None]
     np.testing.assert_array_equal(loaded(codes), model(codes))
-    earlier = runs.load_model(tmp_path / "run", update=6, verbose=True)
+    earlier = runs.load_model(tmp_path / "run", step=6, verbose=True)
     assert capsys.readouterr().out == "loaded the checkpoint of step 6\n"
     save(earlier, tmp_path / "run" / "model.keras")
     os.utime(tmp_path / "run" / "model.keras", (future, future))
@@ -81,9 +81,9 @@ def test_a_run_leaves_model_checkpoints_logs_and_settings(recordings_dir, tmp_pa
 
 
 @pytest.mark.once
-def test_a_killed_run_goes_on_from_its_last_checkpoint(recordings_dir, tmp_path):
+def test_a_killed_run_resumes_from_its_last_checkpoint(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, steps=400)
-    process = train_apart(settings, tmp_path / "killed")
+    process = start_training(settings, tmp_path / "killed")
     deadline = time.monotonic() + 120
     while not runs.checkpoints(tmp_path / "killed"):
         assert process.poll() is None
@@ -108,10 +108,10 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(recordings
     for weight, expected in zip(parts.weights, whole.weights, strict=True):
         np.testing.assert_allclose(weight, expected, atol=1e-6)
     with open(tmp_path / "parts" / "log.csv") as file:
-        assert [float(row["update"]) for row in csv.DictReader(file)] == [3, 6]
+        assert [float(row["step"]) for row in csv.DictReader(file)] == [3, 6]
 
 
-def test_a_run_with_features_takes_their_statistics_and_keeps_them(recordings_dir, tmp_path):
+def test_a_run_with_features_computes_their_statistics_once(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, features="energy,mel", steps=1)
     model = runs.train(settings, tmp_path / "run")
     assert model.config.features == ["energy", "mel"]
@@ -137,28 +137,28 @@ def test_hop_lengths_are_split_in_two():
 def test_a_folder_with_fewer_speakers_keeps_their_ids(recordings_dir):
     settings = settings_for(recordings_dir, speakers="_(.)[.]wav")
     model = small_model(num_speakers=9, speaker_names=list("876543210"))
-    recordings = runs.read_recordings(settings, model, recordings_dir)
+    recordings = runs.read_run_recordings(settings, model, recordings_dir)
     assert recordings.speaker_ids.tolist() == [8, 7, 6, 5, 4, 3, 2, 1]
 
 
-def test_settings_of_a_run_are_remembered(recordings_dir, tmp_path):
+def test_settings_of_a_run_are_stored(recordings_dir, tmp_path):
     runs.train(settings_for(recordings_dir, steps=1), tmp_path / "run")
-    again = runs.Settings.of_run(tmp_path / "run", steps=2, seed=None)
+    again = runs.Settings.from_run(tmp_path / "run", steps=2, seed=None)
     assert again == settings_for(recordings_dir, steps=2)
-    other = runs.Settings.of_run(tmp_path / "run", preset="tiny")
+    other = runs.Settings.from_run(tmp_path / "run", preset="tiny")
     with pytest.raises(InputError, match="its preset is 'small', given was 'tiny'"):
         runs.train(other, tmp_path / "run")
-    assert runs.Settings.of_run(tmp_path / "run").preset == "small"
+    assert runs.Settings.from_run(tmp_path / "run").preset == "small"
     for path in runs.checkpoints(tmp_path / "run"):
         path.unlink()
     runs.train(other, tmp_path / "run")
-    assert runs.Settings.of_run(tmp_path / "run").preset == "tiny"
+    assert runs.Settings.from_run(tmp_path / "run").preset == "tiny"
     for text in ("{", '{"data_dir": "x", "epochs": 3}'):
         (tmp_path / "run" / "settings.json").write_text(text)
         with pytest.raises(InputError, match=r"cannot .* the settings in"):
-            runs.Settings.of_run(tmp_path / "run")
+            runs.Settings.from_run(tmp_path / "run")
     with pytest.raises(InputError, match="data_dir must name"):
-        runs.Settings.of_run(tmp_path / "new")
+        runs.Settings.from_run(tmp_path / "new")
     for path, reason in (
         (recordings_dir / "tone_0.wav", "File exists"),
         ("/dev/null/run", "Not a"),
@@ -168,7 +168,10 @@ def test_settings_of_a_run_are_remembered(recordings_dir, tmp_path):
     for changes, message in (
         ({"schedule": "linear"}, "unknown schedule 'linear': expected one of cosine, exp"),
         ({"validation_fraction": 1.5}, "validation_fraction must be between 0 and 1; rec.* 1.5"),
-        ({"overrides": {"num_speakers": 6}}, r"hold num_speakers=6: set speakers \(--speakers\)"),
+        (
+            {"overrides": {"num_speakers": 6}},
+            r"contain num_speakers=6: set speakers \(--sp",
+        ),
         ({"overrides": {"global_channels": 2}}, "global_channels=2: use WaveNet.fit"),
     ):
         with pytest.raises(InputError, match=message):
@@ -180,25 +183,25 @@ def test_settings_of_a_run_are_remembered(recordings_dir, tmp_path):
             settings_for(recordings_dir, seed=seed)
 
 
-def test_a_run_goes_on_from_another_working_directory(recordings_dir, tmp_path, monkeypatch):
+def test_a_run_resumes_from_another_working_directory(recordings_dir, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs.train(settings_for("recordings", steps=1), "run")
     monkeypatch.chdir(recordings_dir)
-    settings = runs.Settings.of_run("../run", steps=2)
+    settings = runs.Settings.from_run("../run", steps=2)
     assert settings.data_dir == str(recordings_dir)
     recordings_dir.rename(tmp_path / "moved")
     message = rf"were in {recordings_dir}, which is not there: set data_dir \(--data_dir\)"
     with pytest.raises(InputError, match=message):
-        runs.Settings.of_run(tmp_path / "run")
-    moved = runs.Settings.of_run(tmp_path / "run", steps=2, data_dir=str(tmp_path / "moved"))
+        runs.Settings.from_run(tmp_path / "run")
+    moved = runs.Settings.from_run(tmp_path / "run", steps=2, data_dir=str(tmp_path / "moved"))
     assert int(runs.train(moved, tmp_path / "run").optimizer.iterations) == 2
     for path in runs.checkpoints(tmp_path / "run"):
         path.unlink()
-    with pytest.warns(UserWarning, match="holds model.keras but no checkpoint to go on from"):
+    with pytest.warns(UserWarning, match="holds model.keras but no checkpoint to resume from"):
         runs.train(dataclasses.replace(moved, steps=1), tmp_path / "run")
 
 
-def test_load_model_says_what_is_missing(tmp_path):
+def test_load_model_raises_if_there_is_no_model(tmp_path):
     with pytest.raises(InputError, match=r"no model directory at .*nowhere"):
         runs.load_model(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"holds no model: expected model.keras or a checkpoint"):
@@ -215,15 +218,15 @@ def test_the_model_of_the_last_step_is_found_whatever_the_file_times(tmp_path):
     with pytest.raises(InputError, match="no model directory"):
         find_model(tmp_path / "file")
     (tmp_path / "checkpoints").mkdir()
-    # The last step is the oldest file; browsers and people give copies such names.
-    names = ["update_100000000", "update_00000009", "update_00000100 (1)", "update_copy"]
+    # The file of the last step is the oldest. The other names are those of copies.
+    names = ["step_100000000", "step_00000009", "step_00000100 (1)", "step_copy"]
     for age, name in enumerate(names):
         path = tmp_path / "checkpoints" / f"{name}.keras"
         path.write_bytes(b"")
         os.utime(path, (age, age))
-    last = tmp_path / "checkpoints" / "update_100000000.keras"
+    last = tmp_path / "checkpoints" / "step_100000000.keras"
     assert find_model(tmp_path) == runs.checkpoints(tmp_path)[-1] == last
-    assert find_model(tmp_path, 9).name == "update_00000009.keras"
+    assert find_model(tmp_path, 9).name == "step_00000009.keras"
     final = tmp_path / "model.keras"
     for entry, expected in (
         ({"step": 99999999, "batches": None, "metrics": None}, last),
@@ -235,7 +238,7 @@ def test_the_model_of_the_last_step_is_found_whatever_the_file_times(tmp_path):
         assert find_model(tmp_path) == expected
     with zipfile.ZipFile(final, "w"):
         pass
-    with pytest.warns(UserWarning, match="does not say of which step .* of step 100000000"):
+    with pytest.warns(UserWarning, match="does not state its step; .* of step 100000000"):
         assert find_model(tmp_path) == final
 
 
@@ -274,13 +277,13 @@ def test_cosine_schedule_rises_then_falls():
 PROGRAM = Path(__file__).with_name("one_run.py")
 
 
-def train_apart(settings, model_dir) -> Program:
-    """Trains in a process of its own."""
+def start_training(settings, model_dir) -> Program:
+    """Starts a process that trains."""
     return Program([PROGRAM, json.dumps(vars(settings)), model_dir])
 
 
 def state(model_dir):
-    """Every number of the last checkpoint, and the log."""
+    """Returns every number of the last checkpoint, and the log."""
     model = keras.models.load_model(runs.checkpoints(model_dir)[-1])
     values = [*model.weights, *model.optimizer.variables]
     return [np.asarray(value) for value in values], (model_dir / "log.csv").read_text()
@@ -301,19 +304,19 @@ def test_kills_at_any_moment_change_nothing_bit_by_bit(recordings_dir, tmp_path)
         steps=150,
         steps_per_validation=5,
         deterministic=True,
-        averaging=0.9,
+        ema_decay=0.9,
         weight_decay=0.01,
         validation_crops=4,
     )
-    whole = train_apart(settings, tmp_path / "whole")
+    whole = start_training(settings, tmp_path / "whole")
     assert whole.communicate(timeout=300) and whole.returncode == 0
     generator = np.random.default_rng(0)
     kills, folder = 0, tmp_path / "killed"
     while kills < 5:
         before = runs.checkpoints(folder)[-1:]
-        process = train_apart(settings, folder)
+        process = start_training(settings, folder)
         deadline = time.monotonic() + 120
-        # Some time after a new checkpoint: in an update, a validation, a line of the log, the next.
+        # Kills some time after a new checkpoint: in a step, a validation or a write.
         while time.monotonic() < deadline and process.poll() is None:
             if runs.checkpoints(folder)[-1:] != before:
                 break
@@ -325,13 +328,13 @@ def test_kills_at_any_moment_change_nothing_bit_by_bit(recordings_dir, tmp_path)
         kills += 1
     done = int(runs.load_model(folder).optimizer.iterations)
     assert 20 < done < 150
-    last = train_apart(settings, folder)
-    _, told = last.communicate(timeout=300)
-    assert last.returncode == 0, told
+    last = start_training(settings, folder)
+    _, errors = last.communicate(timeout=300)
+    assert last.returncode == 0, errors
     assert_same_run(folder, tmp_path / "whole")
 
 
-# Each signal comes before the first step of `fit` is over: that step is always finished.
+# Each signal arrives during the first step of `fit`, which is always completed.
 INTERRUPTED = """
 import json, os, signal, sys, threading, time
 from pathlib import Path
@@ -356,7 +359,7 @@ runs.train(settings, parts)
 
 def test_interruptions_leave_a_checkpoint_and_change_nothing_bit_by_bit(recordings_dir, tmp_path):
     settings = settings_for(
-        recordings_dir, steps=4, steps_per_validation=2, deterministic=True, averaging=0.9
+        recordings_dir, steps=4, steps_per_validation=2, deterministic=True, ema_decay=0.9
     )
     command = [sys.executable, "-c", INTERRUPTED, json.dumps(vars(settings))]
     command += [tmp_path / "whole", tmp_path / "parts"]
@@ -366,12 +369,12 @@ def test_interruptions_leave_a_checkpoint_and_change_nothing_bit_by_bit(recordin
     assert ran.returncode == 0, ran.stderr
     ends = [line for line in ran.stdout.splitlines() if line.startswith("ended")]
     assert ends == [
-        "ended: KeyboardInterrupt() ['update_00000001.keras']",
+        "ended: KeyboardInterrupt() ['step_00000001.keras']",
         # Step 2 ends an epoch, which is validated first.
-        "ended: SystemExit(143) ['update_00000001.keras', 'update_00000002.keras', "
-        "'update_00000003.keras']",
+        "ended: SystemExit(143) ['step_00000001.keras', 'step_00000002.keras', "
+        "'step_00000003.keras']",
     ]
-    assert "checkpoint of step 3 written: the same command goes on from there" in ran.stdout
+    assert "checkpoint of step 3 written: the same command resumes from it" in ran.stdout
     assert ran.stderr.count("interrupted: a checkpoint is written after this step") == 2
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
@@ -400,29 +403,29 @@ def test_only_the_main_thread_delays_interruptions_and_restores_how_they_act():
         signal.signal(signal.SIGTERM, before[1])
 
 
-def test_a_damaged_last_checkpoint_is_told_and_the_one_before_taken(recordings_dir, tmp_path):
+def test_a_corrupted_checkpoint_is_renamed_and_the_one_before_it_resumed(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, deterministic=True)
-    whole, damaged = tmp_path / "whole", tmp_path / "damaged"
-    for folder in (whole, damaged):
-        process = train_apart(settings, folder)
+    whole, corrupted = tmp_path / "whole", tmp_path / "corrupted"
+    for folder in (whole, corrupted):
+        process = start_training(settings, folder)
         assert process.communicate(timeout=120) and process.returncode == 0
-    path = runs.checkpoints(damaged)[-1]
+    path = runs.checkpoints(corrupted)[-1]
     contents = bytearray(path.read_bytes())
     contents[len(contents) // 2 :] = bytes(len(contents) - len(contents) // 2)
     path.write_bytes(contents)
-    process = train_apart(settings, damaged)
-    _, told = process.communicate(timeout=120)
-    assert process.returncode == 0, told
-    assert "going back to the checkpoint before it" in told
-    assert_same_run(damaged, whole)
-    assert path.with_name(f"{path.name}.damaged").read_bytes() == contents
-    for path in runs.checkpoints(damaged):
+    process = start_training(settings, corrupted)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "going back to the checkpoint before it" in errors
+    assert_same_run(corrupted, whole)
+    assert path.with_name(f"{path.name}.corrupted").read_bytes() == contents
+    for path in runs.checkpoints(corrupted):
         path.write_text("nothing")
     with pytest.warns(UserWarning), pytest.raises(InputError, match="none of the checkpoints in"):
-        runs.train(settings, damaged)
+        runs.train(settings, corrupted)
 
 
-def test_a_full_disk_is_an_error_after_which_the_run_goes_on(recordings_dir, tmp_path):
+def test_a_full_disk_is_an_error_after_which_the_run_resumes(recordings_dir, tmp_path):
     """The system refuses to let files grow, as a full disk does."""
     settings = settings_for(recordings_dir, steps=4, steps_per_validation=2)
     limited = (
@@ -443,14 +446,14 @@ def test_a_full_disk_is_an_error_after_which_the_run_goes_on(recordings_dir, tmp
     assert int(runs.train(settings, tmp_path / "run").optimizer.iterations) == 4
 
 
-def test_averaged_weights_are_validated_and_generate(recordings_dir, tmp_path):
+def test_ema_weights_are_validated_and_generate(recordings_dir, tmp_path):
     settings = settings_for(
-        recordings_dir, averaging=0.7, steps=5, steps_per_validation=1, checkpoints_kept=9
+        recordings_dir, ema_decay=0.7, steps=5, steps_per_validation=1, checkpoints_kept=9
     )
     final = runs.train(settings, tmp_path)
     average = None
     for path in runs.checkpoints(tmp_path):
-        model = keras.models.load_model(path)  # as it is trained
+        model = keras.models.load_model(path)  # without EMA
         weights = [np.asarray(weight) for weight in model.trainable_weights]
         if average is None:
             average = weights
@@ -463,8 +466,8 @@ def test_averaged_weights_are_validated_and_generate(recordings_dir, tmp_path):
         ).max()
         > 1e-3
     )
-    for update in (None, 5):
-        loaded = runs.load_model(tmp_path, update)
+    for step in ("last", 5):
+        loaded = runs.load_model(tmp_path, step)
         for weight, expected in zip(loaded.trainable_weights, average, strict=True):
             np.testing.assert_allclose(weight, expected, atol=1e-6)
     _, validation = data.read_recordings(recordings_dir, 8000).split(0.1)
@@ -481,26 +484,27 @@ def test_the_best_checkpoint_is_kept_and_patience_ends_training(tmp_path, capsys
     model.compile("adam")
     callback = WriteCheckpoint(tmp_path, kept=1, patience=2)
     callback.set_model(model)
-    log = "update,val_bits_per_sample\n"
-    for update, bits in ((1, 5.0), (2, 4.0), (3, 4.5), (4, 4.2)):
+    log = "step,val_bits_per_sample\n"
+    for step, bits in ((1, 5.0), (2, 4.0), (3, 4.5), (4, 4.2)):
         assert not getattr(model, "stop_training", False)
-        if update in (1, 3):  # then a run begins that was killed after its last line
-            (tmp_path / "log.csv").write_text(f"{log}{update + 4},3.0\n")
+        if step in (1, 3):  # a resumed run, which was killed after it wrote the last line
+            (tmp_path / "log.csv").write_text(f"{log}{step + 4},3.0\n")
             callback.on_train_begin()
-        model.optimizer.iterations.assign(update)
-        log += f"{update},{bits}\n"
+        model.optimizer.iterations.assign(step)
+        log += f"{step},{bits}\n"
         (tmp_path / "log.csv").write_text(log)
-        callback.on_epoch_end(update, {"val_bits_per_sample": bits})
+        callback.on_epoch_end(step, {"val_bits_per_sample": bits})
     assert model.stop_training
-    assert "no better validation since update 2 (4.0000 bits per sample)" in capsys.readouterr().out
-    updates = [int(path.stem.split("_")[1]) for path in runs.checkpoints(tmp_path)]
-    assert updates == [2, 4]
-    (tmp_path / "log.csv").write_text(f"{log}5,3.0\n")  # whose checkpoint is being written
+    assert "no better validation since step 2 (4.0000 bits per sample)" in capsys.readouterr().out
+    steps = [int(path.stem.split("_")[1]) for path in runs.checkpoints(tmp_path)]
+    assert steps == [2, 4]
+    (tmp_path / "log.csv").write_text(f"{log}5,3.0\n")  # its checkpoint is still being written
     assert int(runs.load_model(tmp_path, "best").optimizer.iterations) == 2
     assert int(runs.load_model(tmp_path).optimizer.iterations) == 4
-    for update, message in ((3, "no checkpoint of update 3; kept are 2, 4"), ("last", "'last'")):
+    assert int(runs.load_model(tmp_path, "last").optimizer.iterations) == 4
+    for step, message in ((3, "no checkpoint of step 3; there are 2, 4"), ("first", "'first'")):
         with pytest.raises(InputError, match=message):
-            runs.load_model(tmp_path, update)
+            runs.load_model(tmp_path, step)
 
 
 def test_accumulated_gradients_are_those_of_a_larger_batch(recordings_dir, tmp_path):
@@ -516,14 +520,16 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(recordings_dir, tmp_p
     assert int(longer.optimizer.iterations) == 4
 
 
-def test_accumulation_leaves_the_learning_rate_and_averages_to_updates(recordings_dir, tmp_path):
+def test_accumulation_changes_neither_the_learning_rate_nor_the_ema_decay_per_step(
+    recordings_dir, tmp_path
+):
     settings = settings_for(
         recordings_dir,
         steps=6,
         steps_per_validation=1,
         checkpoints_kept=9,
         gradient_accumulation=3,
-        averaging=0.7,
+        ema_decay=0.7,
     )
     final = runs.train(settings, tmp_path)
     rate = training.learning_rate_schedule("cosine", settings.learning_rate, 6)
@@ -531,7 +537,7 @@ def test_accumulation_leaves_the_learning_rate_and_averages_to_updates(recording
         runs.read_log(tmp_path)["learning_rate"], [float(rate(n)) for n in range(1, 7)], rtol=1e-5
     )
     weights = [keras.models.load_model(path).get_weights() for path in runs.checkpoints(tmp_path)]
-    # Within an update the average comes nearer to the weights before it.
+    # Within a step the average approaches the weights before it.
     momentum, average = 0.7 ** (1 / 3), weights[0]
     for before, after in itertools.pairwise(weights):
         average = [
@@ -542,7 +548,7 @@ def test_accumulation_leaves_the_learning_rate_and_averages_to_updates(recording
         np.testing.assert_allclose(weight, expected, atol=1e-3 * np.abs(expected).max())
 
 
-def test_batches_whose_gradients_overflow_are_no_updates(recordings_dir, tmp_path):
+def test_batches_whose_gradients_overflow_are_no_steps(recordings_dir, tmp_path):
     settings = settings_for(
         recordings_dir, precision="mixed_float16", deterministic=True, schedule="constant", steps=3
     )
@@ -553,31 +559,31 @@ def test_batches_whose_gradients_overflow_are_no_updates(recordings_dir, tmp_pat
     longer = dataclasses.replace(settings, steps=9)
     model = runs.train(longer, tmp_path / "whole")
     assert int(model.optimizer.iterations) == 9
-    updates = runs.read_log(tmp_path / "whole")["update"].tolist()
-    assert updates[0] == 3 and updates[1] < 6 and updates[-1] == 9
-    middle = next(update for update in updates if 3 < update < 9)
+    steps = runs.read_log(tmp_path / "whole")["step"].tolist()
+    assert steps[0] == 3 and steps[1] < 6 and steps[-1] == 9
+    middle = next(step for step in steps if 3 < step < 9)
     runs.train(dataclasses.replace(settings, steps=int(middle)), tmp_path / "parts")
     runs.train(longer, tmp_path / "parts")
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 
-def test_a_run_that_is_over_only_leaves_its_model_again(recordings_dir, tmp_path, capsys):
+def test_a_run_that_is_over_only_writes_its_model_again(recordings_dir, tmp_path, capsys):
     settings = settings_for(
-        recordings_dir, averaging=0.9, steps=30, patience=1, learning_rate=0.3, schedule="constant"
+        recordings_dir, ema_decay=0.9, steps=30, patience=1, learning_rate=0.3, schedule="constant"
     )
     runs.train(settings, tmp_path)
     ended = capsys.readouterr().out.splitlines()[-1]
-    assert ended.startswith("no better validation since update")
-    stopped = runs.read_log(tmp_path)["update"].max()
+    assert ended.startswith("no better validation since step")
+    stopped = runs.read_log(tmp_path)["step"].max()
     assert stopped < 30
-    for steps in (30, int(stopped)):  # out of patience, and at its last update
+    for steps in (30, int(stopped)):  # ended by patience, and at its last step
         expected = keras.models.load_model(tmp_path / "model.keras").get_weights()
         (tmp_path / "model.keras").unlink()
         (tmp_path / ".model-killed.keras").touch()
         model = runs.train(dataclasses.replace(settings, steps=steps), tmp_path)
         if steps == 30:
             assert capsys.readouterr().out.splitlines()[-1] == ended
-        assert runs.read_log(tmp_path)["update"].max() == stopped
+        assert runs.read_log(tmp_path)["step"].max() == stopped
         saved = keras.models.load_model(tmp_path / "model.keras").get_weights()
         for weight, kept, wanted in zip(model.get_weights(), saved, expected, strict=True):
             np.testing.assert_array_equal(weight, wanted)
@@ -585,20 +591,20 @@ def test_a_run_that_is_over_only_leaves_its_model_again(recordings_dir, tmp_path
         assert not list(tmp_path.glob(".*"))
 
 
-def test_a_line_of_the_log_that_is_half_written_does_not_count(tmp_path):
-    lines = "val_bits_per_sample,update\n5.0,3\nnan,6\n4.0,9\n4.5,12\n4.4,15\n3.0,1"
-    (tmp_path / "log.csv").write_text(lines)  # it was to be 18
-    assert runs.read_log(tmp_path)["update"].tolist() == [3, 6, 9, 12, 15]
+def test_an_incomplete_line_of_the_log_is_ignored(tmp_path):
+    lines = "val_bits_per_sample,step\n5.0,3\nnan,6\n4.0,9\n4.5,12\n4.4,15\n3.0,1"
+    (tmp_path / "log.csv").write_text(lines)  # the incomplete step is 18
+    assert runs.read_log(tmp_path)["step"].tolist() == [3, 6, 9, 12, 15]
     assert runs.best_validation(tmp_path) == runs.BestValidation(9, 4.0, 2)
-    assert runs.best_validation(tmp_path, done=6) == runs.BestValidation(3, 5.0, 1)
-    assert runs.best_validation(tmp_path, done=2) is None
+    assert runs.best_validation(tmp_path, last_step=6) == runs.BestValidation(3, 5.0, 1)
+    assert runs.best_validation(tmp_path, last_step=2) is None
     cut_log(tmp_path, 9)
     assert (tmp_path / "log.csv").read_text() == lines[: lines.index("4.5")]
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_runs_in_half_precision_go_on(recordings_dir, tmp_path, precision):
-    settings = settings_for(recordings_dir, precision=precision, averaging=0.5, steps=2)
+def test_runs_in_half_precision_resume(recordings_dir, tmp_path, precision):
+    settings = settings_for(recordings_dir, precision=precision, ema_decay=0.5, steps=2)
     runs.train(settings, tmp_path)
     model = runs.train(dataclasses.replace(settings, steps=4), tmp_path)
     assert int(model.optimizer.iterations) == 4
@@ -606,10 +612,10 @@ def test_runs_in_half_precision_go_on(recordings_dir, tmp_path, precision):
     assert runs.load_model(tmp_path).output_convolution.compute_dtype == "float32"
 
 
-def test_rematerialised_blocks_train_alike(recordings_dir, tmp_path):
+def test_gradient_checkpointing_does_not_change_training(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, steps=3, schedule="constant")
     model = runs.train(settings, tmp_path / "plain")
-    again = dataclasses.replace(settings, rematerialise=True)
+    again = dataclasses.replace(settings, gradient_checkpointing=True)
     runs.train(dataclasses.replace(again, steps=2), tmp_path / "again")
     for weight, expected in zip(
         runs.train(again, tmp_path / "again").weights, model.weights, strict=True
@@ -617,9 +623,9 @@ def test_rematerialised_blocks_train_alike(recordings_dir, tmp_path):
         np.testing.assert_allclose(weight, expected, atol=1e-6)
 
 
-def test_an_estimate_tells_and_leaves_nothing(recordings_dir, tmp_path):
+def test_an_estimate_writes_nothing(recordings_dir, tmp_path):
     text = runs.estimate(settings_for(recordings_dir, steps=1000))
     for line in ("8,998 parameters", "receptive field 16 samples (2 ms)", "memory      ", "GiB"):
         assert line in text
-    assert "for 1,000 updates of " in text
+    assert "for 1,000 steps of " in text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recordings"]

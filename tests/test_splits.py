@@ -210,7 +210,7 @@ def test_a_run_is_scored_on_its_own_validation_split(tmp_path):
     settings = runs.Settings(data_dir=str(tmp_path / "r"), validation_fraction=0.05)
     (model_dir / "settings.json").write_text(settings.to_json())
     for fraction, seconds in ((None, 1.0), (0.2, 4.0)):
-        part = runs.recordings_of_run(model_dir, model, tmp_path / "r", "validation", fraction)
+        part = runs.recordings_from_run(model_dir, model, tmp_path / "r", "validation", fraction)
         assert part.seconds == pytest.approx(seconds)
         assert part.names[0] == f"one.wav#{20 - seconds}-20.0"
     assert json.loads(settings.to_json())["validation_fraction"] == 0.05

@@ -163,12 +163,14 @@ def test_a_run_names_what_it_could_not_read_and_caps_its_crops(tmp_path, monkeyp
 def test_the_estimate_of_memory_grows_with_what_is_kept():
     assert memory.total_memory() > 2**20
     model, deeper = small_model(), small_model(num_stacks=4)
-    few, many = (memory.least_step_memory(model, n, 8000, rematerialise=False) for n in (1, 3))
+    few, many = (
+        memory.min_step_memory(model, n, 8000, gradient_checkpointing=False) for n in (1, 3)
+    )
     assert many == 3 * few
     # At least a float for each input and each gated activation of each block.
     assert few > 6 * 8000 * 4 * (8 + 6)
-    assert memory.least_step_memory(deeper, 1, 8000, rematerialise=False) > few
-    assert memory.least_step_memory(model, 1, 8000, rematerialise=True) < few
+    assert memory.min_step_memory(deeper, 1, 8000, gradient_checkpointing=False) > few
+    assert memory.min_step_memory(model, 1, 8000, gradient_checkpointing=True) < few
 
 
 @pytest.mark.parametrize(

@@ -161,10 +161,10 @@ def define_model_dir(required: bool = True):
     return define_path("model_dir", None, "Of a training run.", required)
 
 
-def define_update():
-    """Defines --update, of a program that loads a model."""
-    help = "Take the checkpoint of this update, or the 'best' one."
-    return flags.DEFINE_string("update", None, help)
+def define_step():
+    """Defines --step, of a program that loads a model."""
+    help = "Load the checkpoint of this step, the 'best' one, or the model of the 'last' step."
+    return flags.DEFINE_string("step", "last", help)
 
 
 def define_speaker():

@@ -19,14 +19,14 @@ from wavenet_tf import audio, data, files, runs
 
 _OUTPUT_DIR = command_line.define_path("output_dir", "demo", "Where everything goes.")
 _DATA_DIR = command_line.define_path("data_dir", None, "Folder of recordings in place of melodies.")
-_STEPS = flags.DEFINE_integer("steps", 500, "Updates of the model.", 1)
+_STEPS = flags.DEFINE_integer("steps", 500, "Steps to train.", 1)
 _SECONDS = command_line.define_positive("seconds", 5.0, "To generate, in seconds.")
 _CLIPS = flags.DEFINE_integer("clips", 48, "Melodies to compose, of 5 seconds each.", 1)
 
 SAMPLE_RATE = 8000
 CLIP_SECONDS = 5.0
 SEED = 0
-# High, for so few updates; gradients are clipped.
+# High, for so few steps; gradients are clipped.
 LEARNING_RATE = 8e-3
 # A little below 1: so short a training leaves some probability on noise.
 TEMPERATURE = 0.9
@@ -46,7 +46,7 @@ def main(argv):
         print(f"composed {len(clips)} melodies of {CLIP_SECONDS:g} s in {data_dir}")
 
     recordings = data.read_recordings(data_dir, SAMPLE_RATE)
-    settings = runs.Settings.of_run(
+    settings = runs.Settings.from_run(
         output_dir,
         data_dir=str(data_dir),
         preset="tiny",
@@ -75,7 +75,7 @@ def main(argv):
     pictures.draw_recordings(
         [
             (f"recorded: {held_out.names[0]}", held_out.waveform(0)[: len(generated)], SAMPLE_RATE),
-            (f"generated{heard_as} after {settings.steps} updates", generated, SAMPLE_RATE),
+            (f"generated{heard_as} after {settings.steps} steps", generated, SAMPLE_RATE),
         ],
         picture_path,
     )

@@ -16,7 +16,7 @@ import wavenet_tf as wt
 from wavenet_tf import files, runs
 
 _MODEL_DIR = command_line.define_model_dir()
-_UPDATE = command_line.define_update()
+_STEP = command_line.define_step()
 _DATA_DIR = command_line.define_path("data_dir", None, "Folder of recordings.", required=True)
 _SPLIT = flags.DEFINE_enum(
     "split",
@@ -43,14 +43,14 @@ def main(argv):
     command_line.refuse_words(argv)
     command_line.check_output("json", _JSON.value)
     command_line.check_exists("folder of recordings", _DATA_DIR.value)
-    runs.find_model(_MODEL_DIR.value, _UPDATE.value)
+    runs.find_model(_MODEL_DIR.value, _STEP.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
+    model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
     if _SPEAKERS.value:
         wt.evaluation.check_has_speakers(model)
     if _RESYNTHESISE.value:
         wt.evaluation.check_has_features(model)
-    recordings = runs.recordings_of_run(
+    recordings = runs.recordings_from_run(
         _MODEL_DIR.value, model, _DATA_DIR.value, _SPLIT.value, _VALIDATION_FRACTION.value
     )
     print(recordings.summary)

@@ -14,7 +14,7 @@ from wavenet_tf import audio, runs
 from wavenet_tf.errors import InputError
 
 _MODEL_DIR = command_line.define_model_dir()
-_UPDATE = command_line.define_update()
+_STEP = command_line.define_step()
 _OUTPUT = command_line.define_path("output", None, "Audio file to write.", required=True)
 _SECONDS = flags.DEFINE_float("seconds", 5.0, "To make, in seconds, besides the prompt.")
 _PROMPT = command_line.define_path("prompt", None, "Recording to continue; resampled if need be.")
@@ -40,9 +40,9 @@ def main(argv):
         audio.check_output(output)
         command_line.check_output("output", output, _PROMPT.value)
     command_line.check_exists("recording", _PROMPT.value)
-    runs.find_model(_MODEL_DIR.value, _UPDATE.value)
+    runs.find_model(_MODEL_DIR.value, _STEP.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
+    model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
     if model.config.local_channels:
         raise InputError(
             "the model makes audio from features of recordings: use tools/vocode.py for it"

@@ -28,7 +28,7 @@ from wavenet_tf import audio, data, files, runs
 from wavenet_tf.runs.settings import stored_settings
 
 _MODEL_DIR = command_line.define_model_dir(required=False)
-_UPDATE = command_line.define_update()
+_STEP = command_line.define_step()
 _OUTPUT = command_line.define_path("output", "report.html", "Page to write.")
 _DATA_DIR = command_line.define_path("data_dir", None, "Folder of recordings (the run's own).")
 _EVALUATION = command_line.define_path(
@@ -63,13 +63,13 @@ def main(argv: Sequence[str]) -> None:
             f"name one model directory; received {', '.join(directories) or 'none'}"
         )
     command_line.check_output("output", _OUTPUT.value, _EVALUATION.value)
-    runs.find_model(directories[0], _UPDATE.value)
+    runs.find_model(directories[0], _STEP.value)
     print(f"reading {directories[0]}")
-    run = _Run.open(Path(directories[0]), _UPDATE.value, _DATA_DIR.value, _EVALUATION.value)
+    run = _Run.open(Path(directories[0]), _STEP.value, _DATA_DIR.value, _EVALUATION.value)
     with pages.figure_style():
         page = pages.page(
             run.directory.resolve().name,
-            f"A WaveNet after {run.done:,} updates",
+            f"A WaveNet after {run.done:,} steps",
             _summary(run),
             _learning(run),
             _audio(run, _STREAMS.value, _SECONDS.value, _SEED.value),
@@ -87,7 +87,7 @@ class _Run:
 
     Attributes:
         directory: of the model.
-        model: of the last step, or of the checkpoint that `update` names.
+        model: of the last step, or of the checkpoint that `step` names.
         settings: of the run, as far as they are known.
         log: the columns of the log, by name, `[validations]`; NaN where nothing stands.
         scores: what evaluate.py wrote, if it did.
@@ -105,21 +105,19 @@ class _Run:
     gone: str = ""
 
     @classmethod
-    def open(
-        cls, directory: Path, update: str | None, data_dir: str | None, scored: str | None
-    ) -> _Run:
+    def open(cls, directory: Path, step: str, data_dir: str | None, scored: str | None) -> _Run:
         """Reads what there is.
 
         Args:
             directory: of the model.
-            update: of the checkpoint to take; None takes the newest model.
+            step: of the model, as `runs.load_model` takes it.
             data_dir: of the recordings; None takes the run's own.
             scored: what evaluate.py wrote; None looks in the directory.
 
         Raises:
             InputError: if there is no model, or the evaluation asked for is none.
         """
-        model = runs.load_model(directory, update, verbose=True)
+        model = runs.load_model(directory, step, verbose=True)
         settings = stored_settings(directory)
         log, best = runs.read_log(directory), runs.best_validation(directory)
         scores = None
@@ -129,7 +127,7 @@ class _Run:
         try:
             if data_dir is None:
                 raise command_line.InputError("nothing says where they are: see --data_dir")
-            recordings = runs.recordings_of_run(directory, model, data_dir, "validation")
+            recordings = runs.recordings_from_run(directory, model, data_dir, "validation")
         except (command_line.InputError, OSError) as error:
             gone = _without_folders(str(error), directory, data_dir)
             return cls(directory, model, settings, log, best, scores, None, gone)
@@ -137,8 +135,8 @@ class _Run:
 
     @property
     def done(self) -> int:
-        """Updates of the model."""
-        return 0 if self.model.optimizer is None else wt.training.num_updates(self.model.optimizer)
+        """Number of optimizer steps of the model."""
+        return 0 if self.model.optimizer is None else wt.training.num_steps(self.model.optimizer)
 
 
 def _without_folders(text: str, *paths: str | os.PathLike | None) -> str:
@@ -165,9 +163,9 @@ def _summary(run: _Run) -> Html:
         "Features": ", ".join(model.config.features or []) or "none",
     }
     steps = settings.get("steps")
-    logged = run.log.get("update", np.zeros(1))[-1]
+    logged = run.log.get("step", np.zeros(1))[-1]
     of_training = {
-        "Updates": f"{max(run.done, int(logged)):,}" + (f" of {steps:,}" if steps else ""),
+        "Steps": f"{max(run.done, int(logged)):,}" + (f" of {steps:,}" if steps else ""),
         "Last validation": "none yet",
         "Best validation": "none yet",
         "Uniform guessing": f"{model.distribution.uniform_bits:g} bits per sample",
@@ -176,7 +174,7 @@ def _summary(run: _Run) -> Html:
         last = run.log["val_bits_per_sample"][-1]
         of_training["Last validation"] = f"{last:.4f} bits per sample"
         of_training["Best validation"] = (
-            f"{run.best.bits_per_sample:.4f} bits per sample, at update {run.best.update:,}"
+            f"{run.best.bits_per_sample:.4f} bits per sample, at step {run.best.step:,}"
         )
     return pages.section(
         "Summary",
@@ -188,9 +186,9 @@ def _summary(run: _Run) -> Html:
 
 
 def _learning(run: _Run) -> Html:
-    """Curves over the updates."""
+    """Returns the curves of the log over the steps."""
     heading = "Learning curves"
-    if "update" not in run.log:
+    if "step" not in run.log:
         return pages.section(heading, pages.paragraph("The log has no validation yet."))
     cards = []
     for column, name in CURVES.items():
@@ -211,11 +209,11 @@ def _curve(
     """A card with what the log says, if it says anything."""
     if not curves:
         return []
-    points = {split: (run.log["update"], values) for split, values in curves.items()}
+    points = {split: (run.log["step"], values) for split, values in curves.items()}
     last = ", ".join(f"{split.lower()} {values[-1]:.4g}" for split, values in curves.items())
-    place = None if marked is None else (marked.update, marked.bits_per_sample)
-    figure = pictures.figure_of_progress(points, "Update", name, place)
-    picture = pages.picture(figure, f"{name} over updates", f"The last: {last}.")
+    place = None if marked is None else (marked.step, marked.bits_per_sample)
+    figure = pictures.figure_of_progress(points, "Step", name, place)
+    picture = pages.picture(figure, f"{name} over steps", f"The last: {last}.")
     return [pages.card(name, picture)]
 
 
@@ -256,9 +254,9 @@ def _beside(run: _Run, generated: Sequence[np.ndarray], recorded: data.Recording
 
 def _cut(recordings: data.Recordings, clips: int, seconds: float) -> data.Recordings:
     """The beginnings of some recordings, of as many speakers as there are."""
-    from wavenet_tf.training import watching
+    from wavenet_tf.training import tensorboard
 
-    chosen = recordings.select(watching.over_speakers(recordings)[:clips])
+    chosen = recordings.select(tensorboard.alternate_speakers(recordings)[:clips])
     samples = max(1, round(seconds * recordings.sample_rate))
     lengths = np.minimum(chosen.lengths, samples)
     cut = dataclasses.replace(
@@ -395,18 +393,18 @@ def _checkpoints(run: _Run) -> Html:
     heading = "Checkpoints"
     bits = {}
     if "val_bits_per_sample" in run.log:
-        bits = dict(zip(run.log["update"].tolist(), run.log["val_bits_per_sample"], strict=True))
+        bits = dict(zip(run.log["step"].tolist(), run.log["val_bits_per_sample"], strict=True))
     rows = []
     for path in runs.checkpoints(run.directory):
-        update = int(path.stem.split("_")[1])
-        validation = f"{bits[update]:.4f}" if update in bits else ""
-        if run.best is not None and run.best.update == update:
+        step = int(path.stem.split("_")[1])
+        validation = f"{bits[step]:.4f}" if step in bits else ""
+        if run.best is not None and run.best.step == step:
             validation += " (best)"
-        rows.append((f"{update:,}", validation, _size(path), _date(path)))
+        rows.append((f"{step:,}", validation, _size(path), _date(path)))
     final = run.directory / runs.FINAL_MODEL
     if final.exists():
         rows.append((final.name, "", _size(final), _date(final)))
-    header = ["Update", "Validation (bits per sample)", "Size", "Written"]
+    header = ["Step", "Validation (bits per sample)", "Size", "Written"]
     return pages.section(heading, pages.card("Kept", pages.table(rows, header)))
 
 

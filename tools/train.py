@@ -1,8 +1,8 @@
-"""Trains a WaveNet on a folder of recordings, or goes on with a run that stopped.
+"""Trains a WaveNet on a folder of recordings, or resumes a run.
 
     python tools/train.py --data_dir recordings --model_dir runs/first --preset small
 
-Stop it whenever you like: the same command goes on from the last checkpoint.
+Stop it whenever you like: the same command resumes from the last checkpoint.
 """
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
@@ -20,21 +20,21 @@ _DATA_DIR = command_line.define_path(
     "data_dir",
     None,
     "Folder of WAV, AIFF, FLAC, OGG or MP3 recordings, or one that prepare_data.py wrote. Not "
-    "needed to go on.",
+    "needed to resume a run.",
 )
 _LAYOUT = flags.DEFINE_string(
     "layout",
     None,
-    f"Of the corpus: {', '.join(data.LAYOUTS)}, with options as in vctk:microphone=mic2 (auto: "
-    "looks).",
+    f"Layout of the corpus: {', '.join(data.LAYOUTS)}, with options as in vctk:microphone=mic2; "
+    "auto detects it (auto).",
 )
 _MODEL_DIR = command_line.define_path(
-    "model_dir", None, "Where checkpoints, logs and the model go.", required=True
+    "model_dir", None, "Folder for checkpoints, logs and the model.", required=True
 )
 _PRESET = flags.DEFINE_enum("preset", None, list(models.PRESETS), "Size of the model (small).")
-_SAMPLE_RATE = flags.DEFINE_integer("sample_rate", None, "In Hz (the preset's).")
+_SAMPLE_RATE = flags.DEFINE_integer("sample_rate", None, "Sample rate in Hz (the preset's).")
 _SET = flags.DEFINE_multi_string(
-    "set", [], "Argument of the model in place of the preset's, such as --set kernel_size=3."
+    "set", [], "Argument of the model that replaces the preset's, such as --set kernel_size=3."
 )
 _CONTEXT_STACK = flags.DEFINE_multi_string(
     "context_stack",
@@ -65,64 +65,71 @@ _OUTPUT_DISTRIBUTION = flags.DEFINE_enum(
     "output_distribution",
     None,
     options.DISTRIBUTIONS,
-    "Of a sample: over 256 mu-law codes, or a mixture over 16 bits (categorical).",
+    "Distribution of a sample: over 256 mu-law codes, or a mixture over 16 bits (categorical).",
 )
-_STEPS = flags.DEFINE_integer("steps", None, "Updates in all (20000).")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Crops a batch (4).")
+_STEPS = flags.DEFINE_integer("steps", None, "Total number of optimizer steps (20000).")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Crops per batch (4).")
 _GRADIENT_ACCUMULATION = flags.DEFINE_integer(
-    "gradient_accumulation", None, "Batches an update: large updates in little memory (1)."
+    "gradient_accumulation", None, "Batches per step: steps of large batches in little memory (1)."
 )
 _CROP_SECONDS = flags.DEFINE_float("crop_seconds", None, "Length of a crop, in seconds (1).")
-_LEARNING_RATE = flags.DEFINE_float("learning_rate", None, "The highest (0.004).")
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", None, "The highest learning rate (0.004).")
 _SCHEDULE = flags.DEFINE_enum(
-    "schedule", None, options.SCHEDULES, "Of the learning rate over the updates (cosine)."
+    "schedule", None, options.SCHEDULES, "Schedule of the learning rate over the steps (cosine)."
 )
-_WEIGHT_DECAY = flags.DEFINE_float("weight_decay", None, "Of AdamW (0).")
-_AVERAGING = flags.DEFINE_float(
-    "averaging",
+_WEIGHT_DECAY = flags.DEFINE_float("weight_decay", None, "Weight decay of AdamW (0).")
+_EMA_DECAY = flags.DEFINE_float(
+    "ema_decay",
     None,
-    "Average the weights over the updates, such as 0.999; the average is validated and generates.",
+    "Keep an exponential moving average (EMA) of the weights with this decay per step, such as "
+    "0.999; the average is validated and generates (no EMA).",
 )
-_PRECISION = flags.DEFINE_enum("precision", None, options.PRECISIONS, "Of the network (float32).")
-_REMATERIALISE = flags.DEFINE_bool(
-    "rematerialise", None, "Work the blocks out twice, to need less memory."
+_PRECISION = flags.DEFINE_enum(
+    "precision", None, options.PRECISIONS, "Precision of the network (float32)."
+)
+_GRADIENT_CHECKPOINTING = flags.DEFINE_bool(
+    "gradient_checkpointing",
+    None,
+    "Compute the blocks again for the gradient instead of storing their activations "
+    "(rematerialization): less memory, more computation.",
 )
 _PATIENCE = flags.DEFINE_integer(
-    "patience", None, "Stop after so many validations without a better one."
+    "patience", None, "Stop after this many validations without a better one."
 )
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
     None,
     options.STRATEGIES,
-    "default: one device; mirrored: every GPU of this machine; multi_worker: every process that "
-    "TF_CONFIG or Slurm tells of; auto: the last of these of which there is more than one (auto).",
+    "default: one device; mirrored: every GPU of this machine; multi_worker: every process of the "
+    "cluster in TF_CONFIG or Slurm's variables; auto: multi_worker if there are several processes, "
+    "else mirrored if there are several GPUs, else default (auto).",
 )
 _TENSORBOARD_AUDIO = flags.DEFINE_float(
     "tensorboard_audio",
     None,
-    "Seconds that the model generates for TensorBoard at each validation; 0 for none (2).",
+    "Seconds of audio to generate for TensorBoard at each validation; 0 for none (2).",
 )
 _TENSORBOARD_HISTOGRAMS = flags.DEFINE_bool(
-    "tensorboard_histograms", None, "Of weights and gradients, for TensorBoard."
+    "tensorboard_histograms", None, "Write histograms of weights and gradients for TensorBoard."
 )
 _DETERMINISTIC = flags.DEFINE_bool(
-    "deterministic", None, "The same weights, bit by bit, every time; somewhat slower."
+    "deterministic", None, "Make repeated runs equal bit for bit; somewhat slower."
 )
 _DRY_RUN = flags.DEFINE_bool(
-    "dry_run", False, "Only tell parameters, receptive field, memory and time, by a few steps."
+    "dry_run", False, "Only print parameters, receptive field, memory and time, from a few steps."
 )
 _STEPS_PER_VALIDATION = flags.DEFINE_integer(
-    "steps_per_validation", None, "Updates between validations and checkpoints (500)."
+    "steps_per_validation", None, "Steps between validations and checkpoints (500)."
 )
 _CHECKPOINTS_KEPT = flags.DEFINE_integer(
-    "checkpoints_kept", None, "The newest ones (3); the best one is kept beside them."
+    "checkpoints_kept", None, "Number of most recent checkpoints to keep beside the best one (3)."
 )
 _VALIDATION_FRACTION = flags.DEFINE_float(
     "validation_fraction",
     None,
-    "Of the duration, to validate on where the corpus does not say (0.1).",
+    "Fraction of the duration to validate on, if the corpus has no validation split (0.1).",
 )
-_SEED = command_line.define_seed(help="Of the weights and the order of the data (0).")
+_SEED = command_line.define_seed(help="Seed of the weights and of the order of the data (0).")
 
 
 def main(argv):
@@ -146,7 +153,7 @@ def main(argv):
             command_line.parse_numbers("context_stack", stack.split(","))
             for stack in _CONTEXT_STACK.value
         ]
-    settings = runs.Settings.of_run(
+    settings = runs.Settings.from_run(
         _MODEL_DIR.value,
         data_dir=_DATA_DIR.value,
         layout=_LAYOUT.value,
@@ -162,9 +169,9 @@ def main(argv):
         learning_rate=_LEARNING_RATE.value,
         schedule=_SCHEDULE.value,
         weight_decay=_WEIGHT_DECAY.value,
-        averaging=_AVERAGING.value,
+        ema_decay=_EMA_DECAY.value,
         precision=_PRECISION.value,
-        rematerialise=_REMATERIALISE.value,
+        gradient_checkpointing=_GRADIENT_CHECKPOINTING.value,
         patience=_PATIENCE.value,
         strategy=_STRATEGY.value,
         tensorboard_audio=_TENSORBOARD_AUDIO.value,

@@ -16,7 +16,7 @@ from wavenet_tf import audio, runs
 from wavenet_tf.errors import InputError
 
 _MODEL_DIR = command_line.define_model_dir()
-_UPDATE = command_line.define_update()
+_STEP = command_line.define_step()
 _INPUT = command_line.define_path("input", None, "Recording to make again.", required=True)
 _OUTPUT = command_line.define_path("output", None, "Audio file to write.", required=True)
 _SPEAKER = command_line.define_speaker()
@@ -35,9 +35,9 @@ def main(argv):
     pictures.check_output(_PICTURE.value)
     command_line.check_output("picture", _PICTURE.value, _INPUT.value, _OUTPUT.value)
     command_line.check_exists("recording", _INPUT.value)
-    runs.find_model(_MODEL_DIR.value, _UPDATE.value)
+    runs.find_model(_MODEL_DIR.value, _STEP.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _UPDATE.value, verbose=True)
+    model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
     if not model.config.features:
         raise InputError(f"the model in {_MODEL_DIR.value} was not trained with --features")
     speaker_id = command_line.asked_speaker(model, _SPEAKER.value)

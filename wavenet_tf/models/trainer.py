@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from wavenet_tf import training
 from wavenet_tf.errors import InputError
-from wavenet_tf.training.distribution import share_of_mean
 
 
 class TrainableModel(keras.Model):
@@ -112,17 +111,6 @@ class TrainableModel(keras.Model):
         """Compiles a loaded model as it was saved, with the state of the optimizer."""
         self.compile(**keras.saving.deserialize_keras_object(config))
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Computes the loss of a batch, or of several replicas each its summand of it."""
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        if self._replicas == 1 or not hasattr(self.loss, "reduction"):
-            return loss
-        if self.loss.reduction != "mean_with_sample_weight":
-            return loss
-        # Keras gives the means of all replicas the same weight; padding makes some crops lighter.
-        weight = tf.size(y) if sample_weight is None else tf.reduce_sum(sample_weight)
-        return share_of_mean(loss * self._replicas, tf.cast(weight, loss.dtype))
-
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
@@ -177,7 +165,7 @@ class TrainableModel(keras.Model):
         before = self.train_function
         super().make_train_function(force)
         if self._replicas > 1 and self.train_function is not before:
-            clipping = training.clipping_shares(self.optimizer, self._replicas)
+            clipping = training.clip_limits_per_replica(self.optimizer, self._replicas)
             self.train_function = clipping(self.train_function)
 
     def fit(self, x=None, *args, callbacks=None, validation_data=None, **kwargs):

@@ -1,10 +1,10 @@
-"""A model directory: what a training run leaves there, and how it is found and continued.
+"""Training runs: the files of a model directory, and how a run starts and continues.
 
-settings.json       how the run was started
-checkpoints/        update_00000800.keras: model, optimizer, averaged weights, number of updates;
-                    the newest ones, and that of the best validation
-model.keras         the model at the end of the run, with averaged weights where they were wanted
-log.csv             a line for each validation
+settings.json       settings of the run
+checkpoints/        step_00000800.keras: model, optimizer, EMA of the weights, number of steps;
+                    the most recent checkpoints, and the one with the best validation
+model.keras         the model at the end of the run, with the EMA of the weights if it has one
+log.csv             one line per validation
 tensorboard/        the same for TensorBoard, with the configuration and audio
 """
 

@@ -1,13 +1,13 @@
 from wavenet_tf.runs.checkpointing import load_model as load_model
+from wavenet_tf.runs.estimation import estimate as estimate
 from wavenet_tf.runs.log import BestValidation as BestValidation
 from wavenet_tf.runs.log import best_validation as best_validation
 from wavenet_tf.runs.log import read_log as read_log
 from wavenet_tf.runs.model_files import FINAL_MODEL as FINAL_MODEL
 from wavenet_tf.runs.model_files import checkpoints as checkpoints
 from wavenet_tf.runs.model_files import find_model as find_model
-from wavenet_tf.runs.reading import read_recordings as read_recordings
-from wavenet_tf.runs.reading import recordings_of_run as recordings_of_run
+from wavenet_tf.runs.open_run import upsample_factors as upsample_factors
+from wavenet_tf.runs.recordings import read_run_recordings as read_run_recordings
+from wavenet_tf.runs.recordings import recordings_from_run as recordings_from_run
 from wavenet_tf.runs.settings import Settings as Settings
-from wavenet_tf.runs.training_run import estimate as estimate
 from wavenet_tf.runs.training_run import train as train
-from wavenet_tf.runs.training_run import upsample_factors as upsample_factors

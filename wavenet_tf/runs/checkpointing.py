@@ -1,4 +1,4 @@
-"""Checkpoints: models with their optimizer's state, of which the newest and the best are kept."""
+"""Checkpoints: models with the optimizer's state, of the most recent steps and the best one."""
 
 import contextlib
 import dataclasses
@@ -19,87 +19,89 @@ from wavenet_tf.runs.interruption import Interruption, metrics_state
 from wavenet_tf.runs.log import BestValidation, best_validation
 from wavenet_tf.runs.model_files import (
     FINAL_MODEL,
+    LAST,
     POSITION,
     Position,
     checkpoints,
     find_model,
     read_position,
-    update_of,
+    step_from_name,
 )
 
 
 def load_model(
-    model_dir: str | os.PathLike, update: int | str | None = None, verbose: bool = False
+    model_dir: str | os.PathLike, step: int | str = LAST, verbose: bool = False
 ) -> WaveNet:
-    """Returns the model of the last step in a model directory.
+    """Returns the model of a step from a model directory.
 
-    That is `model.keras`, or a checkpoint of a later step. File times do not count: copies and
-    archives change them. If training averages the weights (EMA), the model has the averaged ones.
+    File times do not matter: copies and archives change them. If training keeps an average of the
+    weights (EMA), the model has the averaged weights.
 
     Args:
         model_dir: of a training run.
-        update: step of the checkpoint to load instead; "best" for that of the best validation.
+        step: number of steps of a checkpoint; "best" for the checkpoint with the best validation;
+            "last" for the model of the last step, which is `model.keras` or a later checkpoint.
         verbose: print which file of which step is loaded.
 
     Raises:
-        InputError: if there is none, or it cannot be read.
+        InputError: if there is no such model, or it cannot be read.
     """
-    path = find_model(model_dir, update)
+    path = find_model(model_dir, step)
     model = load(path)
     if verbose:
         kind = FINAL_MODEL if path.name == FINAL_MODEL else "the checkpoint"
-        step = f"{training.num_updates(model.optimizer):,}" if model.compiled else "unknown"
-        print(f"loaded {kind} of step {step}")
-    return average_weights(model)
-
-
-def average_weights(model: WaveNet) -> WaveNet:
-    """The model, with its averaged weights in place, where its training averages them."""
-    if model.compiled:
-        model.optimizer.finalize_variable_values(model.trainable_weights)
+        loaded_step = f"{training.num_steps(model.optimizer):,}" if model.compiled else "unknown"
+        print(f"loaded {kind} of step {loaded_step}")
+    assign_ema_weights(model)
     return model
 
 
+def assign_ema_weights(model: WaveNet) -> None:
+    """Replaces a model's weights by their average (EMA), if its optimizer computes one."""
+    if model.compiled:
+        model.optimizer.finalize_variable_values(model.trainable_weights)
+
+
 def load(path: Path) -> WaveNet:
-    """The model of a file.
+    """Returns the model of a file.
 
     Raises:
-        InputError: if it cannot be read, or is another model.
+        InputError: if the file cannot be read, or holds another model.
     """
     try:
         model = keras.models.load_model(path)
     except (InputError, MemoryError, tf.errors.ResourceExhaustedError):
         raise
-    except Exception as error:  # of zip, HDF5, JSON, Keras: whatever a damaged file leads to
+    except Exception as error:  # zip, HDF5, JSON and Keras each raise their own for corrupted files
         raise InputError(f"cannot read {path} as a model: {error}") from error
     if not isinstance(model, WaveNet):
         raise InputError(f"{path} holds a {type(model).__name__}, not a WaveNet")
     return model
 
 
-def load_newest(model_dir: Path) -> tuple[WaveNet, Position] | None:
-    """The newest checkpoint that can be read, to go on with; None if there is none.
+def load_last_checkpoint(model_dir: Path) -> tuple[WaveNet, Position] | None:
+    """Returns the model of the last checkpoint that can be read, to resume training.
 
-    Newer ones that cannot be read are told, and get another suffix.
+    Later checkpoints that cannot be read are renamed to `*.corrupted` with a warning.
 
     Returns:
-        The model and its position in the run.
+        The model and its position in the run; None if there is no checkpoint.
 
     Raises:
-        InputError: if there are checkpoints, but none that can be read.
+        InputError: if there are checkpoints, but none can be read.
     """
     existing = checkpoints(model_dir)
-    damaged = []
+    corrupted = []
     for path in reversed(existing):
         try:
             model, position = load(path), read_position(path)
         except InputError as error:
             warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
-            damaged.append(path)
+            corrupted.append(path)
             continue
-        for spoilt in damaged:
+        for unreadable in corrupted:
             with contextlib.suppress(FileNotFoundError):  # another worker was first
-                spoilt.rename(f"{spoilt}.damaged")
+                unreadable.rename(f"{unreadable}.corrupted")
         return model, position
     if existing:
         raise InputError(f"none of the checkpoints in {existing[0].parent} can be read")
@@ -109,7 +111,7 @@ def load_newest(model_dir: Path) -> tuple[WaveNet, Position] | None:
 def save(
     model: WaveNet, path: Path, batches: int | None = None, metrics: list[float] | None = None
 ) -> None:
-    """Writes a model and its position in the run, whole or not at all.
+    """Writes a model and its position in the run; the file is complete or not written at all.
 
     Args:
         model: to write; compiled.
@@ -117,22 +119,22 @@ def save(
         batches: see `Position`.
         metrics: see `Position`.
     """
-    position = Position(training.num_updates(model.optimizer), batches, metrics)
+    position = Position(training.num_steps(model.optimizer), batches, metrics)
     with files.atomic_path(path) as temporary:
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(POSITION, json.dumps(dataclasses.asdict(position)))
 
 
-def remove_unfinished(model_dir: Path) -> None:
-    """Removes what a killed run was writing."""
-    for pattern in ("checkpoints/.update_*-*.keras", ".model-*.keras"):
+def remove_incomplete_files(model_dir: Path) -> None:
+    """Removes the files that a killed run did not finish."""
+    for pattern in ("checkpoints/.step_*-*.keras", ".model-*.keras"):
         for path in model_dir.glob(pattern):
             path.unlink()
 
 
 class WriteCheckpoint(keras.callbacks.Callback):
-    """Writes a checkpoint at the end of each epoch; the newest and the best are kept.
+    """Writes a checkpoint at the end of each epoch, and removes old ones.
 
     An interruption ends training after the batch, with a checkpoint. If that batch is the last one
     of an epoch, the epoch is validated first, and training ends after the next batch.
@@ -141,10 +143,10 @@ class WriteCheckpoint(keras.callbacks.Callback):
     writes.
 
     Args:
-        model_dir: of the run, whose log says which checkpoint is the best so far.
-        kept: how many of the newest.
+        model_dir: of the run, whose log states which checkpoint is the best so far.
+        kept: number of most recent checkpoints that are kept beside the best one.
         patience: epochs without a better validation after which training ends; None for no end.
-        batches: that the model was trained on before.
+        batches: number of batches that the model was trained on before.
         period: batches of an epoch, counted from the first batch of the run.
         interruption: that ends training; None for none.
     """
@@ -168,8 +170,7 @@ class WriteCheckpoint(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.writes = training.is_chief(self.model.distribute_strategy)
-        done = training.num_updates(self.model.optimizer)
-        self.best = best_validation(self.model_dir, done)
+        self.best = best_validation(self.model_dir, training.num_steps(self.model.optimizer))
 
     def on_train_batch_end(self, batch, logs=None):
         self.batches += 1
@@ -180,29 +181,29 @@ class WriteCheckpoint(keras.callbacks.Callback):
         if ends_epoch or self.model.stop_training or not finite:
             return
         if self.writes:
-            step = training.num_updates(self.model.optimizer)
+            step = training.num_steps(self.model.optimizer)
             self._write(step, metrics_state(self.model))
-            print(f"checkpoint of step {step:,} written: the same command goes on from there")
+            print(f"checkpoint of step {step:,} written: the same command resumes from it")
         self.interruption.stop()
 
     def on_epoch_end(self, epoch, logs=None):
-        update = training.num_updates(self.model.optimizer)
+        step = training.num_steps(self.model.optimizer)
         bits = float(logs["val_bits_per_sample"])
         if math.isfinite(bits) and (self.best is None or bits < self.best.bits_per_sample):
-            self.best = BestValidation(update, bits)
+            self.best = BestValidation(step, bits)
         elif self.best is not None:
             since = self.best.validations_since + 1
             self.best = dataclasses.replace(self.best, validations_since=since)
         if self.writes:
-            self._write(update)
+            self._write(step)
         if self.best is not None and self.best.ends_training(self.patience):
             if self.writes:
                 print(self.best.reason)
             self.model.stop_training = True
 
-    def _write(self, update: int, metrics: list[float] | None = None) -> None:
-        path = self.model_dir / "checkpoints" / f"update_{update:08d}.keras"
+    def _write(self, step: int, metrics: list[float] | None = None) -> None:
+        path = self.model_dir / "checkpoints" / f"step_{step:08d}.keras"
         save(self.model, path, self.batches, metrics)
         for path in checkpoints(self.model_dir)[: -self.kept]:
-            if self.best is None or update_of(path) != self.best.update:
+            if self.best is None or step_from_name(path) != self.best.step:
                 path.unlink()

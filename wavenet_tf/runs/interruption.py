@@ -1,4 +1,4 @@
-"""Ctrl-C in a training: a checkpoint in the middle of an epoch, and going on from there."""
+"""Ctrl-C during training: a checkpoint in the middle of an epoch, and resuming from it."""
 
 import contextlib
 import signal
@@ -15,14 +15,14 @@ class Interruption:
     """A request to stop the process.
 
     Attributes:
-        signal: that was received; None if there was none.
+        signal: number of the signal that was received; None if there was none.
     """
 
     def __init__(self):
         self.signal: int | None = None
 
     def stop(self) -> None:
-        """Raises what ends the process as the signal would have ended it.
+        """Raises the exception that ends the process as the signal would have ended it.
 
         Raises:
             KeyboardInterrupt: for SIGINT.
@@ -35,7 +35,7 @@ class Interruption:
 
 @contextlib.contextmanager
 def delayed_interruption() -> Iterator[Interruption]:
-    """Within it, the first SIGINT or SIGTERM is recorded only; a second one acts as usual.
+    """Context in which the first SIGINT or SIGTERM is only recorded; a second one acts as usual.
 
     Outside the main thread, where Python cannot handle signals, they act as usual.
     """
@@ -73,7 +73,7 @@ def metrics_state(model) -> list[float] | None:
     """Returns the values of the variables of a model's metrics, for `FinishEpoch`.
 
     Returns:
-        None for several replicas, each of which has its part: the metrics are started anew.
+        None for several replicas, each of which has only its part of the state.
     """
     if model.distribute_strategy.num_replicas_in_sync > 1:
         return None
@@ -81,18 +81,18 @@ def metrics_state(model) -> list[float] | None:
 
 
 class FinishEpoch(keras.callbacks.Callback):
-    """Makes the first epoch of `fit` the rest of one that was interrupted.
+    """Makes the first epoch of `fit` the rest of an interrupted epoch.
 
-    Comes before every callback that sets `stop_training`.
+    This callback must precede every callback that sets `stop_training`.
 
     Args:
-        batches: that are left of the epoch.
-        metrics: state of the metrics over the batches before; None starts them anew.
+        batches: number of batches left in the epoch.
+        metrics: state of the metrics over the earlier batches of the epoch; None resets it.
     """
 
     def __init__(self, batches: int, metrics: Sequence[float] | None):
         super().__init__()
-        self.left = batches
+        self.batches_left = batches
         self.metrics = metrics
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -103,10 +103,10 @@ class FinishEpoch(keras.callbacks.Callback):
         self.metrics = None
 
     def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            self.model.stop_training = True  # `fit` leaves the epoch
+        self.batches_left -= 1
+        if self.batches_left == 0:
+            self.model.stop_training = True  # `fit` ends the epoch
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.left == 0:  # of the first epoch; then it is negative
+        if self.batches_left == 0:  # only at the end of the first epoch; negative after it
             self.model.stop_training = False

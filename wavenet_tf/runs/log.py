@@ -1,4 +1,4 @@
-"""The log of a run: a line for each validation."""
+"""The log of a run: one line per validation."""
 
 import csv
 import dataclasses
@@ -15,76 +15,88 @@ LOG = "log.csv"
 
 @dataclasses.dataclass(frozen=True)
 class BestValidation:
-    """The validation with the fewest bits per sample."""
+    """The validation with the fewest bits per sample.
 
-    update: int
+    Attributes:
+        step: number of steps before the validation.
+        bits_per_sample: of the validation.
+        validations_since: number of later validations, none of them better.
+    """
+
+    step: int
     bits_per_sample: float
     validations_since: int = 0
 
     def ends_training(self, patience: int | None) -> bool:
-        """Whether as many validations without a better one are enough."""
+        """Returns whether training ends because too many later validations were not better.
+
+        Args:
+            patience: number of such validations after which training ends; None for no end.
+        """
         return patience is not None and self.validations_since >= patience
 
     @property
     def reason(self) -> str:
-        """Why training then ends."""
+        """The line that is printed when training ends for lack of a better validation."""
         return (
-            f"no better validation since update {self.update} "
+            f"no better validation since step {self.step} "
             f"({self.bits_per_sample:.4f} bits per sample): training ends"
         )
 
 
 def read_log(model_dir: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The numbers of a log by column and, within it, by update; of no column where there is none.
+    """Returns the columns of a log, ordered by step.
 
-    A last line that is half written does not count. An update may have several, where a run went
-    back: the last one counts.
+    An incomplete last line is ignored. If a step has several lines, because the run resumed from
+    an earlier checkpoint, the last of these lines is used.
 
     Args:
         model_dir: of a training run.
+
+    Returns:
+        The values of each column, by name, `[validations]`; empty if there is no log.
     """
-    names, table = _whole_lines(Path(model_dir) / LOG)
-    rows = {
-        int(update): row for row in table if 0 < (update := _number(row.get("update"))) < np.inf
-    }
+    names, table = _complete_lines(Path(model_dir) / LOG)
+    rows = {int(step): row for row in table if 0 < (step := _number(row.get("step"))) < np.inf}
     if not rows:
         return {}
     return {
-        name: np.array([_number(rows[update].get(name)) for update in sorted(rows)])
-        for name in names
+        name: np.array([_number(rows[step].get(name)) for step in sorted(rows)]) for name in names
     }
 
 
-def best_validation(model_dir: str | os.PathLike, done: int | None = None) -> BestValidation | None:
-    """The best validation of a run; None before the first.
+def best_validation(
+    model_dir: str | os.PathLike, last_step: int | None = None
+) -> BestValidation | None:
+    """Returns the best validation of a run; None before the first.
 
     Args:
         model_dir: of the run.
-        done: leaves out those of later updates, which are trained again.
+        last_step: ignores validations after this step, which a resumed run trains again.
     """
     log = read_log(model_dir)
     if "val_bits_per_sample" not in log:
         return None
-    counted = log["update"] <= (np.inf if done is None else done)
-    bits, updates = log["val_bits_per_sample"][counted], log["update"][counted]
+    included = log["step"] <= (np.inf if last_step is None else last_step)
+    bits, steps = log["val_bits_per_sample"][included], log["step"][included]
     if not np.isfinite(bits).any():
         return None
-    place = int(np.nanargmin(bits))
-    return BestValidation(int(updates[place]), float(bits[place]), len(bits) - 1 - place)
+    index = int(np.nanargmin(bits))
+    return BestValidation(int(steps[index]), float(bits[index]), len(bits) - 1 - index)
 
 
-def cut_log(model_dir: str | os.PathLike, done: int) -> None:
-    """Takes the lines of updates after `done` out of a log: these are trained again.
+def cut_log(model_dir: str | os.PathLike, last_step: int) -> None:
+    """Removes the lines after a step from a log, because a resumed run trains these steps again.
 
     Args:
         model_dir: of the run.
-        done: its updates.
+        last_step: the last step to keep.
     """
     path = Path(model_dir) / LOG
     if not path.exists():
         return
-    names, table = _whole_lines(path)
-    rows = [row for row in table if _number(row.get("update")) <= done]
+    names, table = _complete_lines(path)
+    rows = [row for row in table if _number(row.get("step")) <= last_step]
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -93,13 +105,13 @@ def cut_log(model_dir: str | os.PathLike, done: int) -> None:
     files.write_text(path, text.getvalue())
 
 
-def _whole_lines(path: Path) -> tuple[list[str], list[dict]]:
-    """The columns of a table and its rows, but for a last one that is half written."""
+def _complete_lines(path: Path) -> tuple[list[str], list[dict]]:
+    """Returns the columns of a table and its rows, without an incomplete last row."""
     if not path.exists():
         return [], []
     with open(path, encoding="utf-8", errors="replace", newline="") as file:
-        whole = [line for line in file if line.endswith("\n")]
-    table = csv.DictReader(whole, restval="")
+        lines = [line for line in file if line.endswith("\n")]
+    table = csv.DictReader(lines, restval="")
     return list(table.fieldnames or []), [row for row in table if None not in row]
 
 

@@ -1,4 +1,4 @@
-"""How much memory training takes at least, and how much there is."""
+"""The memory that training needs at least, and the memory that there is."""
 
 import contextlib
 import os
@@ -7,16 +7,21 @@ from pathlib import Path
 
 from wavenet_tf.errors import InputError
 
-# Where Linux says how much memory a container may use.
+# Files in which Linux states how much memory a container may use.
 CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-# Copies of the outputs that a step has at once: logits, log-probabilities and gradients of both.
+# The logits, the log-probabilities and the gradients of both have the shape of the outputs. A step
+# has at least this many of them in memory at once.
 COPIES_OF_OUTPUTS = 2
 # Arrays of a block that the gradient needs: its input, both halves of its gate and their product.
 GATE_ARRAYS = 3
 
 
 def total_memory() -> int | None:
-    """Memory of this machine, or of the container if that has less, in bytes; None if unknown."""
+    """Returns the memory of this machine or of its container, whichever is less.
+
+    Returns:
+        Bytes; None if unknown.
+    """
     limits = []
     with contextlib.suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
@@ -27,7 +32,11 @@ def total_memory() -> int | None:
 
 
 def peak_memory() -> int | None:
-    """Returns the most memory that this process has had, in bytes; None if unknown."""
+    """Returns the largest amount of memory that this process has had so far.
+
+    Returns:
+        Bytes; None if unknown.
+    """
     try:
         import resource
     except ImportError:  # Windows
@@ -36,22 +45,22 @@ def peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def least_step_memory(model, batch_size: int, crop_samples: int, rematerialise: bool) -> int:
-    """The memory that a step of training takes at least: what the gradient needs to be kept.
+def min_step_memory(model, batch_size: int, crop_samples: int, gradient_checkpointing: bool) -> int:
+    """Returns the memory that a training step needs at least: the activations for the gradient.
 
     Args:
         model: a `WaveNet`.
-        batch_size: crops a batch, of this process.
-        crop_samples: scored samples of a crop; its context is added.
-        rematerialise: whether blocks are computed again for the gradient.
+        batch_size: crops per batch in this process.
+        crop_samples: scored samples of a crop, without its context.
+        gradient_checkpointing: whether blocks are computed again for the gradient.
 
     Returns:
         Bytes.
     """
     samples = batch_size * (crop_samples + model.config.trunk_receptive_field - 1)
     blocks = len(model.config.block_dilations)
-    gate_arrays = 1 if rematerialise else GATE_ARRAYS
-    # A block's gated activations go to the output layers too, so that they are kept in any case.
+    gate_arrays = 1 if gradient_checkpointing else GATE_ARRAYS
+    # The output layers need each block's gated activations too, so those are stored in any case.
     channels = blocks * (model.config.residual_channels + gate_arrays * model.config.gate_channels)
     channels += model.config.skip_channels + model.config.head_channels
     bytes_per_value = 4 if model.compute_dtype == "float32" else 2
@@ -64,12 +73,12 @@ def check_memory(needed: int, what: str) -> None:
 
     Args:
         needed: in bytes.
-        what: takes it, for the error.
+        what: needs the memory, for the error message.
     """
     total = total_memory()
     if total is not None and needed > total:
         raise InputError(
             f"{what} takes at least {needed / 2**30:,.1f} GiB of memory, and there are "
             f"{total / 2**30:,.1f} GiB: lower batch_size (and raise gradient_accumulation by as "
-            "much) or crop_seconds, or turn rematerialise on"
+            "much) or crop_seconds, or turn gradient_checkpointing on"
         )

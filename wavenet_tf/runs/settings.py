@@ -1,4 +1,4 @@
-"""How a model is trained, and where a run remembers it."""
+"""The settings of a run, and the file that stores them."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ from wavenet_tf.models.config import PRESETS
 from wavenet_tf.options import PRECISIONS, SCHEDULES, STRATEGIES
 
 SETTINGS = "settings.json"
-# Arguments of `WaveNet` that `overrides` must not hold, and what to do instead.
+# Arguments of `WaveNet` that `overrides` must not contain, and what to use instead.
 REFUSED_OVERRIDES = {
     "num_speakers": "set speakers (--speakers)",
     "speaker_names": "set speakers (--speakers)",
@@ -29,7 +29,7 @@ REFUSED_OVERRIDES = {
     "dtype": "set precision (--precision)",
     "global_channels": "use WaveNet.fit: recordings have no global_conditioning",
 }
-# Another value makes another model, or another state of the optimizer.
+# Settings that determine the model or the state of the optimizer: a resumed run cannot change them.
 MODEL_SETTINGS = (
     "preset",
     "overrides",
@@ -37,49 +37,53 @@ MODEL_SETTINGS = (
     "speakers",
     "precision",
     "weight_decay",
-    "averaging",
+    "ema_decay",
     "gradient_accumulation",
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How a model is trained.
+    """The settings of a run.
 
     Attributes:
         data_dir: the folder of recordings, raw or prepared.
         layout: of the corpus, see `corpora.read_corpus`.
         preset: the model's configuration, see `models.PRESETS`.
-        overrides: arguments of `WaveNet` that take the place of the preset's.
+        overrides: arguments of `WaveNet` that replace those of the preset.
         features: names of features of the recordings to condition the model on, see
             `audio.FEATURES`, joined by commas; None trains without.
-        speakers: how a recording's speaker is told, see `Recordings.with_speakers`; None trains
-            without.
-        balance_speakers: hear all speakers alike, however long their recordings are.
-        steps: updates in all.
-        batch_size: crops a batch.
-        gradient_accumulation: batches an update; more than 1 makes updates of large batches in
-            little memory.
+        speakers: where a recording's speaker is named, see `Recordings.with_speakers`; None trains
+            without speakers.
+        balance_speakers: draw crops of all speakers equally often, however long their recordings
+            are.
+        steps: total number of optimizer steps.
+        batch_size: crops per batch.
+        gradient_accumulation: batches per step; more than 1 gives steps of large batches in little
+            memory.
         crop_seconds: scored part of a crop, in seconds.
         learning_rate: the highest.
-        schedule: see `training.learning_rate_schedule`.
-        weight_decay: of every weight, at each update times the learning rate (AdamW).
-        averaging: of the weights over the updates, such as 0.999: what the model's average keeps
-            of itself at each. It is validated and generates; None averages none.
+        schedule: of the learning rate, see `training.learning_rate_schedule`.
+        weight_decay: fraction of every weight, times the learning rate, that each step subtracts
+            (AdamW).
+        ema_decay: fraction of the exponential moving average (EMA) of the weights that each step
+            retains, such as 0.999. The average is validated and generates. None trains without.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
-        rematerialise: work the blocks out again for the gradient in place of keeping what they
-            gave: less memory, a third more work.
-        validation_fraction: of the duration, where the corpus does not say what to validate on.
-        validation_crops: crops scored at each validation, the same ones each time.
-        steps_per_validation: updates between validations; a checkpoint is written at each.
-        checkpoints_kept: the newest ones, and the best one beside them.
-        patience: validations without a better one after which to stop; None goes on to the end.
+        gradient_checkpointing: compute the blocks again for the gradient instead of storing their
+            activations (rematerialization): less memory, a third more computation.
+        validation_fraction: fraction of the duration to validate on, if the corpus has no
+            validation split.
+        validation_crops: number of crops scored at each validation, the same ones each time.
+        steps_per_validation: steps between validations; each validation writes a checkpoint.
+        checkpoints_kept: number of most recent checkpoints that are kept beside the best one.
+        patience: number of validations without a better one after which training ends; None trains
+            to the last step.
         strategy: how training is spread over devices and machines, see `training.named_strategy`.
-        tensorboard_audio: seconds of audio to generate for TensorBoard at each validation; 0 makes
-            none.
-        tensorboard_histograms: of weights and gradients, at each validation.
-        deterministic: the same weights, bit by bit, every time; somewhat slower.
-        seed: of the weights, and of the crops' order and places.
+        tensorboard_audio: seconds of audio to generate for TensorBoard at each validation; 0
+            generates none.
+        tensorboard_histograms: write histograms of weights and gradients at each validation.
+        deterministic: make repeated runs equal bit for bit; somewhat slower.
+        seed: of the weights, and of the crops' order and positions.
     """
 
     data_dir: str
@@ -96,9 +100,9 @@ class Settings:
     learning_rate: float = 4e-3
     schedule: str = "cosine"
     weight_decay: float = 0.0
-    averaging: float | None = None
+    ema_decay: float | None = None
     precision: str = "float32"
-    rematerialise: bool = False
+    gradient_checkpointing: bool = False
     validation_fraction: float = 0.1
     validation_crops: int = 64
     steps_per_validation: int = 500
@@ -128,7 +132,7 @@ class Settings:
         for name in self.overrides:
             if name in REFUSED_OVERRIDES:
                 raise InputError(
-                    f"overrides must not hold {name}={self.overrides[name]!r}: "
+                    f"overrides must not contain {name}={self.overrides[name]!r}: "
                     f"{REFUSED_OVERRIDES[name]}"
                 )
         if self.strategy not in STRATEGIES:
@@ -148,31 +152,30 @@ class Settings:
         for name in ("weight_decay", "tensorboard_audio"):
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be at least 0; received {getattr(self, name)}")
-        if self.averaging is not None and not 0.0 < self.averaging < 1.0:
-            raise InputError(f"averaging must be between 0 and 1; received {self.averaging}")
+        if self.ema_decay is not None and not 0.0 < self.ema_decay < 1.0:
+            raise InputError(f"ema_decay must be between 0 and 1; received {self.ema_decay}")
 
     @classmethod
-    def of_run(cls, model_dir: str | os.PathLike, **given) -> "Settings":
-        """The settings of the run in a model directory, with those given now in their place.
+    def from_run(cls, model_dir: str | os.PathLike, **changes) -> "Settings":
+        """Returns the settings of the run in a model directory, with some of them changed.
 
         Args:
             model_dir: a folder, which may be missing.
-            **given: attributes; None where nothing was given.
+            **changes: attributes; None leaves the stored setting or the default.
 
         Raises:
             InputError: if no folder of recordings is named for a new run, or the settings cannot be
                 read.
         """
-        given = {name: value for name, value in given.items() if value is not None}
-        stored = stored_settings(model_dir)
-        settings = {**stored, **given}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        settings = {**stored_settings(model_dir), **changes}
         if "data_dir" not in settings:
             raise InputError("data_dir must name a folder of recordings")
         try:
             result = cls(**settings)
         except TypeError as error:
             raise InputError(f"cannot use the settings in {model_dir}: {error}") from error
-        if "data_dir" not in given and not Path(result.data_dir).is_dir():
+        if "data_dir" not in changes and not Path(result.data_dir).is_dir():
             raise InputError(
                 f"the recordings of the run in {model_dir} were in {result.data_dir}, which "
                 "is not there: set data_dir (--data_dir) to the folder where they are now"
@@ -180,17 +183,17 @@ class Settings:
         return result
 
     def check_continues(self, model_dir: str | os.PathLike) -> None:
-        """Whether the run in a model directory can go on with these.
+        """Raises InputError if the run in a model directory trains another model.
 
-        Raises:
-            InputError: if they are of another model.
+        Args:
+            model_dir: of the run to resume.
         """
-        stored, mine = stored_settings(model_dir), json.loads(self.to_json())
+        stored, current = stored_settings(model_dir), json.loads(self.to_json())
         for name in MODEL_SETTINGS:
-            if name in stored and mine[name] != stored[name]:
+            if name in stored and current[name] != stored[name]:
                 raise InputError(
                     f"{model_dir} holds the run of another model: its {name} is "
-                    f"{stored[name]!r}, given was {mine[name]!r}. Choose another folder"
+                    f"{stored[name]!r}, given was {current[name]!r}. Choose another folder"
                 )
 
     def with_absolute_paths(self) -> "Settings":
@@ -198,12 +201,12 @@ class Settings:
         return dataclasses.replace(self, data_dir=os.path.abspath(self.data_dir))
 
     def to_json(self) -> str:
-        """All of them by name, as `settings.json` holds them."""
+        """Returns all settings by name, as `settings.json` contains them."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
 
 def stored_settings(model_dir: str | os.PathLike) -> dict[str, Any]:
-    """What `settings.json` says; nothing where there is none."""
+    """Returns the contents of `settings.json`; an empty dict if there is no such file."""
     path = Path(model_dir) / SETTINGS
     if not path.exists():
         return {}

@@ -1,4 +1,4 @@
-"""What happens while a model trains."""
+"""Keras callbacks that end training and that log the step."""
 
 import math
 
@@ -7,13 +7,13 @@ import keras
 from wavenet_tf.errors import InputError
 from wavenet_tf.training.optimizers import (
     GRADIENT_CLIP_NORM,
-    learning_rate_now,
-    num_updates,
+    current_learning_rate,
+    num_steps,
 )
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
-    """Ends training with an error that says what to do when the loss is NaN or infinite."""
+    """Raises InputError, with advice, when the loss is NaN or infinite."""
 
     def on_train_batch_end(self, batch, logs=None):
         loss = float((logs or {}).get("loss", 0.0))
@@ -21,15 +21,15 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
             return
         optimizer = self.model.optimizer
         raise InputError(
-            f"the loss is {loss} at update {num_updates(optimizer)}: the weights are spoilt. "
-            f"Start again from the last checkpoint with a lower learning rate (it was "
-            f"{learning_rate_now(optimizer):.2g}), with clipped gradients "
+            f"the loss is {loss} at step {num_steps(optimizer)}: the weights cannot be used any "
+            "more. Start again from the last checkpoint with a lower learning rate (it was "
+            f"{current_learning_rate(optimizer):.2g}), with clipped gradients "
             f"(global_clipnorm={GRADIENT_CLIP_NORM:g}), and without float16"
         )
 
 
 class StopOnNothingScored(keras.callbacks.Callback):
-    """Ends training with an error where all weights of an epoch or of its validation are zero."""
+    """Raises InputError when all weights of an epoch, or of its validation, are zero."""
 
     def on_epoch_end(self, epoch, logs=None):
         for part, prefix in (("training", ""), ("validation", "val_")):
@@ -43,29 +43,29 @@ class StopOnNothingScored(keras.callbacks.Callback):
                 )
 
 
-class StopAtUpdate(keras.callbacks.Callback):
-    """Ends training after an update, be it in the middle of an epoch.
+class StopAtStep(keras.callbacks.Callback):
+    """Ends training after a step, even in the middle of an epoch.
 
     Args:
-        update: the last one, counted over the whole run.
+        step: the last one, counted from the beginning of the run.
     """
 
-    def __init__(self, update: int):
+    def __init__(self, step: int):
         super().__init__()
-        self.update = update
+        self.step = step
 
     def on_train_batch_end(self, batch, logs=None):
-        if num_updates(self.model.optimizer) >= self.update:
+        if num_steps(self.model.optimizer) >= self.step:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
-        self.on_train_batch_end(0)  # a callback may have set `stop_training` back
+        self.on_train_batch_end(0)  # a callback may have reset `stop_training`
 
 
-class CountUpdates(keras.callbacks.Callback):
-    """Adds the number of updates and the learning rate to the logs, for the callbacks after it."""
+class LogStep(keras.callbacks.Callback):
+    """Adds the step and the learning rate to the logs that later callbacks get."""
 
     def on_epoch_end(self, epoch, logs=None):
         optimizer = self.model.optimizer
-        logs["update"] = num_updates(optimizer)
-        logs["learning_rate"] = learning_rate_now(optimizer)
+        logs["step"] = num_steps(optimizer)
+        logs["learning_rate"] = current_learning_rate(optimizer)

@@ -1,30 +1,30 @@
-"""How far training is, in a line."""
+"""The progress of training, as a line of text."""
 
 import sys
 import time
 
 import keras
 
-from wavenet_tf.training.optimizers import num_updates
+from wavenet_tf.training.optimizers import num_steps
 
 
 class ProgressLine(keras.callbacks.Callback):
-    """Shows update, bits per sample, loss, speed and the time left.
+    """Prints step, bits per sample, loss, speed and the remaining time.
 
-    On a terminal the line is renewed as training goes on; each validation leaves one. Validating
-    and tracing the first step do not count in the speed.
+    On a terminal the line is rewritten during the epoch; each validation leaves one line. The speed
+    does not include validation or the tracing of the first step.
 
     Args:
-        updates: of the whole run.
-        samples: scored ones of an update, at most.
+        steps: of the whole run.
+        samples: scored samples of a step, at most.
     """
 
-    def __init__(self, updates: int, samples: int):
+    def __init__(self, steps: int, samples: int):
         super().__init__()
-        self.updates = updates
+        self.steps = steps
         self.samples = samples
         self.seconds = 0.0
-        self.timed_updates = 0
+        self.timed_steps = 0
         self.next_time = 0.0
 
     def on_train_begin(self, logs=None):
@@ -34,42 +34,42 @@ class ProgressLine(keras.callbacks.Callback):
         self.measured = None
 
     def on_train_batch_end(self, batch, logs=None):
-        now, update = time.perf_counter(), num_updates(self.model.optimizer)
+        now, step = time.perf_counter(), num_steps(self.model.optimizer)
         if self.measured is not None:
             then, before = self.measured
             self.seconds += now - then
-            self.timed_updates += update - before
-        self.measured = now, update
+            self.timed_steps += step - before
+        self.measured = now, step
         if sys.stdout.isatty() and now > self.next_time:
             self.next_time = now + 0.2
-            print(f"\r{self._line(update, logs)}\x1b[K", end="", flush=True)
+            print(f"\r{self._line(step, logs)}\x1b[K", end="", flush=True)
 
     def on_epoch_end(self, epoch, logs=None):
-        update = num_updates(self.model.optimizer)
+        step = num_steps(self.model.optimizer)
         start = "\r" if sys.stdout.isatty() else ""
         end = "\x1b[K" if start else ""
-        print(f"{start}{self._line(update, logs)}{end}", flush=True)
+        print(f"{start}{self._line(step, logs)}{end}", flush=True)
 
-    def _line(self, update: int, logs: dict) -> str:
+    def _line(self, step: int, logs: dict) -> str:
         bits = f"{logs['bits_per_sample']:.4f} bits per sample"
         if "val_bits_per_sample" in logs:
             bits += f", {logs['val_bits_per_sample']:.4f} in validation"
-        line = f"update {update:,} of {self.updates:,}: {bits}, loss {logs['loss']:.4f}"
-        if self.timed_updates:
-            pace = self.seconds / self.timed_updates
-            line += f", {self.samples / pace:,.0f} samples/s"
-            line += f", {duration((self.updates - update) * pace)} left"
+        line = f"step {step:,} of {self.steps:,}: {bits}, loss {logs['loss']:.4f}"
+        if self.timed_steps:
+            seconds_per_step = self.seconds / self.timed_steps
+            line += f", {self.samples / seconds_per_step:,.0f} samples/s"
+            line += f", {format_duration((self.steps - step) * seconds_per_step)} left"
         return line
 
 
-def duration(seconds: float) -> str:
-    """Hours, minutes and seconds.
+def format_duration(seconds: float) -> str:
+    """Returns a duration as hours, minutes and seconds.
 
     Args:
-        seconds: to tell.
+        seconds: the duration.
 
     Example:
-    >>> duration(75.2), duration(7384)
+    >>> format_duration(75.2), format_duration(7384)
     ('1:15', '2:03:04')
     """
     minutes, seconds = divmod(round(seconds), 60)

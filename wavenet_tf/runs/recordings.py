@@ -10,14 +10,14 @@ from wavenet_tf.models import WaveNet
 from wavenet_tf.runs.settings import Settings, stored_settings
 
 
-def read_recordings(
+def read_run_recordings(
     settings: Settings, model: WaveNet, directory: str | os.PathLike
 ) -> data.Recordings:
-    """Reads a folder for the model of a run, with the speakers that the run tells apart.
+    """Reads a folder of recordings at a model's sample rate, with the run's choice of speakers.
 
     Args:
         settings: of the run.
-        model: whose sample rate and, if it has them, speakers count.
+        model: which gives the sample rate and, if it has speakers, their order.
         directory: of recordings.
 
     Raises:
@@ -29,33 +29,33 @@ def read_recordings(
     return recordings.with_speakers(settings.speakers, model.config.speaker_names)
 
 
-def recordings_of_run(
+def recordings_from_run(
     model_dir: str | os.PathLike,
     model: WaveNet,
     directory: str | os.PathLike,
     split: str = "all",
     validation_fraction: float | None = None,
 ) -> data.Recordings:
-    """Reads a folder as a run's own: with the speakers and features that its model wants.
+    """Reads a folder of recordings with the speakers and features that a run's model needs.
 
     Args:
         model_dir: of the training run.
-        model: of it.
+        model: of the run.
         directory: of recordings.
-        split: "all" of them, "validation" for the validation split of training on the same folder,
-            or "test" for the corpus' test set.
-        validation_fraction: of the duration, where the corpus does not say what to validate on;
-            None takes the run's.
+        split: "all" of the recordings; "validation" for the validation split of training on the
+            same folder; "test" for the corpus' test set.
+        validation_fraction: fraction of the duration to validate on, if the corpus has no
+            validation split; None for that of the run.
 
     Raises:
-        InputError: as `read_recordings` raises it.
+        InputError: as `read_run_recordings` raises it.
     """
     if validation_fraction is not None:
         check_fraction("validation_fraction", validation_fraction)
-    settings = Settings.of_run(model_dir, data_dir=str(directory))
+    settings = Settings.from_run(model_dir, data_dir=str(directory))
     if Path(directory).resolve() != Path(stored_settings(model_dir).get("data_dir", "")).resolve():
         settings = dataclasses.replace(settings, layout="auto")
-    recordings = read_recordings(settings, model, directory)
+    recordings = read_run_recordings(settings, model, directory)
     if split == "validation":
         if validation_fraction is None:
             validation_fraction = settings.validation_fraction

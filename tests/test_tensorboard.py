@@ -1,4 +1,4 @@
-"""Tests of what TensorBoard shows, by what stands in its files."""
+"""TensorBoard: the contents of the files that the callbacks write."""
 
 import io
 import subprocess
@@ -14,15 +14,15 @@ from conftest import ROOT, small_model, tone
 
 from wavenet_tf import data, evaluation, training
 from wavenet_tf.errors import InputError
-from wavenet_tf.training import watching
+from wavenet_tf.training.spectrogram_image import spectrogram_image
 
-SAMPLES = 2000  # of what is generated, at 8 kHz
+SAMPLES = 2000  # generated, at 8 kHz
 MEL = {"features": ["mel"], "local_channels": 80, "upsample_factors": (10, 10)}
 SPEAKERS = {"num_speakers": 3, "speaker_names": ["a", "b", "c"]}
 
 
 def read_events(folder):
-    """The values of the only file in a folder: by tag, by step."""
+    """Returns the values of the only file in a folder, by tag and step."""
     (path,) = folder.iterdir()
     found = {}
     for event in tf.compat.v1.train.summary_iterator(str(path)):
@@ -31,8 +31,8 @@ def read_events(folder):
     return found
 
 
-class Kept(keras.callbacks.Callback):
-    """Keeps what a function of the model gives at the end of each epoch, by update."""
+class Store(keras.callbacks.Callback):
+    """Stores what a function of the model returns at the end of each epoch, by step."""
 
     def __init__(self, function):
         super().__init__()
@@ -53,7 +53,7 @@ def compiled_model(optimizer=None, **overrides):
 
 
 def fit(model, recordings, *callbacks, epochs=2, **kwargs):
-    """Three updates an epoch, from where the model is."""
+    """Trains a model further, three steps an epoch."""
     batches = data.training_batches(recordings, model, batch_size=2, crop_seconds=0.05)
     return model.fit(
         batches,
@@ -89,18 +89,18 @@ def decoded(audio_summary):
     return samples
 
 
-def test_scalars_stand_at_the_updates_that_they_are_of(recordings_dir, tmp_path):
+def test_scalars_are_written_at_their_steps(recordings_dir, tmp_path):
     model = compiled_model()
     norm = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: logs.update(gradient_norm=0.25 + epoch)
     )
-    rates = Kept(lambda model: float(model.optimizer.learning_rate))
+    rates = Store(lambda model: float(model.optimizer.learning_rate))
     scalars = training.TensorBoardScalars(tmp_path / "events")
-    early = Kept(lambda model: read_events(tmp_path / "events" / "validation"))
+    early = Store(lambda model: read_events(tmp_path / "events" / "validation"))
     history = fit(
         model,
         recordings_for(recordings_dir, model),
-        training.CountUpdates(),
+        training.LogStep(),
         norm,
         rates,
         scalars,
@@ -116,7 +116,7 @@ def test_scalars_stand_at_the_updates_that_they_are_of(recordings_dir, tmp_path)
             np.testing.assert_allclose(list(found[name].values()), history[key], rtol=1e-6)
     assert list(train["gradient_norm"].values()) == [0.25, 1.25]
     np.testing.assert_allclose(list(train["learning_rate"].values()), list(rates.values.values()))
-    # In the file as soon as the epoch is over.
+    # The file has the values as soon as the epoch is over.
     assert list(early.values[3]["bits_per_sample"]) == [3]
 
 
@@ -157,7 +157,7 @@ def spoken(model):
         (MEL, None, ["1", "2", "3"], [0, 1, 2]),
     ],
 )
-def test_audio_comes_from_the_weights_there_are(
+def test_audio_comes_from_the_current_weights(
     recordings_dir, tmp_path, overrides, function, labels, clips
 ):
     model = compiled_model(**overrides)
@@ -168,7 +168,7 @@ def test_audio_comes_from_the_weights_there_are(
             chosen = recordings.select(clips)
             return [clip[:SAMPLES] for clip in evaluation.resynthesise(model, chosen, seed=5)]
 
-    kept = Kept(function)
+    kept = Store(function)
     audio = training.TensorBoardAudio(tmp_path, recordings, SAMPLES / 8000, seed=5)
     fit(model, recordings, audio, kept)
     found = read_events(tmp_path / "audio")
@@ -176,32 +176,32 @@ def test_audio_comes_from_the_weights_there_are(
     for index, label in enumerate(labels):
         summaries = found[f"generated/{label}"]
         assert list(summaries) == [3, 6]
-        for update, summary in summaries.items():
-            expected = kept.values[update][index]
+        for step, summary in summaries.items():
+            expected = kept.values[step][index]
             np.testing.assert_allclose(decoded(summary), expected, atol=2 / 32768)
         assert np.abs(decoded(summaries[3]) - decoded(summaries[6])).max() > 0.01
         recorded = recordings.waveform(clips[index])[:SAMPLES]
-        (update,) = found[f"recorded/{label}"]
-        assert update == 0
+        (step,) = found[f"recorded/{label}"]
+        assert step == 0
         np.testing.assert_allclose(decoded(found[f"recorded/{label}"][0]), recorded, atol=2 / 32768)
         width, height, png = found[f"spectrogram/{label}"][6]
         picture = matplotlib.image.imread(io.BytesIO(png)) * 255
         assert picture.shape == (int(height), int(width), 3)
-        expected = watching.spectrogram_picture([kept.values[6][index], recorded], 8000)
+        expected = spectrogram_image([kept.values[6][index], recorded], 8000)
         np.testing.assert_allclose(picture, expected, atol=0.5)
 
 
-def test_audio_comes_from_averaged_weights_and_leaves_training_alone(recordings_dir, tmp_path):
+def test_audio_comes_from_the_ema_weights_and_training_is_unchanged(recordings_dir, tmp_path):
     weights, audio = [], []
     for folder in (None, tmp_path):
         optimizer = keras.optimizers.Adam(0.05, use_ema=True, ema_momentum=0.5)
         model = compiled_model(optimizer)
         recordings = recordings_for(recordings_dir, model)
         callbacks = [training.TensorBoardAudio(folder, recordings, 0.25, 1)] if folder else []
-        last = Kept(lambda model: [weight.numpy() for weight in model.weights])
+        last = Store(lambda model: [weight.numpy() for weight in model.weights])
         fit(model, recordings, *callbacks, last)
         weights.append(last.values[6])
-        audio.append(model.generate(SAMPLES, seed=0)[0])  # Keras ends with averaged weights
+        audio.append(model.generate(SAMPLES, seed=0)[0])  # Keras ends with the EMA weights
     for alone, beside in zip(*weights, strict=True):
         np.testing.assert_array_equal(alone, beside)
     found = decoded(read_events(tmp_path / "audio")["generated/1"][6])
@@ -211,7 +211,7 @@ def test_audio_comes_from_averaged_weights_and_leaves_training_alone(recordings_
     assert np.abs(model.generate(SAMPLES, seed=0)[0] - found).max() > 0.01
 
 
-def test_audio_is_made_every_so_often_and_for_so_long(recordings_dir, tmp_path):
+def test_audio_is_generated_every_few_epochs_up_to_a_time_limit(recordings_dir, tmp_path):
     model = compiled_model()
     recordings = recordings_for(recordings_dir, model)
     fit(
@@ -231,12 +231,12 @@ def test_audio_is_made_every_so_often_and_for_so_long(recordings_dir, tmp_path):
         training.TensorBoardAudio(tmp_path, recordings, every=0)
 
 
-def test_audio_leaves_out_recordings_that_are_damaged(recordings_dir, tmp_path):
+def test_audio_skips_recordings_that_are_corrupted(recordings_dir, tmp_path):
     model = compiled_model()
     recordings = data.read_recordings(recordings_dir, 8000, in_memory_bytes=0)
-    damaged = recordings_dir / recordings.names[0]
-    damaged.write_bytes(damaged.read_bytes()[:60])
-    with pytest.warns(UserWarning, match=f"left out: .*{damaged.name}"):
+    corrupted = recordings_dir / recordings.names[0]
+    corrupted.write_bytes(corrupted.read_bytes()[:60])
+    with pytest.warns(UserWarning, match=f"left out: .*{corrupted.name}"):
         callback = training.TensorBoardAudio(tmp_path, recordings, 0.05, streams=3)
     assert list(callback.recordings.names) == list(recordings.names)[1:4]
     one = recordings.select([0])
@@ -248,7 +248,7 @@ def test_audio_leaves_out_recordings_that_are_damaged(recordings_dir, tmp_path):
 
 def test_spectrograms_share_a_scale_on_which_silence_is_black():
     silence, loud = np.zeros(4000, np.float32), tone(0.5, 8000, frequency=1000.0)
-    picture = watching.spectrogram_picture([silence, loud, 0.01 * loud], 8000)
+    picture = spectrogram_image([silence, loud, 0.01 * loud], 8000)
     frames = 4000 // 40
     height, width, _ = picture.shape
     assert (height, width) == (257, 3 * frames + 2 * 8)
@@ -284,14 +284,14 @@ def test_histograms_hold_weights_and_gradients(recordings_dir, tmp_path):
     def weights(model):
         return {f"weights/{name_of(part)}": part.numpy() for part in model.weights}
 
-    kept = Kept(lambda model: gradients(model) | weights(model))
+    kept = Store(lambda model: gradients(model) | weights(model))
     fit(model, recordings, training.TensorBoardHistograms(tmp_path, batch), kept)
     found = read_events(tmp_path / "histograms")
     assert set(found) == set(kept.values[6])
     for tag, steps in found.items():
         assert list(steps) == [3, 6]
-        for update, buckets in steps.items():
-            values = kept.values[update][tag]
+        for step, buckets in steps.items():
+            values = kept.values[step][tag]
             assert buckets[:, 2].sum() == values.size
             limits = buckets[0, 0], buckets[-1, 1]
             np.testing.assert_allclose(limits, (values.min(), values.max()), rtol=1e-3, atol=1e-6)
@@ -299,8 +299,8 @@ def test_histograms_hold_weights_and_gradients(recordings_dir, tmp_path):
     assert not np.array_equal(changing[3], changing[6])
 
 
-def test_under_a_strategy_all_is_as_without(recordings_dir, tmp_path):
-    """On two devices, which a process has to ask for before it does anything else."""
+def test_two_replicas_write_what_one_writes(recordings_dir, tmp_path):
+    """Runs in a subprocess, because logical devices must be created before any other use."""
     program = """if True:
         import sys
         import numpy as np
@@ -309,7 +309,7 @@ def test_under_a_strategy_all_is_as_without(recordings_dir, tmp_path):
         halves = [tf.config.LogicalDeviceConfiguration()] * 2
         tf.config.set_logical_device_configuration(cpu, halves)
         sys.path.insert(0, "tests")
-        from test_watching import *
+        from test_tensorboard import *
         strategies = {
             "one": tf.distribute.get_strategy(),
             "two": tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]),
@@ -343,7 +343,7 @@ def test_under_a_strategy_all_is_as_without(recordings_dir, tmp_path):
         assert len(decoded(read_events(tmp_path / name / "audio")["generated/1"][3])) == 800
 
 
-def test_configuration_is_a_table(tmp_path):
+def test_the_configuration_is_a_table(tmp_path):
     model = compiled_model()
     model.optimizer.iterations.assign(7)
     settings = {"speakers": "(a|b)_", "features": None, "steps": 12}
@@ -359,7 +359,7 @@ def test_configuration_is_a_table(tmp_path):
     assert "| dtype | float32 |" in rows
 
 
-def test_a_second_training_writes_on(recordings_dir, tmp_path):
+def test_a_second_training_adds_files(recordings_dir, tmp_path):
     model = compiled_model()
     scalars = training.TensorBoardScalars(tmp_path)
     recordings = recordings_for(recordings_dir, model)

@@ -1,4 +1,4 @@
-"""Training on several devices and in several processes is training on one, up to rounding.
+"""Training on several devices or in several processes equals training on one, up to rounding.
 
 Run as a program, this file is one of the processes.
 """
@@ -25,14 +25,14 @@ import wavenet_tf as wt
 from wavenet_tf import data, runs, training
 from wavenet_tf.errors import InputError
 
-BATCH, UPDATES = 6, 3
-CLIP_NORM = 0.2  # below that of most gradients here
-LONGEST = 240  # seconds of a process; an ordinary one takes 15
-NOTICED = 60  # seconds until a dead worker is noticed at the latest
+BATCH, STEPS = 6, 3
+CLIP_NORM = 0.2  # below the norm of most gradients here
+LONGEST = 240  # seconds that a process may take; an ordinary one takes 15
+NOTICED = 60  # seconds until a dead worker is noticed, at most
 
 
 def padded_crops(crops: int) -> tf.data.Dataset:
-    """Crops of random codes with most different padding, the last batch not whole."""
+    """Returns crops of random codes whose padding differs widely; the last batch is incomplete."""
     generator = np.random.default_rng(0)
     codes, targets = generator.integers(0, 256, (2, crops, 40)).astype(np.int32)
     lengths = generator.integers(1, 41, crops)
@@ -57,12 +57,12 @@ def recordings_of(clips) -> data.Recordings:
 
 
 def sgd() -> keras.optimizers.Optimizer:
-    """One that forgives no error in the size of a gradient, as Adam would."""
+    """Returns an optimizer whose steps depend on the size of the gradient, unlike those of Adam."""
     return keras.optimizers.SGD(1.0, global_clipnorm=CLIP_NORM)
 
 
 def train_on_a_plain_dataset(strategy, folder: Path, task: int):
-    """With a dataset that knows of no workers; the chief writes what a run writes."""
+    """Trains on a dataset that is not split among workers; the chief writes log and checkpoints."""
     with strategy.scope():
         model = new_model(sgd(), num_speakers=3)
     callbacks = []
@@ -73,7 +73,7 @@ def train_on_a_plain_dataset(strategy, folder: Path, task: int):
             keras.callbacks.ModelCheckpoint(path),
         ]
     history = model.fit(
-        padded_crops(UPDATES * BATCH - 1),
+        padded_crops(STEPS * BATCH - 1),
         validation_data=padded_crops(2 * BATCH - 1),
         epochs=2,
         callbacks=callbacks,
@@ -85,7 +85,7 @@ def train_on_a_plain_dataset(strategy, folder: Path, task: int):
 
 
 def train_on_distributed_recordings(strategy, folder: Path, task: int):
-    """With batches of which each worker reads its part, and a loss that is scaled."""
+    """Trains on batches of which each worker reads its part, with loss scaling."""
     recordings = recordings_of([tone(length / 8000) for length in (170, 410, 660, 2500, 90)])
     with strategy.scope():
         model = new_model(keras.optimizers.LossScaleOptimizer(sgd(), initial_scale=256.0))
@@ -97,7 +97,7 @@ def train_on_distributed_recordings(strategy, folder: Path, task: int):
     history = model.fit(
         training.distribute(batches, BATCH, strategy),
         validation_data=data.evaluation_batches(recordings, model, BATCH, 0.03, whole_batches=True),
-        steps_per_epoch=UPDATES,
+        steps_per_epoch=STEPS,
         epochs=2,
         verbose=0,
     ).history
@@ -106,11 +106,11 @@ def train_on_distributed_recordings(strategy, folder: Path, task: int):
 
 
 def train_a_run(strategy, folder: Path, task: int):
-    """Stopped half-way and continued, with all that a run can do."""
+    """Trains a run with EMA, patience and TensorBoard, stopped half-way and resumed."""
     recordings = folder / f"recordings_{task}"
     for index in range(8):
         wt.write_audio(recordings / f"{index}.wav", tone(frequency=300.0 + 50.0 * index), 8000)
-    for steps in (UPDATES, 2 * UPDATES):
+    for steps in (STEPS, 2 * STEPS):
         settings = runs.Settings(
             str(recordings),
             overrides=SMALL,
@@ -119,8 +119,8 @@ def train_a_run(strategy, folder: Path, task: int):
             crop_seconds=0.05,
             learning_rate=0.003,
             schedule="constant",
-            steps_per_validation=UPDATES,
-            averaging=0.9,
+            steps_per_validation=STEPS,
+            ema_decay=0.9,
             patience=9,
             tensorboard_audio=0.01,
             tensorboard_histograms=True,
@@ -132,7 +132,7 @@ def train_a_run(strategy, folder: Path, task: int):
             with strategy.scope(), pytest.raises(InputError, match="outside the scope"):
                 runs.train(settings, folder / "run")
             model = runs.train(settings, folder / "run")
-    assert runs.best_validation(folder / "run").update == 2 * UPDATES
+    assert runs.best_validation(folder / "run").step == 2 * STEPS
     history = {name: values.tolist() for name, values in runs.read_log(folder / "run").items()}
     return model, history
 
@@ -151,7 +151,7 @@ def train(strategy, folder: Path, task: int = 0) -> None:
 
 
 def die_or_wait(strategy, folder: Path, task: int) -> None:
-    """The last worker dies in the midst of training; the others tell what they then see."""
+    """Kills the last worker during training; the others write how long they took to notice."""
     with strategy.scope():
         model = new_model(sgd(), num_speakers=3)
 
@@ -170,16 +170,83 @@ def die_or_wait(strategy, folder: Path, task: int) -> None:
         sys.exit(1)
 
 
+class SquaredError(training.GlobalMeanLoss):
+    def call(self, y_true, y_pred):
+        return tf.square(y_pred - y_true)
+
+
+class AbsoluteError(training.GlobalMeanLoss):
+    def call(self, y_true, y_pred):
+        return tf.reduce_sum(tf.abs(y_pred - y_true), axis=-1)
+
+
+def train_two_outputs(strategy) -> tuple[list[np.ndarray], dict[str, list[float]]]:
+    """Returns the weights and the history of a plain Keras model with two losses.
+
+    The sample weights of one replica are much smaller than those of the other, and the last batch
+    has an odd number of examples.
+    """
+    generator = np.random.default_rng(0)
+    examples = STEPS * BATCH - 1
+    targets = {
+        "frames": generator.normal(size=(examples, 4)).astype(np.float32),
+        "clip": generator.normal(size=(examples, 2)).astype(np.float32),
+    }
+    heavy = np.arange(examples) % BATCH < BATCH // 2
+    scale = np.where(heavy, 1.0, 0.01).astype(np.float32)
+    weights = {
+        "frames": scale[:, None] * generator.random((examples, 4), np.float32),
+        "clip": scale[::-1] * generator.random(examples, np.float32),
+    }
+    inputs = generator.normal(size=(examples, 3)).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices((inputs, targets, weights)).batch(BATCH)
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        features = keras.Input([3])
+        hidden = keras.layers.Dense(5, activation="tanh")(features)
+        outputs = {
+            "frames": keras.layers.Dense(4, kernel_regularizer="l2", name="frames")(hidden),
+            "clip": keras.layers.Dense(2, name="clip")(hidden),
+        }
+        model = keras.Model(features, outputs)
+        model.compile(
+            keras.optimizers.SGD(0.3),
+            loss={"frames": SquaredError(), "clip": AbsoluteError()},
+            loss_weights={"frames": 0.3, "clip": 2.0},
+        )
+    history = model.fit(
+        training.shard_by_element(dataset),
+        validation_data=training.shard_by_element(dataset.take(2)),
+        epochs=3,
+        shuffle=False,
+        verbose=0,
+    ).history
+    return model.get_weights(), history
+
+
+def compare_two_outputs(strategy) -> None:
+    one, history_of_one = train_two_outputs(tf.distribute.get_strategy())
+    two, history_of_two = train_two_outputs(strategy)
+    names = {"loss", "frames_loss", "clip_loss"}
+    assert history_of_one.keys() == names | {f"val_{name}" for name in names}
+    assert history_of_two.keys() == history_of_one.keys()
+    for name, values in history_of_one.items():
+        np.testing.assert_allclose(history_of_two[name], values, rtol=1e-5, err_msg=name)
+        assert len(set(values)) == len(values)
+    for expected, actual in zip(one, two, strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> Path:
-    """What one process with one replica makes of it."""
+    """Returns the folder with the results of one process with one replica."""
     folder = tmp_path_factory.mktemp("alone")
     train(training.named_strategy("default"), folder)
     return folder
 
 
 def start(environments: list[dict], *arguments) -> list[tuple[int, str]]:
-    """Runs this file once in each environment, all at once: return codes and outputs."""
+    """Runs this file in each environment at once; returns exit codes and outputs."""
     inherited = {name: v for name, v in os.environ.items() if not name.startswith("SLURM_")}
     programs = [
         Program([__file__, *arguments], {**inherited, **environment}, merge=True)
@@ -194,7 +261,7 @@ def start(environments: list[dict], *arguments) -> list[tuple[int, str]]:
 
 
 def free_ports(number: int, first: int = 0) -> list[int]:
-    """Ports that nobody listens on; from `first` on if given, where these are free."""
+    """Returns free ports: from `first` on if given, which raises OSError if one is in use."""
     sockets = []
     for index in range(number):
         sockets.append(socket.socket())
@@ -232,6 +299,11 @@ def test_two_devices_train_as_one(alone, tmp_path):
     assert_same_training(tmp_path, alone, tasks=1)
 
 
+def test_a_keras_model_with_two_losses_trains_on_two_devices_as_on_one(tmp_path):
+    ((code, output),) = start([{}], "two_outputs", tmp_path)
+    assert code == 0, output
+
+
 def test_two_processes_train_as_one_and_end_when_one_dies(alone, tmp_path):
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     environments = [{"TF_CONFIG": tf_config(*addresses, index=index)} for index in range(2)]
@@ -244,14 +316,14 @@ def test_two_processes_train_as_one_and_end_when_one_dies(alone, tmp_path):
     assert written == {"log.csv", "of_task_0_1.keras", "of_task_0_2.keras"}
     saved = keras.models.load_model(tmp_path / "of_task_0_2.keras")
     assert saved.optimizer.global_clipnorm == CLIP_NORM
-    assert int(saved.optimizer.iterations) == 2 * UPDATES
+    assert int(saved.optimizer.iterations) == 2 * STEPS
     with np.load(tmp_path / f"{TRAININGS[0].__name__}_1.npz") as other:
         for actual, part in zip(saved.get_weights(), other.files, strict=True):
             np.testing.assert_array_equal(actual, other[part])
 
 
 def train_until_it_ends_well(folder: Path, data_dir: Path, kill: bool) -> list[str]:
-    """Two workers, each started again and again, as a cluster does: what they print."""
+    """Returns the outputs of two workers, each restarted until it succeeds, as clusters do."""
     flags = {
         "data_dir": data_dir,
         "model_dir": folder,
@@ -263,7 +335,7 @@ def train_until_it_ends_well(folder: Path, data_dir: Path, kill: bool) -> list[s
         "steps": 120,
         "steps_per_validation": 20,
         "tensorboard_audio": 0,
-        "averaging": 0.9,
+        "ema_decay": 0.9,
         "deterministic": True,
     }
     words = [f"--{name}={value}" for name, value in flags.items()]
@@ -283,7 +355,7 @@ def train_until_it_ends_well(folder: Path, data_dir: Path, kill: bool) -> list[s
     ]
     try:
         deadline = time.monotonic() + LONGEST
-        while kill and not (folder / "checkpoints" / "update_00000040.keras").exists():
+        while kill and not (folder / "checkpoints" / "step_00000040.keras").exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
         if kill:
@@ -301,12 +373,13 @@ def train_until_it_ends_well(folder: Path, data_dir: Path, kill: bool) -> list[s
 def test_a_killed_worker_comes_back_and_nothing_is_lost(recordings_dir, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     chief, other = train_until_it_ends_well(whole, recordings_dir, kill=False)
-    # Where the machine stalls, TensorFlow may take a worker for dead: this run may go on too.
-    assert "update 120 of 120" in chief and "update" not in other
+    # On a stalled machine TensorFlow may regard a worker as dead, so that this run resumes too.
+    assert "step 120 of 120" in chief and "bits per sample" not in other
     chief, other = train_until_it_ends_well(killed, recordings_dir, kill=True)
     assert "train.py: another worker is lost. Start every worker again" in chief
-    assert "going on after update" in chief
-    assert "Killed" in other and "update" not in other
+    assert "resuming after step" in chief
+    assert "Killed" in other
+    assert "resuming" not in other and "bits per sample" not in other
     assert (killed / "log.csv").read_text() == (whole / "log.csv").read_text()
     weights, expected = (keras.models.load_model(run / "model.keras") for run in (killed, whole))
     for weight, wanted in zip(weights.get_weights(), expected.get_weights(), strict=True):
@@ -333,13 +406,13 @@ def slurm_step(tasks: int, **changes) -> list[dict]:
 
 
 def free_slurm_job(tasks: int) -> str:
-    """The number of a job whose ports are free."""
+    """Returns the number of a Slurm job whose ports are free."""
     for job in range(1000, 1100):
         step = slurm_step(tasks, SLURM_JOB_ID=str(job))[0]
         with pytest.MonkeyPatch.context() as patch:
             for name, value in step.items():
                 patch.setenv(name, value)
-            addresses = training.told_cluster().cluster_spec().as_dict()["worker"]
+            addresses = training.detect_cluster().cluster_spec().as_dict()["worker"]
         try:
             free_ports(tasks, first=int(addresses[0].rpartition(":")[2]))
         except OSError:
@@ -372,7 +445,7 @@ def test_the_cluster_of_slurm_is_in_the_order_of_its_tasks(environment):
     }
     for name, value in step.items():
         environment.setenv(name, value)
-    cluster = training.told_cluster()
+    cluster = training.detect_cluster()
     assert cluster.cluster_spec().as_dict()["worker"] == [
         "gpu9.site:10048",
         "gpu9.site:10049",
@@ -413,7 +486,7 @@ def test_without_a_cluster_there_is_one_worker_which_is_the_chief(environment):
         (slurm_step(2, SLURM_STEP_TASKS_PER_NODE="3")[0], "contradict each other: task 0 of 2"),
     ],
 )
-def test_a_cluster_that_is_not_understood_is_an_error(environment, variables, message):
+def test_an_invalid_cluster_is_an_error(environment, variables, message):
     for name, value in variables.items():
         environment.setenv(name, value)
     with pytest.raises(InputError, match=message):
@@ -425,7 +498,7 @@ def test_an_unknown_strategy_is_an_error(environment):
         training.named_strategy("tpu")
 
 
-def test_a_loss_that_is_no_number_is_told_under_a_strategy():
+def test_a_loss_that_is_nan_raises_under_a_strategy():
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
         model = new_model(keras.optimizers.SGD(1e30), num_speakers=3)
     with pytest.raises(InputError, match=r"the loss is .* rate \(it was 1e\+30\)"):
@@ -448,7 +521,7 @@ def test_whole_batches_only_add_crops_of_no_weight(tmp_path):
 
 if __name__ == "__main__":
     mode, results = sys.argv[1], Path(sys.argv[2])
-    if mode == "mirrored":
+    if mode in ("mirrored", "two_outputs"):
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(
             cpu, 2 * [tf.config.LogicalDeviceConfiguration()]
@@ -459,6 +532,9 @@ if __name__ == "__main__":
         chosen = training.named_strategy("auto")
         assert isinstance(chosen, tf.distribute.MultiWorkerMirroredStrategy)
         number = chosen.cluster_resolver.task_id
-    train(chosen, results, number)
+    if mode == "two_outputs":
+        compare_two_outputs(chosen)
+    else:
+        train(chosen, results, number)
     if mode == "die":
         die_or_wait(chosen, results, number)
