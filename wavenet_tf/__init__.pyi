@@ -12,6 +12,7 @@ from wavenet_tf import models as models
 from wavenet_tf import on_device as on_device
 from wavenet_tf import options as options
 from wavenet_tf import presets as presets
+from wavenet_tf import reports as reports
 from wavenet_tf import runs as runs
 from wavenet_tf import serving as serving
 from wavenet_tf import training as training
