@@ -1,4 +1,4 @@
-"""What is measured of a trained model besides its loss."""
+"""Tests of scores, copy synthesis, log-spectral distance and the evaluation report."""
 
 import keras
 import numpy as np
@@ -9,10 +9,11 @@ from conftest import SMALL, small_model, tone
 import wavenet_tf as wt
 from wavenet_tf import data, evaluation
 from wavenet_tf.errors import InputError
+from wavenet_tf.evaluation import spectral
 
 
 def test_the_right_speaker_is_the_most_likely(tmp_path):
-    """High tones are ana's, low ones are ben's: a trained model tells them apart."""
+    """High tones are ana's, low ones are ben's: a trained model separates them."""
     for index in range(12):
         name = f"{'ana' if index % 2 else 'ben'}/{index}.wav"
         wt.write_audio(tmp_path / name, tone(0.2, frequency=300 + 1200 * (index % 2)), 8000)
@@ -28,7 +29,7 @@ def test_the_right_speaker_is_the_most_likely(tmp_path):
     np.testing.assert_array_equal(nats.argmin(axis=1), held_out.speaker_ids)
     own = nats[np.arange(len(nats)), held_out.speaker_ids]
     np.testing.assert_allclose(own, evaluation.score(model, held_out).nats, rtol=1e-5)
-    with pytest.raises(InputError, match="knows no speakers"):
+    with pytest.raises(InputError, match="not conditioned on speakers"):
         evaluation.score_speakers(small_model(), recordings)
 
 
@@ -45,32 +46,47 @@ def test_scores_with_frames_do_not_depend_on_the_crops(tmp_path):
     np.testing.assert_allclose(crops.nats, whole.nats, rtol=1e-4)
 
 
-def test_resynthesis_makes_every_clip_again(tmp_path):
+def test_copy_synthesis_generates_every_clip(tmp_path):
     for index, seconds in enumerate((0.051, 0.1)):
         wt.write_audio(tmp_path / f"{index}.wav", tone(seconds), 8000)
     recordings = data.read_recordings(tmp_path, 8000)
     model = small_model(local_channels=81, upsample_factors=(5, 4), features=["mel", "energy"])
     with pytest.raises(InputError, match="the recordings have no features"):
-        evaluation.resynthesise(model, recordings)
+        evaluation.copy_synthesis(model, recordings)
     for check, message in (
-        (evaluation.check_has_features, "train it with some"),
-        (evaluation.check_has_speakers, "knows no speakers"),
+        (evaluation.check_has_features, "not conditioned on features"),
+        (evaluation.check_has_speakers, "not conditioned on speakers"),
     ):
         with pytest.raises(InputError, match=message):
             check(small_model())
         check(small_model(num_speakers=2, local_channels=1, upsample_factors=(5, 4)))
     recordings = recordings.with_features(model.config.features, model.hop_length)
     model.trunk.adapt(np.concatenate(recordings.features))
-    clips = evaluation.resynthesise(model, recordings, seed=0)
+    clips = evaluation.copy_synthesis(model, recordings, seed=0)
     assert [clip.shape for clip in clips] == [(408,), (800,)]
     longest = model.generate(
         800, batch_size=2, local_conditioning=np.stack([recordings.features[1]] * 2), seed=0
     )
     np.testing.assert_array_equal(clips[1], longest[1])
-    # The shorter clip's last frame holds for all of the longest.
-    held = recordings.features[0][[*range(21), *[20] * 19]]
-    shorter = model.generate(800, 2, local_conditioning=np.stack([held, held]), seed=0)
+    # The shorter clip repeats its last frame up to the length of the longest.
+    repeated = recordings.features[0][[*range(21), *[20] * 19]]
+    shorter = model.generate(800, 2, local_conditioning=np.stack([repeated, repeated]), seed=0)
     np.testing.assert_array_equal(clips[0], shorter[0, :408])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no JSON", "Expecting value"),
+        ("[1.0]", "list indices"),
+        ('{"bits_per_sample": 1.0}', "no key 'files'"),
+        ('{"bits_per_sample": 1.0, "files": [2.0]}', "no attribute 'items'"),
+        ('{"bits_per_sample": "low", "files": {}}', "could not convert string to float: 'low'"),
+    ],
+)
+def test_what_is_no_evaluation_report_is_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        evaluation.EvaluationReport.from_json(text)
 
 
 def test_log_spectral_distance_is_that_of_the_short_time_spectra():
@@ -85,7 +101,7 @@ def test_log_spectral_distance_is_that_of_the_short_time_spectra():
             padded, 8000, window, nperseg=512, noverlap=412, boundary=None, padded=False
         )
         amplitude = np.abs(spectrum.T[:80]) * window.sum() / 100.0
-        levels.append(np.maximum(20 * np.log10(amplitude), evaluation.FLOOR_DB))
+        levels.append(np.maximum(20 * np.log10(amplitude), spectral.FLOOR_DB))
     expected = np.mean(np.sqrt(np.mean((levels[0] - levels[1]) ** 2, axis=1)))
     actual = evaluation.log_spectral_distance(reference, other, 8000)
     np.testing.assert_allclose(actual, expected, rtol=1e-3)

@@ -10,12 +10,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import pictures
 import pytest
 from conftest import ROOT, small_model, tone
 
 import wavenet_tf as wt
-from wavenet_tf import files, models
+from wavenet_tf import files, models, reports
 from wavenet_tf.errors import InputError
 
 sys.path.insert(0, str(ROOT / "export"))
@@ -325,7 +324,7 @@ def test_names_of_files_may_be_any_bytes(tmp_path, name):
     audio, rate = wt.read_audio(tmp_path / name)
     assert rate == 8000
     np.testing.assert_array_equal(inputs.prompt(str(tmp_path / name), 8000)[0], audio)
-    pictures.draw_recordings([(name, audio, rate)], tmp_path / f"{name}.png")
+    reports.draw_recordings([(name, audio, rate)], tmp_path / f"{name}.png")
     files.write_text(tmp_path / "page.html", name)
     assert (tmp_path / "page.html").read_text(encoding="utf-8").endswith(".wav")
 
@@ -346,10 +345,10 @@ def test_programs_take_any_name_in_any_locale(folder):
     "suffix, first", [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".PDF", b"%PDF")]
 )
 def test_a_picture_has_the_format_of_its_suffix(tmp_path, suffix, first):
-    pictures.draw_recordings([("tone", tone(), 8000)], tmp_path / f"p{suffix}")
+    reports.draw_recordings([("tone", tone(), 8000)], tmp_path / f"p{suffix}")
     assert (tmp_path / f"p{suffix}").read_bytes().startswith(first)
     with pytest.raises(InputError, match=r"must be one of \.png, \.svg, \.pdf"):
-        pictures.draw_recordings([("tone", tone(), 8000)], tmp_path / "p.gif")
+        reports.draw_recordings([("tone", tone(), 8000)], tmp_path / "p.gif")
     assert len(list(tmp_path.iterdir())) == 1
 
 

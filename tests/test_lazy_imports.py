@@ -11,7 +11,7 @@ from conftest import ROOT, small_model
 import wavenet_tf as wt
 from wavenet_tf import training
 
-PACKAGES = ("", ".audio", ".data", ".data.preparing", ".runs")
+PACKAGES = ("", ".audio", ".data", ".data.preparing", ".evaluation", ".reports", ".runs")
 
 
 def run_python(text: str, *arguments) -> str:
@@ -42,10 +42,11 @@ def test_public_names_are_imported_and_are_no_modules(package):
 WITHOUT_TENSORFLOW = """
 import sys
 import wavenet_tf as wt
-from wavenet_tf import audio, clients, conditioning, data, lite, models, options, runs
+from wavenet_tf import audio, clients, conditioning, data, lite, models, options, reports, runs
 
 audio.FEATURES, audio.check_output, wt.read_audio, data.LAYOUTS, data.NORMALISATIONS
 data.Preparation(".", features=("mel",)), runs.Settings("."), runs.find_model, options.SCHEDULES
+reports.check_picture_path("picture.png")
 print([name for name in ("tensorflow", "keras", "matplotlib") if name in sys.modules])
 """
 

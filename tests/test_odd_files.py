@@ -6,7 +6,6 @@ import shutil
 import struct
 import warnings
 
-import inspect_data
 import numpy as np
 import pytest
 import soundfile
@@ -16,6 +15,8 @@ import wavenet_tf as wt
 from wavenet_tf import audio, data
 from wavenet_tf.audio import decode_audio
 from wavenet_tf.errors import InputError
+from wavenet_tf.reports.corpus_statistics import measure_clips
+from wavenet_tf.reports.opened_corpus import open_corpus
 
 RATE = 8000
 SAMPLES = np.round(32767 * tone(0.3)).astype(np.int16)
@@ -449,12 +450,12 @@ def test_preparing_and_inspecting_go_on_beside_odd_headers(tmp_path):
     assert report["statistics"]["seconds"] == 0.8
     assert sorted(report["skipped"]["names"]) == ["0.wav", "1.wav"]
     assert "sample rate of 1 Hz" in report["skipped"]["names"]["0.wav"]
-    corpus = inspect_data._Corpus.open(folder, "auto", None, None)
+    corpus = open_corpus(folder)
     assert corpus.recordings.sample_rate == RATE
     assert corpus.recordings.seconds == 0.8
     assert [header.format for header in corpus.headers] == ["FLAC", "WAV"]
-    sample = inspect_data._Sample.of(corpus.recordings)
-    assert sorted(sample.names) == ["pipe.flac", "z.wav"]
+    measurements = measure_clips(corpus.recordings)
+    assert sorted(measurements.names) == ["pipe.flac", "z.wav"]
 
 
 def test_windows_of_files_are_files():

@@ -6,10 +6,11 @@ import warnings
 import matplotlib.figure
 import matplotlib.image
 import numpy as np
-import pictures
 import pytest
 import soundfile
 from conftest import run_program
+
+from wavenet_tf.reports import pictures
 
 SAMPLE_RATE = 8000
 TIME = np.arange(SAMPLE_RATE) / SAMPLE_RATE
@@ -140,6 +141,18 @@ def test_failed_drawing_leaves_the_old_picture(tmp_path, monkeypatch):
         pictures.draw_recordings([("silence", SILENCE, SAMPLE_RATE)], path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_learning_curves_are_drawn_with_the_best_point():
+    x, y = np.array([2.0, 4.0, 5.0]), np.array([3.0, np.nan, 1.5])
+    curves = {"Training": (x, y), "Validation": (x, 2.0 * y)}
+    (axis,) = pictures.learning_curves_figure(curves, "Step", "Bits", (5, 3.0)).axes
+    np.testing.assert_array_equal(axis.lines[1].get_xydata(), np.stack([x, 2.0 * y], axis=1))
+    np.testing.assert_array_equal(axis.lines[2].get_xydata(), [[5, 3.0]])
+    names = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert names == ["Training", "Validation", "Best"]
+    (axis,) = pictures.learning_curves_figure({"Rate": (x, y)}, "Step", "Rate").axes
+    assert axis.get_legend() is None
 
 
 def test_program_draws_files(tmp_path):

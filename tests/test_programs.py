@@ -177,7 +177,7 @@ def test_a_vocoder_is_trained_scored_and_makes_a_recording_again(tmp_path):
         model,
         f"--data_dir={tmp_path / 'recordings'}",
         "--identify_speakers",
-        "--resynthesise=2",
+        "--copy_synthesis=2",
         "--step=2",
         f"--json={tmp_path / 'scores.json'}",
     )
@@ -342,7 +342,7 @@ def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
         (
             "evaluate.py",
             [model, f"--data_dir={run / 'recordings'}", "--identify_speakers"],
-            "the model knows no speakers",
+            "the model is not conditioned on speakers",
         ),
         ("generate.py", [model, output, f"--prompt={tmp_path / 'text.wav'}"], "cannot read"),
         ("generate.py", [model, output, f"--prompt={tmp_path / 'nan.wav'}"], "not finite"),

@@ -166,7 +166,7 @@ def test_audio_comes_from_the_current_weights(
 
         def function(model):
             chosen = recordings.select(clips)
-            return [clip[:SAMPLES] for clip in evaluation.resynthesise(model, chosen, seed=5)]
+            return [clip[:SAMPLES] for clip in evaluation.copy_synthesis(model, chosen, seed=5)]
 
     kept = Store(function)
     audio = training.TensorBoardAudio(tmp_path, recordings, SAMPLES / 8000, seed=5)

@@ -21,12 +21,11 @@ import tempfile
 import time
 
 import numpy as np
-import pictures
 from absl import flags
 from measuring import apart, machine, peak_megabytes, seconds_of, weights_of_a_step
 
 import wavenet_tf as wt
-from wavenet_tf import audio, data, files, models
+from wavenet_tf import audio, data, files, models, reports
 from wavenet_tf.errors import InputError
 
 _PRESET = flags.DEFINE_multi_enum(
@@ -289,7 +288,7 @@ def main(argv):
     command_line.refuse_words(argv)
     batch_sizes = command_line.whole_numbers("batch_sizes", _BATCH_SIZES.value)
     command_line.check_exists("folder of recordings", _DATA.value)
-    pictures.check_output(_PICTURE.value)
+    reports.check_picture_path(_PICTURE.value)
     for flag in (_PICTURE, _JSON, _README):
         command_line.check_output(flag.name, flag.value)
     command_line.check_exists("Markdown file", _README.value)
@@ -326,7 +325,7 @@ def main(argv):
             "layers, dilations up to 512": report["growth"]["layers"],
             "dilation limit, 24 layers": report["growth"]["dilation_limit"],
         }
-        pictures.draw_curves(curves, "microseconds a sample", _PICTURE.value)
+        reports.draw_curves(curves, "microseconds a sample", _PICTURE.value)
     if _JSON.value:
         files.write_text(_JSON.value, json.dumps(report, indent=2) + "\n")
     if _README.value:

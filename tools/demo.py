@@ -11,11 +11,10 @@ import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 from pathlib import Path
 
 import melodies
-import pictures
 from absl import flags
 
 import wavenet_tf as wt
-from wavenet_tf import audio, data, files, runs
+from wavenet_tf import audio, data, files, reports, runs
 
 _OUTPUT_DIR = command_line.define_path("output_dir", "demo", "Where everything goes.")
 _DATA_DIR = command_line.define_path("data_dir", None, "Folder of recordings in place of melodies.")
@@ -72,7 +71,7 @@ def main(argv):
         progress=True,
     )[0]
     audio.write_audio(generated_path, generated, SAMPLE_RATE)
-    pictures.draw_recordings(
+    reports.draw_recordings(
         [
             (f"recorded: {held_out.names[0]}", held_out.waveform(0)[: len(generated)], SAMPLE_RATE),
             (f"generated{heard_as} after {settings.steps} steps", generated, SAMPLE_RATE),

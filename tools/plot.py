@@ -6,13 +6,12 @@ Usage:
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
-import pathlib
 from collections.abc import Sequence
+from pathlib import Path
 
-import pictures
 from absl import flags
 
-from wavenet_tf import audio
+from wavenet_tf import reports
 
 _OUTPUT = command_line.define_path("output", None, "PNG, SVG or PDF file to write.", required=True)
 _TITLES = flags.DEFINE_list(
@@ -22,7 +21,7 @@ _TITLES = flags.DEFINE_list(
 
 def main(argv: Sequence[str]) -> None:
     """Draws the recordings named on the command line."""
-    paths = [pathlib.Path(name) for name in argv[1:]]
+    paths = [Path(name) for name in argv[1:]]
     if not paths:
         raise command_line.InputError("name at least one recording")
     titles = [path.name for path in paths] if _TITLES.value is None else _TITLES.value
@@ -30,12 +29,9 @@ def main(argv: Sequence[str]) -> None:
         raise command_line.InputError(
             f"--titles must name every recording: {len(titles)} titles, {len(paths)} recordings"
         )
-    pictures.check_output(_OUTPUT.value)
+    reports.check_picture_path(_OUTPUT.value)
     command_line.check_output("output", _OUTPUT.value, *paths)
-    recordings = [
-        (title, *audio.read_audio(path)) for title, path in zip(titles, paths, strict=True)
-    ]
-    pictures.draw_recordings(recordings, _OUTPUT.value)
+    reports.draw_recording_files(paths, titles, _OUTPUT.value)
     print(f"drew {', '.join(titles)} to {_OUTPUT.value}")
 
 

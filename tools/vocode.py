@@ -1,4 +1,4 @@
-"""Makes a recording again from its features, with a WaveNet trained on such.
+"""Copy synthesis: generates a recording again from its features, with a WaveNet trained on such.
 
 python tools/train.py --data_dir recordings --model_dir runs/vocoder --features mel
 python tools/vocode.py --model_dir runs/vocoder --input in.wav --output out.wav
@@ -9,10 +9,8 @@ import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 import sys
 from pathlib import Path
 
-import pictures
-
 import wavenet_tf as wt
-from wavenet_tf import audio, runs
+from wavenet_tf import audio, reports, runs
 from wavenet_tf.errors import InputError
 
 _MODEL_DIR = command_line.define_model_dir()
@@ -28,11 +26,11 @@ _PICTURE = command_line.define_path(
 
 
 def main(argv):
-    """Makes the audio described by the flags."""
+    """Writes the copy synthesis of the recording that the flags name."""
     command_line.refuse_words(argv)
     audio.check_output(_OUTPUT.value)
     command_line.check_output("output", _OUTPUT.value, _INPUT.value)
-    pictures.check_output(_PICTURE.value)
+    reports.check_picture_path(_PICTURE.value)
     command_line.check_output("picture", _PICTURE.value, _INPUT.value, _OUTPUT.value)
     command_line.check_exists("recording", _INPUT.value)
     runs.find_model(_MODEL_DIR.value, _STEP.value)
@@ -64,11 +62,11 @@ def main(argv):
         f"{distance:.2f} dB log-spectral distance from {_INPUT.value}"
     )
     if _PICTURE.value:
-        pictures.draw_recordings(
+        reports.draw_recordings(
             [
                 (f"recorded: {Path(_INPUT.value).name}", recorded, model.sample_rate),
                 (
-                    f"made again from its {', '.join(model.config.features)}",
+                    f"copy synthesis from its {', '.join(model.config.features)}",
                     generated,
                     model.sample_rate,
                 ),

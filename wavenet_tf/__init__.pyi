@@ -11,6 +11,7 @@ from wavenet_tf import layers as layers
 from wavenet_tf import lite as lite
 from wavenet_tf import models as models
 from wavenet_tf import options as options
+from wavenet_tf import reports as reports
 from wavenet_tf import runs as runs
 from wavenet_tf import sampling as sampling
 from wavenet_tf import training as training

@@ -4,6 +4,7 @@ from wavenet_tf.runs.log import BestValidation as BestValidation
 from wavenet_tf.runs.log import best_validation as best_validation
 from wavenet_tf.runs.log import read_log as read_log
 from wavenet_tf.runs.model_files import FINAL_MODEL as FINAL_MODEL
+from wavenet_tf.runs.model_files import LAST as LAST
 from wavenet_tf.runs.model_files import checkpoints as checkpoints
 from wavenet_tf.runs.model_files import find_model as find_model
 from wavenet_tf.runs.open_run import upsample_factors as upsample_factors

@@ -1,12 +1,11 @@
-"""Web pages of one file each: figures, players and tables, with nothing to fetch.
+"""Web pages that are one file each: headings, tables, pictures and players, nothing to fetch.
 
-Whatever is no `Html` is text, and is escaped where it is put into a page.
+Every argument that is not an `Html` is text, and is escaped.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import html
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,24 +16,10 @@ import soundfile
 
 from wavenet_tf import audio
 
-if TYPE_CHECKING:  # it takes half a second, which a refused flag does not need
+if TYPE_CHECKING:
     import matplotlib.figure
 
-# Can be read on a light page and on a dark one.
-_GREY = "#767c86"
-_FIGURE_STYLE: dict[Any, Any] = {
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "axes.edgecolor": _GREY,
-    "axes.labelcolor": _GREY,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "legend.frameon": False,
-    "text.color": _GREY,
-    "xtick.color": _GREY,
-    "ytick.color": _GREY,
-}
-# Pixels of a picture to one of the page, as many screens have more.
+# Pixels of a picture per CSS pixel: many screens are sharper than one to one.
 _PIXEL_RATIO = 1.5
 
 _PAGE = """\
@@ -117,26 +102,19 @@ details table { margin: .5rem 0 0 1rem; }
 
 
 class Html(str):
-    """Text that is HTML already."""
-
-
-def figure_style() -> contextlib.AbstractContextManager[None]:
-    """A context to draw figures in that suit a page, light or dark."""
-    import matplotlib
-
-    return matplotlib.rc_context(_FIGURE_STYLE)
+    """Text that is already HTML, and is not escaped again."""
 
 
 def page(title: str, subtitle: str, *sections: Html) -> Html:
-    """A whole page.
+    """Returns a whole page.
 
     Args:
-        title: of it.
-        subtitle: below the title.
-        *sections: see `section`.
+        title: the page's title and first heading.
+        subtitle: the line below the title.
+        *sections: what `section` returns.
 
     Returns:
-        The page, which can be encoded whatever its text holds.
+        The page. It can be encoded as UTF-8, whatever characters its text has.
     """
     return Html(
         _PAGE.format(
@@ -149,32 +127,37 @@ def page(title: str, subtitle: str, *sections: Html) -> Html:
 
 
 def section(heading: str, *parts: Any) -> Html:
-    """A part of a page, under its heading."""
+    """Returns a section of a page, with its heading."""
     return _element("section", _element("h2", heading), *parts)
 
 
 def paragraph(*parts: Any) -> Html:
-    """A paragraph of text."""
+    """Returns a paragraph of text.
+
+    Example:
+    >>> print(paragraph("1 < 2"), end="")
+    <p>1 &lt; 2</p>
+    """
     return _element("p", *parts)
 
 
 def grid(*cards: Html) -> Html:
-    """Cards side by side, as many as the screen has room for."""
+    """Returns cards side by side, as many in a row as fit on the screen."""
     return _element("div", *cards, class_="grid")
 
 
 def card(heading: str, *parts: Any) -> Html:
-    """What belongs together, in a box."""
+    """Returns a box with a heading."""
     return _element("div", _element("h3", heading), *parts, class_="card")
 
 
 def details(summary: str, *parts: Any) -> Html:
-    """What is shown when its summary is clicked."""
+    """Returns parts that are shown once their summary is clicked."""
     return _element("details", _element("summary", summary), *parts)
 
 
 def facts(values: Mapping[str, Any]) -> Html:
-    """A table of names and what belongs to each."""
+    """Returns a table of two columns: names and values."""
     rows = (
         _element("tr", _element("th", name, scope="row"), _cell(value))
         for name, value in values.items()
@@ -183,11 +166,11 @@ def facts(values: Mapping[str, Any]) -> Html:
 
 
 def table(rows: Iterable[Sequence[Any]], header: Sequence[str] = ()) -> Html:
-    """A table.
+    """Returns a table.
 
     Args:
-        rows: of cells; numbers are aligned by their last digit.
-        header: the columns' names, if they have any.
+        rows: the cells of each row; numbers are aligned to the right.
+        header: names of the columns; empty for a table without a header.
     """
     names = [_element("th", name, scope="col") for name in header]
     first = [_element("tr", *names)] if names else []
@@ -195,36 +178,34 @@ def table(rows: Iterable[Sequence[Any]], header: Sequence[str] = ()) -> Html:
 
 
 def bars(rows: Sequence[tuple[str, float, str]]) -> Html:
-    """A bar for each row.
+    """Returns a bar chart with one horizontal bar per row.
 
     Args:
-        rows: name, length and label of each; the longest one fills the width.
+        rows: name, value and label of each bar; the bar of the largest value has the full width.
     """
-    longest = max(length for _, length, _ in rows)
+    largest = max(value for _, value, _ in rows)
     return _element(
         "table",
         *(
             _element(
                 "tr",
                 _element("th", name, scope="row"),
-                _element(
-                    "td", _element("div", class_="bar", style=f"width:{length / longest:.1%}")
-                ),
+                _element("td", _element("div", class_="bar", style=f"width:{value / largest:.1%}")),
                 _element("td", label),
             )
-            for name, length, label in rows
+            for name, value, label in rows
         ),
         class_="bars",
     )
 
 
 def picture(image: matplotlib.figure.Figure | bytes, alternative: str, caption: str = "") -> Html:
-    """A picture, as wide as it is or as the page has room for.
+    """Returns a picture that is no wider than the page.
 
     Args:
-        image: a figure, drawn in `figure_style`; or a PNG file's bytes.
-        alternative: what is told to who does not see it.
-        caption: below it.
+        image: a figure, drawn in `pictures.page_style`; or the bytes of a PNG file.
+        alternative: a description, for readers who do not see the picture.
+        caption: text below the picture.
     """
     attributes = {}
     if not isinstance(image, bytes):
@@ -238,7 +219,7 @@ def picture(image: matplotlib.figure.Figure | bytes, alternative: str, caption: 
 
 
 def player(waveform: np.ndarray, sample_rate: int) -> Html:
-    """Audio to be played, in FLAC of 16 bits.
+    """Returns an audio player, whose audio is FLAC of 16 bits inside the page.
 
     Args:
         waveform: float `[samples]` in [-1, 1].
@@ -270,10 +251,10 @@ def _start(tag: str, attributes: dict[str, str]) -> Html:
 def _escape(part: Any) -> Html:
     if isinstance(part, Html):
         return part
-    # Bytes of a file's name that are no UTF-8 are surrogates in it, which cannot be encoded.
+    # Bytes of a file name that are not UTF-8 are surrogates in it, which cannot be encoded.
     text = str(part).encode("utf-8", "backslashreplace").decode("utf-8")
     return Html(html.escape(text))
 
 
-def _data_uri(kind: str, contents: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(contents).decode()}"
+def _data_uri(media_type: str, contents: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(contents).decode()}"

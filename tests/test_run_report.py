@@ -1,4 +1,4 @@
-"""Tests of the page of a training run, by what a browser would find in it."""
+"""Tests of the report about a training run, by what a browser finds in its page."""
 
 import csv
 import io
@@ -8,11 +8,10 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pictures
 import pytest
 import soundfile
 from conftest import SMALL, run_program, tone
-from test_inspect_data import Page
+from html_page import Page
 
 import wavenet_tf as wt
 from wavenet_tf import audio, evaluation, runs
@@ -51,14 +50,14 @@ def folder(tmp_path_factory):
     lost = {**settings, "data_dir": str(folder / "nowhere"), "speakers": "(.)_"}
     (folder / "lost" / "settings.json").write_text(json.dumps(lost))
     with open(folder / "speakers" / "log.csv", "a") as file:
-        file.write("3,5.0,")  # the run goes on, and is about to write
+        file.write("3,5.0,")  # the run still trains, and is about to write
     (folder / "wrong.json").write_text('{"bits_per_sample": 1.0}')
     return folder
 
 
 @pytest.fixture(scope="module")
 def results(folder):
-    """What the program gave for each of some arguments."""
+    """The result of the program for each set of arguments."""
     size = [f"--seconds={SECONDS}", "--streams=2"]
     arguments = {
         "speakers": [folder / "speakers", *size],
@@ -84,14 +83,14 @@ def _page(folder, results, name):
     return Page(folder / f"{name}.html")
 
 
-def _heard(page, heading):
+def _played(page, heading):
     (contents,) = page.card(heading)["audio"]
     samples, rate = soundfile.read(io.BytesIO(contents), dtype="int16")
     assert rate == 8000
     return samples
 
 
-def _kept_aside(folder, name, model):
+def _validation_split(folder, name, model):
     return runs.recordings_from_run(
         folder / name, model, folder / "recordings", "validation", validation_fraction=0.4
     )
@@ -113,7 +112,7 @@ def test_no_page_shows_where_the_folders_are(folder, results, name):
     assert page.facts("Settings")["data_dir"] == ("nowhere" if name == "lost" else "recordings")
 
 
-def test_figures_are_those_of_the_log(folder, results):
+def test_report_has_the_figures_of_the_log(folder, results):
     page, model = _page(folder, results, "speakers"), runs.load_model(folder / "speakers")
     with open(folder / "speakers" / "log.csv") as file:
         rows = [row for row in csv.DictReader(file) if row["step"]]
@@ -136,26 +135,26 @@ def test_figures_are_those_of_the_log(folder, results):
     for heading in ("Bits per sample", "Learning rate"):
         (picture,) = page.card(heading)["img"]
         assert picture.startswith(b"\x89PNG\r\n\x1a\n")
-    kept = {row[0]: row[1] for row in page.card("Kept")["rows"][1:]}
+    kept = {row[0]: row[1] for row in page.card("Model files")["rows"][1:]}
     names = {str(int(path.stem.split("_")[1])) for path in runs.checkpoints(folder / "speakers")}
     assert set(kept) == {*names, "model.keras"}
     assert kept["5"].startswith(f"{bits[-1]:.4f}")
     assert kept[best].endswith("(best)")
     assert page.facts("Settings")["validation_fraction"] == "0.4"
-    assert page.facts("Model's arguments")["residual_channels"] == "8"
+    assert page.facts("Model arguments")["residual_channels"] == "8"
 
 
-def test_audio_is_what_the_model_makes_as_each_speaker(folder, results):
+def test_audio_is_generated_for_each_speaker(folder, results):
     page, model = _page(folder, results, "speakers"), runs.load_model(folder / "speakers")
-    recordings = _kept_aside(folder, "speakers", model)
+    recordings = _validation_split(folder, "speakers", model)
     first = [int(np.argmax(recordings.speaker_ids == speaker)) for speaker in (0, 1)]
     chosen = recordings.select(sorted(first))
     assert sorted(chosen.speaker_ids) == [0, 1]
-    made = model.generate(SAMPLES, 2, speaker_id=chosen.speaker_ids, seed=0)
+    generated = model.generate(SAMPLES, 2, speaker_id=chosen.speaker_ids, seed=0)
     for index in range(2):
-        heard = _heard(page, f"Generated {index + 1}")
-        np.testing.assert_array_equal(heard, audio.to_16_bits(made[index]))
-        recorded = _heard(page, f"Recorded {index + 1}")
+        played = _played(page, f"Generated {index + 1}")
+        np.testing.assert_array_equal(played, audio.to_16_bits(generated[index]))
+        recorded = _played(page, f"Recorded {index + 1}")
         np.testing.assert_array_equal(recorded, chosen.clip(index)[:SAMPLES])
         speaker = "ab"[chosen.speaker_ids[index]]
         assert page.facts(f"Generated {index + 1}")["Speaker"] == speaker
@@ -163,52 +162,52 @@ def test_audio_is_what_the_model_makes_as_each_speaker(folder, results):
         assert len(page.card(f"Generated {index + 1}")["img"]) == 1
 
 
-def test_a_run_that_nobody_evaluated_is(folder, results):
+def test_report_evaluates_a_run_that_has_no_evaluation(folder, results):
     page, model = _page(folder, results, "speakers"), runs.load_model(folder / "speakers")
-    recordings = _kept_aside(folder, "speakers", model)
+    recordings = _validation_split(folder, "speakers", model)
     scores = evaluation.score(model, recordings)
-    assert page.facts("Figures")["Bits per sample"] == f"{scores.bits_per_sample:.4f}"
+    assert page.facts("Scores")["Bits per sample"] == f"{scores.bits_per_sample:.4f}"
     worst = list(scores.bits_per_sample_by_name.items())[-1]
     assert page.card("Worst recordings")["rows"][0] == [worst[0], f"{worst[1]:.4f}"]
 
 
-def test_a_vocoder_makes_recordings_again(folder, results):
+def test_report_of_a_vocoder_has_copy_synthesis(folder, results):
     page, model = _page(folder, results, "vocoder"), runs.load_model(folder / "vocoder")
-    recordings = _kept_aside(folder, "vocoder", model).select([0, 1])
+    recordings = _validation_split(folder, "vocoder", model).select([0, 1])
     for index in range(2):
-        recorded = _heard(page, f"Recorded {index + 1}")
+        recorded = _played(page, f"Recorded {index + 1}")
         np.testing.assert_array_equal(recorded, recordings.clip(index)[:SAMPLES])
     frames = np.stack([frames[: SAMPLES // 100] for frames in recordings.features])
-    made = model.generate(SAMPLES, 2, local_conditioning=frames, seed=0)
+    generated = model.generate(SAMPLES, 2, local_conditioning=frames, seed=0)
     for index in range(2):
-        heard = _heard(page, f"Generated {index + 1}")
-        np.testing.assert_array_equal(heard, audio.to_16_bits(made[index]))
+        played = _played(page, f"Generated {index + 1}")
+        np.testing.assert_array_equal(played, audio.to_16_bits(generated[index]))
         distance = evaluation.log_spectral_distance(
-            recordings.waveform(index)[:SAMPLES], made[index], 8000
+            recordings.waveform(index)[:SAMPLES], generated[index], 8000
         )
         facts = page.facts(f"Generated {index + 1}")
         assert facts["Log-spectral distance"] == f"{distance:.2f} dB"
 
 
-def test_an_evaluation_is_shown_as_it_was_written(folder, results):
+def test_report_has_the_figures_of_the_evaluation_file(folder, results):
     page = _page(folder, results, "vocoder")
-    facts = page.facts("Figures")
+    facts = page.facts("Scores")
     assert facts["Bits per sample"] == "4.2500"
-    assert facts["Speakers told right"] == "87.5%"
+    assert facts["Speakers identified"] == "87.5%"
     assert facts["Log-spectral distance"] == "9.88 dB"
-    assert "over 4 recordings" in page.card("Figures")["text"]
+    assert "over 4 recordings" in page.card("Scores")["text"]
     assert page.card("Best recordings")["rows"] == [["2.0.wav", "2.0000"], ["3.5.wav", "3.5000"]]
     assert page.card("Worst recordings")["rows"] == [["7.0.wav", "7.0000"], ["4.5.wav", "4.5000"]]
 
 
-def test_a_run_without_recordings_and_log_is_shown(folder, results):
+def test_run_without_recordings_and_log_has_a_report(folder, results):
     page, model = _page(folder, results, "lost"), runs.load_model(folder / "lost")
     assert "cannot be read: no folder of recordings at nowhere" in page.text
     assert "no recordings to score" in page.text
     assert "no validation yet" in page.text
     assert page.facts("Training")["Best validation"] == "none yet"
-    made = model.generate(SAMPLES, 2, speaker_id=[0, 1], seed=0)
-    np.testing.assert_array_equal(_heard(page, "Generated 2"), audio.to_16_bits(made[1]))
+    generated = model.generate(SAMPLES, 2, speaker_id=[0, 1], seed=0)
+    np.testing.assert_array_equal(_played(page, "Generated 2"), audio.to_16_bits(generated[1]))
     assert page.facts("Generated 2")["Speaker"] == "b"
     assert not any(card["heading"].startswith("Recorded") for card in page.cards)
 
@@ -218,7 +217,7 @@ def test_a_run_without_recordings_and_log_is_shown(folder, results):
     [
         ("nowhere", "no model directory at"),
         ("two", "name one model directory; received a, b"),
-        ("wrong", "wrong.json is not what evaluate.py --json writes"),
+        ("wrong", "wrong.json as an evaluation report: no key 'files'"),
     ],
 )
 def test_bad_arguments_give_one_line(folder, results, name, message):
@@ -226,15 +225,3 @@ def test_bad_arguments_give_one_line(folder, results, name, message):
     assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
     assert message in result.stderr
     assert not (folder / f"{name}.html").exists()
-
-
-def test_curves_are_drawn_with_the_point_to_be_pointed_out():
-    x, y = np.array([2.0, 4.0, 5.0]), np.array([3.0, np.nan, 1.5])
-    curves = {"Training": (x, y), "Validation": (x, 2.0 * y)}
-    (axis,) = pictures.figure_of_progress(curves, "Step", "Bits", (5, 3.0)).axes
-    np.testing.assert_array_equal(axis.lines[1].get_xydata(), np.stack([x, 2.0 * y], axis=1))
-    np.testing.assert_array_equal(axis.lines[2].get_xydata(), [[5, 3.0]])
-    told = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert told == ["Training", "Validation", "Best"]
-    (axis,) = pictures.figure_of_progress({"Rate": (x, y)}, "Step", "Rate").axes
-    assert axis.get_legend() is None

@@ -1,0 +1,9 @@
+from wavenet_tf.evaluation.evaluation_report import EvaluationReport as EvaluationReport
+from wavenet_tf.evaluation.evaluation_report import evaluate as evaluate
+from wavenet_tf.evaluation.scores import Scores as Scores
+from wavenet_tf.evaluation.scores import check_has_speakers as check_has_speakers
+from wavenet_tf.evaluation.scores import score as score
+from wavenet_tf.evaluation.scores import score_speakers as score_speakers
+from wavenet_tf.evaluation.spectral import log_spectral_distance as log_spectral_distance
+from wavenet_tf.evaluation.synthesis import check_has_features as check_has_features
+from wavenet_tf.evaluation.synthesis import copy_synthesis as copy_synthesis
