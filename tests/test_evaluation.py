@@ -27,8 +27,8 @@ def test_the_right_speaker_is_the_most_likely(tmp_path):
     nats = evaluation.score_speakers(model, held_out)
     assert nats.shape == (len(held_out.names), 2)
     np.testing.assert_array_equal(nats.argmin(axis=1), held_out.speaker_ids)
-    own = nats[np.arange(len(nats)), held_out.speaker_ids]
-    np.testing.assert_allclose(own, evaluation.score(model, held_out).nats, rtol=1e-5)
+    right = nats[np.arange(len(nats)), held_out.speaker_ids]
+    np.testing.assert_allclose(right, evaluation.score(model, held_out).nats, rtol=1e-5)
     with pytest.raises(InputError, match="not conditioned on speakers"):
         evaluation.score_speakers(small_model(), recordings)
 

@@ -113,10 +113,10 @@ def _silence_card(measurements: ClipMeasurements, scope: str) -> html.Html:
 def _codes_card(measurements: ClipMeasurements, scope: str, model) -> html.Html:
     shares, entropy = code_distribution(measurements.value_counts, model)
     caption = (
-        f"{_capitalize(scope)}: the entropy of the codes is {entropy:.3f} bits. A model that knows "
-        "only the frequencies of the codes, and no past samples, reaches this many bits per "
-        f"sample; uniform guessing takes {model.distribution.uniform_bits:g}. A trained model must "
-        "be far below both."
+        f"{_capitalize(scope)}: the entropy of the codes is {entropy:.3f} bits. A model of the "
+        "frequencies of the codes alone, without past samples, reaches this many bits per sample; "
+        f"uniform guessing takes {model.distribution.uniform_bits:g}. A trained model must be far "
+        "below both."
     )
     return html.card(
         "Codes",
