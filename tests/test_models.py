@@ -254,7 +254,7 @@ def test_saved_model_is_the_same_model(tmp_path):
     assert loaded.get_config() == model.get_config()
     np.testing.assert_array_equal(loaded(codes), model(codes))
     assert loaded.evaluate(codes, codes, verbose=0) == model.evaluate(codes, codes, verbose=0)
-    # The optimizer's state too: the next update is the same.
+    # The optimizer's state too: the next step is the same.
     assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations) == 2
     for each in (model, loaded):
         each.fit(codes, codes, verbose=0, shuffle=False)
