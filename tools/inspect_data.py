@@ -27,7 +27,7 @@ from pages import Html
 import wavenet_tf as wt
 from wavenet_tf import audio, data, files, presets
 from wavenet_tf.data import corpora, prepared
-from wavenet_tf.data.recordings import UNKNOWN
+from wavenet_tf.data.labels import UNKNOWN
 
 _DATA_DIR = command_line.define_path(
     "data_dir", None, "Folder of recordings, or one that prepare_data.py wrote."
@@ -294,8 +294,8 @@ def _splits(recordings: data.Recordings, model: wt.WaveNet) -> list[Html]:
     except command_line.InputError as error:
         return [pages.paragraph(error)]
     parts = {"Training": training, "Validation": validation}
-    if recordings.has_test_part:
-        parts["Test"] = recordings.test_part()
+    if recordings.has_test_split:
+        parts["Test"] = recordings.test_split()
     how = "As the corpus says."
     if recordings.splits_by_time:
         how = (
@@ -313,7 +313,7 @@ def _splits(recordings: data.Recordings, model: wt.WaveNet) -> list[Html]:
 
 def _findings(corpus: _Corpus, sample: _Sample) -> list[Html]:
     """What cannot be used, and what is unlike the rest."""
-    from wavenet_tf.data.preparing import joining
+    from wavenet_tf.data.preparing import report
 
     skipped, number_skipped = dict(corpus.recordings.skipped), len(corpus.recordings.skipped)
     of = ""
@@ -322,7 +322,7 @@ def _findings(corpus: _Corpus, sample: _Sample) -> list[Html]:
         if len(sample.names) < len(corpus.recordings.names):
             of = f" (of {len(sample.names):,} looked at)"
     else:
-        unusual = corpus.report["worth_a_look"]
+        unusual = corpus.report["warnings"]
         skipped |= corpus.report["skipped"]["names"]
         number_skipped += corpus.report["skipped"]["clips"]
     found = [
@@ -331,7 +331,7 @@ def _findings(corpus: _Corpus, sample: _Sample) -> list[Html]:
         ("clips with problems", len(corpus.recordings.problems), corpus.recordings.problems),
     ]
     found += [
-        (joining.WORTH_A_LOOK[kind] + of, clips["clips"], dict.fromkeys(clips["names"], ""))
+        (report.WARNINGS[kind] + of, clips["clips"], dict.fromkeys(clips["names"], ""))
         for kind, clips in unusual.items()
     ]
     return [_finding(*finding) for finding in found if finding[1]]
@@ -350,14 +350,14 @@ def _finding(what: str, number: int, names: Mapping[str, str]) -> Html:
 
 def _unusual(sample: _Sample) -> dict[str, dict[str, Any]]:
     """Of a sample, what a preparation tells of all clips."""
-    from wavenet_tf.data.preparing import joining
+    from wavenet_tf.data.preparing import report
 
     levels = sample.levels
     unlike = np.abs(levels["rms"] - np.median(levels["rms"]))
     found = {
         "clipped": levels["clipped"] > 0,
-        "dc_offset": np.abs(levels["dc_offset"]) > joining.LARGE_DC_OFFSET,
-        "outlying_level": unlike > joining.OUTLYING_DB,
+        "dc_offset": np.abs(levels["dc_offset"]) > report.LARGE_DC_OFFSET,
+        "outlying_level": unlike > report.OUTLYING_DB,
     }
     return {
         kind: {
@@ -545,7 +545,7 @@ def _training(recordings: data.Recordings, model: wt.WaveNet) -> Html:
     try:
         training, _ = recordings.split(VALIDATION_FRACTION, model.receptive_field)
         batches = data.training_batches(
-            training, model, BATCH_SIZE, _CROP_SECONDS.value, _SEED.value
+            training, model.crop_spec, BATCH_SIZE, _CROP_SECONDS.value, _SEED.value
         )
         inputs, targets, weights = next(batches.as_numpy_iterator())
     except command_line.InputError as error:

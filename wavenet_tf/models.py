@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import audio, generation, training
+from wavenet_tf import audio, data, generation, training
 from wavenet_tf.distributions import Categorical, named_distribution
 from wavenet_tf.errors import InputError, optional_positive_integer, positive_integer
 from wavenet_tf.layers import (
@@ -305,6 +306,29 @@ class WaveNet(keras.Model):
     def hop_length(self) -> int | None:
         """Samples a frame of local conditioning; None for a model without."""
         return self.upsampler and self.upsampler.hop_length
+
+    @property
+    def crop_spec(self) -> data.CropSpec:
+        """What batches of crops hold for this model, see `data.training_batches`."""
+        poolings = (stack.pooling for stack in self.context_stacks)
+        return data.CropSpec(
+            sample_rate=self.sample_rate,
+            receptive_field=self.main_receptive_field,
+            distribution=self.distribution,
+            context_samples=self.receptive_field - self.main_receptive_field,
+            hop_length=self.hop_length,
+            frames_before=self.upsampler.frames_before if self.upsampler else 0,
+            frames_after=self.upsampler.frames_after if self.upsampler else 0,
+            crop_multiple=math.lcm(self.hop_length or 1, *poolings),
+            drift=self.output_distribution != "categorical",
+            conditions=data.condition_sources(
+                num_speakers=self.num_speakers,
+                global_channels=self.global_channels,
+                local_channels=self.local_channels,
+                hop_length=self.hop_length,
+                features=self.features,
+            ),
+        )
 
     @property
     def conditioning_names(self) -> list[str]:

@@ -91,7 +91,9 @@ class _Run:
     @property
     def crop_seconds(self) -> float:
         """Length of a crop to train on: no longer than the longest recording."""
-        return data.longest_crop_seconds(self.training, self.model, self.settings.crop_seconds)
+        return data.longest_crop_seconds(
+            self.training, self.model.crop_spec, self.settings.crop_seconds
+        )
 
     def check_memory(self) -> None:
         """Raises InputError if a step takes more memory than there is; on GPUs TensorFlow does."""
@@ -370,7 +372,7 @@ def _batches(settings: Settings, run: _Run) -> tf.data.Dataset | tf.distribute.D
     def batches_of(worker: int, num_workers: int) -> tf.data.Dataset:
         return data.training_batches(
             run.training,
-            run.model,
+            run.model.crop_spec,
             settings.batch_size,
             run.crop_seconds,
             settings.seed,
@@ -386,9 +388,9 @@ def _batches(settings: Settings, run: _Run) -> tf.data.Dataset | tf.distribute.D
 def _validation_batches(settings: Settings, run: _Run) -> tf.data.Dataset:
     batches = data.evaluation_batches(
         run.validation,
-        run.model,
+        run.model.crop_spec,
         settings.batch_size,
-        data.longest_crop_seconds(run.validation, run.model, settings.crop_seconds),
+        data.longest_crop_seconds(run.validation, run.model.crop_spec, settings.crop_seconds),
         whole_batches=run.strategy.num_replicas_in_sync > 1,
     )
     return batches.take(-(-settings.validation_crops // settings.batch_size))
@@ -431,7 +433,7 @@ def _callbacks(
         )
     if settings.tensorboard_histograms:
         crops = settings.batch_size // run.strategy.num_replicas_in_sync
-        batches = data.training_batches(run.training, run.model, crops, run.crop_seconds)
+        batches = data.training_batches(run.training, run.model.crop_spec, crops, run.crop_seconds)
         callbacks.append(training.TensorBoardHistograms(tensorboard, next(iter(batches))))
     if settings.averaging is not None:
         callbacks.append(keras.callbacks.SwapEMAWeights())
