@@ -25,6 +25,7 @@ _PROMPT = command_line.define_path(
     "prompt", None, "Recording to continue, at the model's sample rate."
 )
 _SPEAKER = command_line.define_speaker()
+_TAGS = command_line.define_tags()
 _FEATURES = command_line.define_path(
     "features", None, "NumPy file of local conditioning, float [frames, channels]."
 )
@@ -53,7 +54,7 @@ def main(argv):
         prompt=inputs.prompt(_PROMPT.value, runner.sample_rate),
         temperature=_TEMPERATURE.value,
         seed=_SEED.value,
-        **inputs.conditions(runner.metadata, _SPEAKER.value, _FEATURES.value),
+        **inputs.conditions(runner.metadata, _SPEAKER.value, _TAGS.value, _FEATURES.value),
     )
     samples = stream.num_samples or inputs.length(_SECONDS.value, runner.sample_rate)
     blocks: list[np.ndarray] = []

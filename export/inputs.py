@@ -9,23 +9,28 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from wavenet_tf.conditioning import tag_vector
 from wavenet_tf.errors import InputError
 
 
 def conditions(
-    metadata: dict[str, Any], speaker: str | None, features: str | None
+    metadata: dict[str, Any],
+    speaker: str | None,
+    tags: list[str] | None,
+    features: str | None,
 ) -> dict[str, Any]:
-    """What the flags --speaker and --features ask for, as `WaveNet.generate` takes it.
+    """Returns the values of --speaker, --tags and --features, as `WaveNet.generate` takes them.
 
     Args:
-        metadata: what the exporter told of the model.
-        speaker: a name that the model knows; a number where its speakers have no names.
+        metadata: metadata of the exported model.
+        speaker: name of a speaker; a number if speakers have no names.
+        tags: names of tags; None if the flag is not given.
         features: NumPy file of local conditioning, float `[frames, channels]`.
 
     Raises:
         InputError: for an unknown speaker, or a file that cannot be read.
     """
-    asked: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     names = metadata["speaker_names"] or [str(i) for i in range(metadata["num_speakers"] or 0)]
     if speaker is not None or names:
         if speaker not in names:
@@ -33,10 +38,12 @@ def conditions(
                 f"--speaker must be one of {', '.join(names) or 'none, the model knows nobody'}; "
                 f"received {speaker}"
             )
-        asked["speaker_id"] = names.index(speaker)
+        values["speaker_id"] = names.index(speaker)
+    if tags is not None:
+        values["global_conditioning"] = tag_vector(metadata.get("tag_names"), tags)[None]
     if features is not None:
-        asked["local_conditioning"] = _read_array(features)[None]
-    return asked
+        values["local_conditioning"] = _read_array(features)[None]
+    return values
 
 
 def _read_array(path: str) -> np.ndarray:

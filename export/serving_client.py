@@ -53,6 +53,7 @@ _PROMPT = command_line.define_path(
     "prompt", None, "Recording to continue, at the model's sample rate; only for a stream."
 )
 _SPEAKER = command_line.define_speaker()
+_TAGS = command_line.define_tags()
 _FEATURES = command_line.define_path(
     "features", None, "NumPy file of local conditioning, float [frames, channels]."
 )
@@ -301,7 +302,7 @@ def main(argv):
     server = kind(_SERVER.value or address, _MODEL.value, _DEADLINE_SECONDS.value, _RETRIES.value)
     metadata = read_metadata(server)
     conditions = ConditioningSpec.from_metadata(metadata).checked(
-        inputs.conditions(metadata, _SPEAKER.value, _FEATURES.value), batch_size=1
+        inputs.conditions(metadata, _SPEAKER.value, _TAGS.value, _FEATURES.value), batch_size=1
     )
     make = {"once": at_once, "stream": streamed}[_MODE.value]
     started = time.perf_counter()

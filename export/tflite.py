@@ -65,7 +65,7 @@ def main(argv):
 
 def representative_batch(recordings: data.Recordings, model: wt.WaveNet):
     """Values and conditions of random crops, as `deployment.activation_ranges` takes them."""
-    batches = data.training_batches(recordings, model, CROPS, crop_seconds=0.1)
+    batches = data.training_batches(recordings, model.crop_spec, CROPS, crop_seconds=0.1)
     inputs, targets, _ = next(iter(batches))
     conditions = inputs if isinstance(inputs, dict) else {}
     return targets, {name: conditions[name] for name in model.conditioning.names}

@@ -156,12 +156,10 @@ def recordings_to_score(recordings: data.Recordings, model: wt.WaveNet):
         if not length:
             continue
         audio = np.stack([waveform[:length] for waveform in waveforms]).astype(np.float32)
-        conditions: dict[str, np.ndarray] = {}
-        if model.config.num_speakers:
-            conditions["speaker_id"] = np.array([recordings.speaker_ids[clip] for clip in clips])
+        conditions = data.clip_conditions(model.crop_spec.conditions, recordings.select(clips))
         if model.hop_length:
-            frames = [recordings.features[clip][: length // hop] for clip in clips]
-            conditions["local_conditioning"] = np.stack(frames)
+            frames = conditions["local_conditioning"]
+            conditions["local_conditioning"] = frames[:, : length // hop]
         yield audio, conditions
         wanted -= batch * length
         if wanted <= 0:
@@ -175,6 +173,11 @@ def conditions_to_generate(
     batch, conditions = _BATCH_SIZE.value, {}
     if model.config.num_speakers:
         conditions["speaker_id"] = np.arange(batch, dtype=np.int32) % model.config.num_speakers
+    for source in model.crop_spec.clip_sources:
+        if source.name != "speaker_id":
+            clips = np.arange(batch) % len(recordings.names)
+            values = [source.clip_value(recordings, int(clip)) for clip in clips]
+            conditions[source.name] = np.stack(values)
     hop = model.hop_length
     if hop:
         count = -(-samples // hop)

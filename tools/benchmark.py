@@ -196,7 +196,7 @@ def measure_data(directory: str, preset: str, repeats: int) -> dict[str, float]:
             "prepared": data.open_prepared(folder),
         }
         sources = {
-            name: data.training_batches(part, model, CROPS, CROP_SECONDS)
+            name: data.training_batches(part, model.crop_spec, CROPS, CROP_SECONDS)
             for name, part in recordings.items()
         }
         paths = [str(on_demand.directory / name.partition("#")[0]) for name in on_demand.names]

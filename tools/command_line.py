@@ -186,6 +186,12 @@ def define_seed(default: int | None = None, help: str = "The same seed gives the
     return define("seed", default, help, read)
 
 
+def define_tags():
+    """Defines --tags, of a program that samples."""
+    help = "Tags of the audio, joined by commas; for a model that was trained with --tags."
+    return flags.DEFINE_list("tags", None, help)
+
+
 def define_temperature():
     """Defines --temperature, of a program that samples."""
 
@@ -308,6 +314,26 @@ def asked_speaker(model, speaker: str | None) -> int | None:
     if speaker is None and model.config.speaker_names:
         raise InputError(f"--speaker must be one of {', '.join(model.config.speaker_names)}")
     return None if speaker is None else model.speaker_index(speaker)
+
+
+def requested_tags(model, tags: Sequence[str] | None):
+    """Returns the value of `global_conditioning` for the flag --tags.
+
+    Args:
+        model: a `WaveNet`.
+        tags: the flag's value; None if it is not given.
+
+    Raises:
+        InputError: for an unknown tag, or no flag for a model with tags.
+    """
+    from wavenet_tf.conditioning import tag_vector
+
+    names = model.config.tag_names
+    if tags is None:
+        if names:
+            raise InputError(f"--tags must be some of {', '.join(names)}; --tags= sets none")
+        return None
+    return tag_vector(names, tags)[None]
 
 
 def whole_numbers(flag: str, values: Sequence[str]) -> list[int]:

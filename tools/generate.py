@@ -19,6 +19,7 @@ _OUTPUT = command_line.define_path("output", None, "Audio file to write.", requi
 _SECONDS = flags.DEFINE_float("seconds", 5.0, "To make, in seconds, besides the prompt.")
 _PROMPT = command_line.define_path("prompt", None, "Recording to continue; resampled if need be.")
 _SPEAKER = command_line.define_speaker()
+_TAGS = command_line.define_tags()
 _TEMPERATURE = command_line.define_temperature()
 _TOP_K = command_line.define_top_k()
 _TOP_P = command_line.define_top_p()
@@ -57,6 +58,7 @@ def main(argv):
         _BATCH_SIZE.value,
         prompt=prompt,
         speaker_id=command_line.asked_speaker(model, _SPEAKER.value),
+        global_conditioning=command_line.requested_tags(model, _TAGS.value),
         temperature=_TEMPERATURE.value,
         top_k=_TOP_K.value,
         top_p=_TOP_P.value,

@@ -33,7 +33,7 @@ _TRIM_DB = flags.DEFINE_float(
 )
 _TRIM_PAUSES = flags.DEFINE_bool("trim_pauses", False, "Shorten long pauses inside clips too.")
 _NORMALISE = flags.DEFINE_enum(
-    "normalise", None, data.NORMALISATIONS, "Bring the peak or the mean power of every clip to..."
+    "normalise", None, data.NORMALIZATIONS, "Bring the peak or the mean power of every clip to..."
 )
 _LEVEL_DB = flags.DEFINE_float(
     "level_db", None, "...this level, in dB of full scale (-3; rms -23)."
@@ -55,7 +55,7 @@ def main(argv):
         sample_rate=_SAMPLE_RATE.value,
         trim_db=_TRIM_DB.value,
         trim_pauses=_TRIM_PAUSES.value,
-        normalise=_NORMALISE.value,
+        normalize=_NORMALISE.value,
         level_db=_LEVEL_DB.value,
         features=tuple(_FEATURES.value),
         hop_length=_HOP_LENGTH.value,
@@ -67,7 +67,7 @@ def main(argv):
     if files.same_file(_OUTPUT.value, _SOURCE.value):
         raise command_line.InputError("--output must be another folder than --source")
     report = data.prepare(preparation, _OUTPUT.value, _WORKERS.value, progress=True)
-    print(data.summarise(report))
+    print(data.summarize(report))
     print(f"prepared in {_OUTPUT.value}; the whole report is its report.json")
 
 

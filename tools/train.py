@@ -55,6 +55,12 @@ _BALANCE_SPEAKERS = flags.DEFINE_bool(
     None,
     "Draw crops of all speakers equally often, however long their recordings are.",
 )
+_TAGS = flags.DEFINE_string(
+    "tags",
+    None,
+    "Condition on tags of the recordings: 'all', or some of them joined by commas, such as "
+    "piano,slow.",
+)
 _FEATURES = flags.DEFINE_string(
     "features",
     None,
@@ -161,6 +167,7 @@ def main(argv):
         overrides=overrides or None,
         features=_FEATURES.value,
         speakers=_SPEAKERS.value,
+        tags=_TAGS.value,
         balance_speakers=_BALANCE_SPEAKERS.value,
         steps=_STEPS.value,
         batch_size=_BATCH_SIZE.value,
@@ -196,6 +203,8 @@ def main(argv):
         words = ["python", "tools/vocode.py", *words[2:], "--input", "in.wav"]
     if model.config.speaker_names:
         words += ["--speaker", model.config.speaker_names[0]]
+    if model.config.tag_names:
+        words += ["--tags", model.config.tag_names[0]]
     command = shlex.join([*words, "--output", "out.wav"])
     print(f"the model is in {_MODEL_DIR.value}; to generate audio: {command}")
 

@@ -18,6 +18,7 @@ _STEP = command_line.define_step()
 _INPUT = command_line.define_path("input", None, "Recording to make again.", required=True)
 _OUTPUT = command_line.define_path("output", None, "Audio file to write.", required=True)
 _SPEAKER = command_line.define_speaker()
+_TAGS = command_line.define_tags()
 _TEMPERATURE = command_line.define_temperature()
 _SEED = command_line.define_seed()
 _PICTURE = command_line.define_path(
@@ -45,6 +46,7 @@ def main(argv):
     )
     stream = model.stream(
         speaker_id=speaker_id,
+        global_conditioning=command_line.requested_tags(model, _TAGS.value),
         local_conditioning=frames[None],
         temperature=_TEMPERATURE.value,
         seed=_SEED.value,

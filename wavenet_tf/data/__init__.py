@@ -1,4 +1,4 @@
-"""From recordings to the batches that `fit` and `evaluate` take."""
+"""Reading recordings and making the batches of crops that `fit` and `evaluate` take."""
 
 from wavenet_tf.lazy_imports import lazy_attributes
 

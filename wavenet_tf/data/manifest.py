@@ -1,8 +1,7 @@
-"""The manifest of a corpus: what its clips are, whatever layout they come in.
+"""`Clip`, the metadata of a recording, and manifests: files that list the clips of a corpus.
 
-A manifest is a JSONL file, one clip a line, or a CSV file with a header; the columns are the
-attributes of `Clip`, of which only `path` is needed. Other columns are kept with the clips, and not
-used.
+A manifest is a JSONL file with one clip per line, or a CSV file with a header. Its columns are the
+attributes of `Clip`; only `path` is required. Other columns are kept in `Clip.other` and not used.
 """
 
 import csv
@@ -24,19 +23,19 @@ MANIFEST_SUFFIXES = (".jsonl", ".csv")
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A recording, or a stretch of one, and what is known of it.
+    """Metadata of a recording, or of a segment of one.
 
     Attributes:
-        path: of the file, below the corpus' folder, with "/" between folders.
-        start: where the clip begins in the file, in seconds.
-        end: where it ends, in seconds; None for the end of the file.
-        speaker: who is heard.
-        text: what is said.
-        tags: what is said of the recording, such as "guitar".
-        alignment: labelled stretches, by kind: {"phones": [(0.0, 0.14, "h#"), ...]}; begin and end
-            in seconds from the clip's start.
-        split: "train", "validation" or "test" where the corpus says so.
-        other: the manifest's further columns, as strings: values of JSON that are no strings are
+        path: path of the file below the corpus' folder, with "/" between folders.
+        start: start of the clip in the file, in seconds.
+        end: end of the clip in the file, in seconds; None for the end of the file.
+        speaker: name of the speaker, or None.
+        text: transcript, or None.
+        tags: labels of the recording, such as "guitar".
+        alignment: labelled segments by kind, such as {"phones": [(0.0, 0.14, "h#"), ...]}; start
+            and end in seconds from the clip's start.
+        split: "train", "validation" or "test", or None if the corpus names no split.
+        other: values of the manifest's other columns; JSON values that are not strings are kept as
             JSON text.
 
     Raises:
@@ -69,78 +68,83 @@ class Clip:
 
     @property
     def name(self) -> str:
-        """The path, and for a stretch of a recording its seconds too."""
+        """The path, followed by start and end in seconds for a segment of a recording."""
         if not self.start and self.end is None:
             return self.path
         return f"{self.path}#{self.start}-{'' if self.end is None else self.end}"
 
     def to_json(self) -> str:
-        """One line of a manifest, without what is not known."""
-        known = {
+        """Returns the line of a JSONL manifest, without attributes that have no value."""
+        values = {
             name: value
             for name in COLUMNS
             if (value := getattr(self, name)) not in (None, (), {}, 0.0)
         }
-        return json.dumps({**self.other, **known})
+        return json.dumps({**self.other, **values})
 
     @classmethod
-    def of_row(cls, row: dict) -> "Clip":
-        """The clip of a manifest's line.
+    def from_row(cls, row: dict) -> "Clip":
+        """Makes the clip of a manifest's line.
 
         Args:
-            row: values by attribute; of a CSV file they are strings, in which tags are joined by
-                commas, alignments are JSON, and an empty one is not known.
+            row: values by column. Values of a CSV file are strings: tags are joined by commas,
+                alignments are JSON, and an empty string means no value.
 
         Raises:
             InputError: for a value of a wrong type or out of its range.
+
+        Example:
+        >>> Clip.from_row({"path": "1.wav", "tags": "piano, slow", "take": "2"})
+        Clip(path='1.wav', start=0.0, end=None, speaker=None, text=None, tags=('piano', 'slow'),
+             alignment={}, split=None, other={'take': '2'})
         """
-        known = {name: value for name, value in row.items() if value not in (None, "")}
-        if None in known:  # of a CSV file
+        row = {name: value for name, value in row.items() if value not in (None, "")}
+        if None in row:  # the key under which csv.DictReader collects surplus values
             raise InputError("more values than columns")
         other = {
             name: value if isinstance(value, str) else json.dumps(value)
-            for name, value in known.items()
+            for name, value in row.items()
             if name not in COLUMNS
         }
-        known = {name: value for name, value in known.items() if name in COLUMNS}
-        if not isinstance(known.get("path"), str):
+        values = {name: value for name, value in row.items() if name in COLUMNS}
+        if not isinstance(values.get("path"), str):
             raise InputError("no path")
         for name in ("speaker", "text", "split"):
-            if name in known:
-                known[name] = str(known[name])
+            if name in values:
+                values[name] = str(values[name])
         try:
             for name in ("start", "end"):
-                if name in known:
-                    known[name] = float(known[name])
-            if isinstance(tags := known.get("tags", ()), str):
+                if name in values:
+                    values[name] = float(values[name])
+            if isinstance(tags := values.get("tags", ()), str):
                 tags = [tag.strip() for tag in tags.split(",")]
-            known["tags"] = tuple(str(tag) for tag in tags if tag != "")
-            if isinstance(alignment := known.get("alignment", {}), str):
+            values["tags"] = tuple(str(tag) for tag in tags if tag != "")
+            if isinstance(alignment := values.get("alignment", {}), str):
                 alignment = json.loads(alignment)
-            known["alignment"] = {
-                str(kind): [(float(begin), float(end), str(label)) for begin, end, label in parts]
+            values["alignment"] = {
+                str(kind): [(float(start), float(end), str(label)) for start, end, label in parts]
                 for kind, parts in alignment.items()
             }
         except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"a value of the wrong kind: {error}") from error
-        return cls(**known, other=other)
+        return cls(**values, other=other)
 
 
-# The columns of a manifest that are used.
+# Columns of a manifest that are attributes of a clip.
 COLUMNS = tuple(field.name for field in dataclasses.fields(Clip) if field.name != "other")
 
 
 def read_manifest(path: str | os.PathLike) -> Iterator[Clip]:
-    """Reads a manifest, a line at a time.
+    """Reads a manifest one line at a time.
 
     Args:
-        path: a JSONL or CSV file.
+        path: path of a JSONL or CSV file.
 
     Returns:
-        Its clips, in the file's order.
+        The clips, in the file's order.
 
     Raises:
-        InputError: for a file that cannot be read, or a line that is no clip, by its number.
+        InputError: if the file cannot be read; names the number of an invalid line.
     """
     path = Path(path)
     if path.suffix not in MANIFEST_SUFFIXES:
@@ -163,7 +167,7 @@ def read_manifest(path: str | os.PathLike) -> Iterator[Clip]:
 
 
 def _lines(file: TextIO, suffix: str) -> Iterator[tuple[int, str | dict]]:
-    """The lines of a manifest by their numbers: of CSV as values by column, of JSONL as text."""
+    """Yields number and content of each line: values by column for CSV, text for JSONL."""
     if suffix == ".csv":
         table = csv.DictReader(file)
         if "path" not in (table.fieldnames or ()):
@@ -177,22 +181,22 @@ def _lines(file: TextIO, suffix: str) -> Iterator[tuple[int, str | dict]]:
 
 
 def _parse(line: str | dict) -> Clip:
-    """The clip of a manifest's line, as `_lines` gives it."""
+    """Makes the clip of a line as `_lines` yields it."""
     row = json.loads(line) if isinstance(line, str) else line
     if not isinstance(row, dict):
         raise InputError(f"a line must be an object; received {str(line).strip()[:40]}")
-    return Clip.of_row(row)
+    return Clip.from_row(row)
 
 
 def write_manifest(path: str | os.PathLike, clips: Iterable[Clip]) -> int:
-    """Writes a JSONL manifest, a line at a time, whole or not at all.
+    """Writes a JSONL manifest one line at a time; an error leaves no incomplete file behind.
 
     Args:
-        path: the file.
-        clips: may be an iterator over more than fits in memory.
+        path: path of the file.
+        clips: the clips; may be an iterator over more than fits in memory.
 
     Returns:
-        How many clips there were.
+        The number of clips.
     """
     count = 0
     with files.atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Work on many clips at once, in threads."""
+"""Calls of a function for many clips, in threads."""
 
 import os
 import sys
@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-# Work that lasts longer shows a progress bar on a terminal, in seconds.
+# After this time, in seconds, a terminal shows a progress bar.
 PROGRESS_AFTER_SECONDS = 2.0
 
 
 def map_in_threads(function: Callable[[Any], Any], arguments: Sequence, unit: str) -> list:
-    """Calls a function with each of some arguments, in a thread for each core.
+    """Calls a function with each of the arguments, in one thread per core.
 
-    Threads help as far as the function leaves Python's lock, as TensorFlow and NumPy do.
+    Threads save time if the function releases Python's global lock, as TensorFlow and NumPy do.
 
     Args:
-        function: of one argument.
-        arguments: of the calls.
-        unit: what a call works on, for the progress bar.
+        function: a function of one argument.
+        arguments: the argument of each call.
+        unit: noun for the argument of a call, for the progress bar.
 
     Returns:
-        What the function returned, in the order of the arguments.
+        The results, in the order of the arguments.
 
     Example:
     >>> map_in_threads(abs, [-1, 2], "number")

@@ -1,24 +1,28 @@
-"""The format of a prepared corpus, and reading it.
+"""The file format of a prepared corpus, and `open_prepared`, which reads one.
 
-index.json        sample rate, features, speakers, statistics; SHA-256 of the tables, the shards and
-                  itself; written last: without it, the preparation is not finished
-report.json       what was skipped, trimmed and worth a look
-source.jsonl      the corpus' manifest; its alignments are in seconds of the source clips
-clips.npy         a row a clip, `CLIP`
-pieces.npy        a row a piece, `PIECE`
-names.npy         the clips' names, one after the other
+index.json        sample rate, features, speakers, tags, statistics; SHA-256 of the tables, of the
+                  shards and of itself; written last: without it, the preparation is not finished
+report.json       skipped files, trimmed silence and warnings
+source.jsonl      the manifest of the corpus; its times are seconds of the source clips
+clips.npy         one row per clip, `CLIP`
+pieces.npy        one row per piece, `PIECE`
+names.npy         the clips' names, joined
 shards/shard-00000.tfrecord, ...
 
-A clip is stored in pieces of some seconds, each a TFRecord of a `tf.train.Example`: `audio`, FLAC
-of 16 bits; `features`, float32 `[frames, channels]`; `name`, `piece`; and with the first piece
-`clip`, the line of source.jsonl without its alignment, and `alignment`, the same JSON as there but
-in seconds of the stored audio, from which silence may have been cut. Every piece can be read by
-itself, at its offset; `pieces.npy` has its CRC-32 too. The tables are mapped, not read: memory does
-not grow with the corpus.
+A clip is stored in pieces of a few seconds. Each piece is a TFRecord of a `tf.train.Example`:
 
-`split` in clips.npy is what the corpus says, -1 where it says nothing. Where it names no clips to
-validate on, the split into training and validation is made where the corpus is read, by `place`, as
-it is for raw recordings.
+- `audio`: FLAC of 16 bits;
+- `features`: float32 `[frames, channels]`;
+- `name`, `piece`: name of the clip, and index of the piece in it;
+- `clip`, in the first piece: the clip's line of source.jsonl without its alignment;
+- `alignment`, in the first piece: the alignment as JSON, in seconds of the stored audio, from which
+  silence may have been cut.
+
+Every piece can be read without the others, at its offset in the shard; `pieces.npy` has its CRC-32
+too. Tables are memory-mapped, so that memory does not grow with the corpus.
+
+`split` in clips.npy is the split that the corpus gives, or -1. If the corpus names no clips for
+validation, a split is made when the corpus is opened, by `path_hash`, as for raw recordings.
 """
 
 import hashlib
@@ -33,29 +37,30 @@ import numpy as np
 import soundfile
 
 from wavenet_tf import files
+from wavenet_tf.data.lazy import Mapped
 from wavenet_tf.data.manifest import Clip
-from wavenet_tf.data.recordings import Mapped, Recordings
+from wavenet_tf.data.recordings import Recordings
 from wavenet_tf.errors import InputError
 
-VERSION = 2
+VERSION = 3
 INDEX, REPORT, SOURCE = "index.json", "report.json", "source.jsonl"
 CLIPS, PIECES, NAMES = "clips.npy", "pieces.npy", "names.npy"
-# Exists from the start of a preparation on.
+# Written first: the settings of the preparation.
 SETTINGS = "preparation.json"
-# How a TFRecord is framed: its length and that's checksum before, its own checksum after it.
+# Framing of a TFRecord: length and its checksum before the record, a checksum of it after.
 BYTES_BEFORE_RECORD, BYTES_AFTER_RECORD = 12, 4
 
 CLIP = np.dtype(
     [
-        ("name_begin", "<i8"),
+        ("name_start", "<i8"),
         ("name_end", "<i8"),
         ("first_piece", "<i8"),
         ("samples", "<i8"),
         ("speaker", "<i4"),
-        ("split", "<i4"),  # place in `SPLITS`, or -1
-        ("place", "<f8"),  # see `unit_hash`
+        ("split", "<i4"),  # index in `SPLITS`, or -1
+        ("path_hash", "<f8"),  # see `unit_hash`
         ("content", "<u8"),  # a hash of the samples
-        ("peak", "<f4"),  # dBFS, as recorded
+        ("peak", "<f4"),  # dBFS, of the source clip
         ("rms", "<f4"),
         ("dc_offset", "<f4"),
         ("clipped", "<i4"),
@@ -65,27 +70,33 @@ PIECE = np.dtype([("shard", "<i4"), ("size", "<i4"), ("offset", "<i8"), ("crc", 
 
 
 def is_prepared(directory: str | os.PathLike) -> bool:
-    """Whether a folder holds a prepared corpus.
+    """Returns whether a folder holds a prepared corpus.
+
+    Args:
+        directory: the folder.
 
     Raises:
-        InputError: if it holds one that is not finished.
+        InputError: if it holds a preparation that is not finished.
     """
     directory = Path(directory)
     if (directory / INDEX).is_file():
         return True
     if (directory / SETTINGS).is_file():
         raise InputError(
-            f"the preparation of {directory} was not finished: call tools/prepare_data.py with the "
-            "same flags again, and it goes on"
+            f"the preparation of {directory} was not finished: run tools/prepare_data.py with the "
+            "same flags again to continue it"
         )
     return False
 
 
 def read_index(directory: str | os.PathLike) -> dict:
-    """The index of a prepared corpus.
+    """Reads the index of a prepared corpus.
+
+    Args:
+        directory: the folder of the prepared corpus.
 
     Raises:
-        InputError: if it is damaged, or of another version.
+        InputError: if the index is corrupted, or of another version.
     """
     path = Path(directory) / INDEX
     try:
@@ -94,14 +105,21 @@ def read_index(directory: str | os.PathLike) -> dict:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"cannot read {path} as an index of prepared clips: {error}") from error
     if version != VERSION:
-        raise InputError(f"{path} is of version {version}; expected is {VERSION}: prepare it again")
+        raise InputError(
+            f"{path} is of version {version}; expected is {VERSION}: prepare the corpus again"
+        )
     if checksum != _index_checksum(index):
-        raise InputError(f"{path} is damaged")
+        raise InputError(f"{path} is corrupted")
     return index
 
 
 def write_index(directory: Path, index: dict) -> None:
-    """Writes the index of a prepared corpus, with the checksums of its tables and of itself."""
+    """Writes the index of a prepared corpus, with checksums of the tables and of the index.
+
+    Args:
+        directory: the folder of the prepared corpus.
+        index: the index, without version and checksums.
+    """
     tables = {name: file_checksum(directory / name) for name in (CLIPS, PIECES, NAMES)}
     index = {"version": VERSION, **index, "tables": tables}
     index["sha256"] = _index_checksum(index)
@@ -113,7 +131,11 @@ def _index_checksum(index: dict) -> str:
 
 
 def file_checksum(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
+    """Returns the SHA-256 of a file as hexadecimal digits.
+
+    Args:
+        path: path of the file.
+    """
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(2**20):
@@ -122,34 +144,34 @@ def file_checksum(path: Path) -> str:
 
 
 def open_prepared(directory: str | os.PathLike, sample_rate: int | None = None) -> Recordings:
-    """Opens a prepared corpus; samples are read when they are asked for.
+    """Opens a prepared corpus; samples are read when they are accessed.
 
     Shards that are missing or have another size are left out, with a warning.
 
     Args:
-        directory: of it.
-        sample_rate: that is wanted; None takes any.
+        directory: the folder of the prepared corpus.
+        sample_rate: required sample rate, in Hz; None for any.
 
     Raises:
-        InputError: if it was prepared at another sample rate, or is damaged.
+        InputError: if the corpus has another sample rate, or is corrupted.
     """
     directory = Path(directory)
     index = read_index(directory)
     if sample_rate not in (None, index["sample_rate"]):
         raise InputError(
-            f"{directory} was prepared at {index['sample_rate']} Hz; wanted are {sample_rate} Hz: "
-            "prepare it with that --sample_rate"
+            f"{directory} was prepared at {index['sample_rate']} Hz; required are {sample_rate} "
+            "Hz: prepare it with that --sample_rate"
         )
     shards = _Shards(directory, index)
     numbers = np.arange(len(shards.clips))
     skipped = {}
-    for number, why in shards.unusable().items():
+    for number, reason in shards.unusable().items():
         first_piece = shards.clips["first_piece"][numbers]
         lost = shards.pieces["shard"][first_piece] == number
-        skipped[index["shards"][number]["file"]] = f"{why}, {lost.sum()} recordings left out"
+        skipped[index["shards"][number]["file"]] = f"{reason}, {lost.sum()} recordings left out"
         numbers = numbers[~lost]
-    for name, why in skipped.items():
-        warnings.warn(f"{directory / name}: {why}", stacklevel=2)
+    for name, reason in skipped.items():
+        warnings.warn(f"{directory / name}: {reason}", stacklevel=2)
     if not len(numbers):
         raise InputError(f"{directory} has no shard that can be used")
     features = index["features"]
@@ -162,60 +184,70 @@ def open_prepared(directory: str | os.PathLike, sample_rate: int | None = None) 
         skipped=skipped,
         speaker_names=index["speakers"],
         speaker_ids=shards.clips["speaker"][numbers],
+        tag_names=index["tags"],
         features=Mapped(shards.frames, numbers) if features else (),
         feature_names=features,
         hop_length=index["hop_length"] if features else None,
         splits=shards.clips["split"][numbers].astype(np.int8),
-        path_hashes=shards.clips["place"][numbers],
+        path_hashes=shards.clips["path_hash"][numbers],
         metadata=Mapped(shards.metadata, numbers),
     )
 
 
 def clip_name(names: np.ndarray, row) -> str:
-    """A clip's name.
+    """Returns the name of a clip.
 
     Args:
-        names: the bytes of all of them.
-        row: the clip's, of the table.
+        names: content of names.npy: the bytes of all names.
+        row: the clip's row of clips.npy.
     """
-    return os.fsdecode(bytes(names[row["name_begin"] : row["name_end"]]))
+    return os.fsdecode(bytes(names[row["name_start"] : row["name_end"]]))
 
 
 class _Shards:
-    """The files of a prepared corpus."""
+    """The tables and shards of a prepared corpus.
+
+    Args:
+        directory: the folder of the prepared corpus.
+        index: its index.
+
+    Raises:
+        InputError: if a table is corrupted.
+    """
 
     def __init__(self, directory: Path, index: dict):
         self.directory = directory
         self.index = index
         for name, checksum in index["tables"].items():
             try:
-                damaged = file_checksum(directory / name) != checksum
+                corrupted = file_checksum(directory / name) != checksum
             except OSError as error:
-                raise InputError(f"{directory} is damaged: {error}") from error
-            if damaged:
-                raise InputError(f"{directory / name} is damaged")
+                raise InputError(f"{directory} is corrupted: {error}") from error
+            if corrupted:
+                raise InputError(f"{directory / name} is corrupted")
         self.clips = np.load(directory / CLIPS, mmap_mode="r")
         self.pieces = np.load(directory / PIECES, mmap_mode="r")
         self.names = np.load(directory / NAMES, mmap_mode="r")
 
     def name(self, number: int) -> str:
+        """Returns the name of a clip by its number."""
         return clip_name(self.names, self.clips[number])
 
     def unusable(self) -> dict[int, str]:
-        """Shards by number that cannot be as they were written, and why."""
-        found = {}
+        """Returns the reason by the number of each shard that is missing or has another size."""
+        reasons = {}
         for number, shard in enumerate(self.index["shards"]):
             path = self.directory / shard["file"]
             if not path.is_file():
-                found[number] = "missing"
+                reasons[number] = "missing"
             elif path.stat().st_size != shard["bytes"]:
-                found[number] = (
+                reasons[number] = (
                     f"has {path.stat().st_size} bytes where {shard['bytes']} were written"
                 )
-        return found
+        return reasons
 
     def samples(self, number: int) -> "_Stored":
-        """A clip's samples, int16, by its number."""
+        """Returns the samples of a clip by its number, int16 `[samples]`."""
 
         def decode(record) -> np.ndarray:
             contents = io.BytesIO(record["audio"].bytes_list.value[0])
@@ -226,7 +258,7 @@ class _Shards:
         return _Stored(self, int(row["first_piece"]), int(row["samples"]), piece_length, decode)
 
     def frames(self, number: int) -> "_Stored":
-        """A clip's features, float32 `[frames, channels]`, by its number."""
+        """Returns the features of a clip by its number, float32 `[frames, channels]`."""
 
         def decode(record) -> np.ndarray:
             values = np.frombuffer(record["features"].bytes_list.value[0], "<f4")
@@ -239,22 +271,22 @@ class _Shards:
         return _Stored(self, int(row["first_piece"]), length, piece_length, decode)
 
     def metadata(self, number: int) -> Clip:
-        """What is known of a clip, by its number; alignments are in seconds of the stored audio.
+        """Returns the metadata of a clip by its number, with alignments of the stored audio.
 
         Raises:
-            InputError: if it cannot be read as it was written.
+            InputError: if the first piece of the clip is corrupted.
         """
         record = self.record(int(self.clips[number]["first_piece"]))
         row, alignment = (
             json.loads(record[name].bytes_list.value[0]) for name in ("clip", "alignment")
         )
-        return Clip.of_row({**row, "alignment": alignment})
+        return Clip.from_row({**row, "alignment": alignment})
 
     def record(self, number: int):
-        """Returns the features of a piece, a `tf.train.Example`, by its number.
+        """Returns the features of the `tf.train.Example` of a piece by the piece's number.
 
         Raises:
-            InputError: if it cannot be read as it was written.
+            InputError: if the piece is corrupted.
         """
         import tensorflow as tf
 
@@ -267,12 +299,20 @@ class _Shards:
         except OSError as error:
             raise InputError(f"cannot read {path}: {error}") from error
         if zlib.crc32(contents) != piece["crc"]:
-            raise InputError(f"{path} is damaged at byte {piece['offset']}")
+            raise InputError(f"{path} is corrupted at byte {piece['offset']}")
         return tf.train.Example.FromString(contents).features.feature
 
 
 class _Stored:
-    """What is stored of a clip in pieces of equal length; slicing it reads those of the slice."""
+    """An array of a clip that is stored in pieces; slicing it reads the pieces of the slice.
+
+    Args:
+        shards: the corpus.
+        first_piece: number of the clip's first piece.
+        length: length of the array.
+        piece_length: length of the part in each piece but the last.
+        decode: returns the part in a piece from what `_Shards.record` returns.
+    """
 
     def __init__(self, shards: _Shards, first_piece: int, length: int, piece_length: int, decode):
         self.shards = shards
@@ -292,5 +332,5 @@ class _Stored:
             for piece in range(first_piece, last_piece + 1)
         ]
         values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        begin = first_piece * self.piece_length
-        return values[first - begin : last - begin]
+        start = first_piece * self.piece_length
+        return values[first - start : last - start]

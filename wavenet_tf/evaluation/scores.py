@@ -74,7 +74,7 @@ def score(
     Raises:
         InputError: if an argument is out of its range, or no clip can be read.
     """
-    batches = data.evaluation_batches(recordings, model, batch_size, crop_seconds)
+    batches = data.evaluation_batches(recordings, model.crop_spec, batch_size, crop_seconds)
 
     @tf.function(reduce_retracing=True)
     def score_batch(inputs, targets, weights):
@@ -89,7 +89,7 @@ def score(
         samples.append(batch_samples)
         if bar:
             bar.add(1)
-    clips = data.clips_of_crops(recordings, model, crop_seconds)
+    clips = data.clips_of_crops(recordings, model.crop_spec, crop_seconds)
     clip_samples = np.bincount(clips, weights=np.concatenate(samples))
     if not clip_samples.any():
         name, reason = next(iter(recordings.unreadable.items()))

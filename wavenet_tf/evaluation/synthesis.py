@@ -26,7 +26,8 @@ def copy_synthesis(
 
     Args:
         model: a `WaveNet` with local conditioning.
-        recordings: with features, at the model's sample rate; with speakers, if the model has them.
+        recordings: at the model's sample rate, with features and with the speakers or tags that
+            the model is conditioned on.
         temperature: see `WaveNet.generate`.
         seed: see `WaveNet.generate`.
         progress: shows a progress bar.
@@ -40,17 +41,13 @@ def copy_synthesis(
     check_has_features(model)
     if not len(recordings.features):
         raise InputError("the recordings have no features: see `Recordings.with_features`")
-    features = [frames[:] for frames in recordings.features]
-    longest = max(map(len, features))
-    # Shorter clips repeat their last frame, as the upsampler does at the end of a signal.
-    padded = [np.pad(frames, [(0, longest - len(frames)), (0, 0)], "edge") for frames in features]
+    conditions = data.clip_conditions(model.crop_spec.conditions, recordings)
     generated = model.generate(
-        longest * model.hop_length,
-        batch_size=len(padded),
-        speaker_id=recordings.speaker_ids if model.config.num_speakers else None,
-        local_conditioning=np.stack(padded),
+        conditions["local_conditioning"].shape[1] * model.hop_length,
+        batch_size=len(recordings.names),
         temperature=temperature,
         seed=seed,
         progress=progress,
+        **conditions,
     )
     return [clip[:length] for clip, length in zip(generated, recordings.lengths, strict=True)]

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import sampling, training
+from wavenet_tf import data, sampling, training
 from wavenet_tf.conditioning import ConditioningSpec, speaker_index
 from wavenet_tf.distributions import Categorical
 from wavenet_tf.errors import InputError, positive_integer
@@ -147,6 +147,23 @@ class WaveNet(TrainableModel):
     def conditioning(self) -> ConditioningSpec:
         """The inputs that condition the model."""
         return self.config.conditioning
+
+    @property
+    def crop_spec(self) -> data.CropSpec:
+        """What batches of crops hold for this model, see `data.training_batches`."""
+        config, spec = self.config, self.conditioning
+        return data.CropSpec(
+            sample_rate=config.sample_rate,
+            receptive_field=config.trunk_receptive_field,
+            distribution=self.distribution,
+            context_samples=self.receptive_field - config.trunk_receptive_field,
+            hop_length=spec.hop_length,
+            frames_before=spec.frames_before,
+            frames_after=spec.frames_after,
+            crop_multiple=config.frame_unit,
+            drift=config.output_distribution != "categorical",
+            conditions=data.condition_sources(spec),
+        )
 
     def speaker_index(self, name: str) -> int:
         """Returns the id of a speaker's name.

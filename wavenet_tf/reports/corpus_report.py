@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from wavenet_tf import data, files
-from wavenet_tf.data.preparing import joining
-from wavenet_tf.data.recordings import UNKNOWN
+from wavenet_tf.data.labels import UNKNOWN
+from wavenet_tf.data.preparing import report as preparation_report
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet
 from wavenet_tf.reports import html, pictures
@@ -158,8 +158,8 @@ def _splits(recordings: data.Recordings, model: WaveNet) -> list[html.Html]:
     except InputError as error:
         return [html.paragraph(error)]
     splits = {"Training": training, "Validation": validation}
-    if recordings.has_test_part:
-        splits["Test"] = recordings.test_part()
+    if recordings.has_test_split:
+        splits["Test"] = recordings.test_split()
     if recordings.has_split:
         origin = "The corpus names its validation split."
     elif recordings.splits_by_time:
@@ -187,7 +187,7 @@ def _warnings(corpus: OpenedCorpus, measurements: ClipMeasurements) -> list[html
         if len(measurements.names) < len(recordings.names):
             scope = f" (of {len(measurements.names):,} measured)"
     else:
-        outliers = preparation["worth_a_look"]
+        outliers = preparation["warnings"]
         skipped |= preparation["skipped"]["names"]
         num_skipped += preparation["skipped"]["clips"]
     warnings = [
@@ -196,7 +196,11 @@ def _warnings(corpus: OpenedCorpus, measurements: ClipMeasurements) -> list[html
         ("clips with problems", len(recordings.problems), recordings.problems),
     ]
     warnings += [
-        (joining.WORTH_A_LOOK[kind] + scope, clips["clips"], dict.fromkeys(clips["names"], ""))
+        (
+            preparation_report.WARNINGS[kind] + scope,
+            clips["clips"],
+            dict.fromkeys(clips["names"], ""),
+        )
         for kind, clips in outliers.items()
     ]
     return [_warning(*warning) for warning in warnings if warning[1]]

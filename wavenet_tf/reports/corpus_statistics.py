@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from wavenet_tf import audio, data
-from wavenet_tf.data.preparing import joining
+from wavenet_tf.data.preparing import report as preparation_report
 from wavenet_tf.errors import InputError
 from wavenet_tf.reports.opened_corpus import MAX_MEASURED, evenly_spaced
 
@@ -121,8 +121,8 @@ def find_outliers(measurements: ClipMeasurements) -> dict[str, dict[str, Any]]:
     deviations = np.abs(levels["rms"] - np.median(levels["rms"]))
     found = {
         "clipped": levels["clipped"] > 0,
-        "dc_offset": np.abs(levels["dc_offset"]) > joining.LARGE_DC_OFFSET,
-        "outlying_level": deviations > joining.OUTLYING_DB,
+        "dc_offset": np.abs(levels["dc_offset"]) > preparation_report.LARGE_DC_OFFSET,
+        "outlying_level": deviations > preparation_report.OUTLYING_DB,
     }
     return {
         kind: {

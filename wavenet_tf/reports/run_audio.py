@@ -33,7 +33,8 @@ def audio_section(
         parts.append(html.paragraph(f"The recordings cannot be read: {run.recordings_error}."))
     else:
         recorded = select_excerpts(run.recordings, streams, seconds)
-    if model.config.global_channels or (model.config.local_channels and recorded is None):
+    unknown_vector = model.config.global_channels and not model.config.tag_names
+    if unknown_vector or (recorded is None and set(model.conditioning.names) - {"speaker_id"}):
         parts.append(
             html.paragraph("No audio: the model generates none without what conditions it.")
         )
@@ -44,29 +45,31 @@ def audio_section(
         parts.append(html.paragraph("Copy synthesis of recordings of the validation split."))
         parts.append(_audio_grid(run, copies, recorded))
     else:
-        number, speakers = _choose_speakers(model, recorded, streams)
+        number, conditions = _choose_conditions(model, recorded, streams)
         if verbose:
             print(f"generating {number} streams of {seconds:g} s")
         samples = max(1, round(seconds * model.sample_rate))
-        waveforms = model.generate(
-            samples, number, speaker_id=speakers, seed=seed, progress=verbose
-        )
+        waveforms = model.generate(samples, number, seed=seed, progress=verbose, **conditions)
         beside = "" if recorded is None else ", beside recordings of the validation split"
         parts.append(html.paragraph(f"Generated audio{beside}."))
         parts.append(_audio_grid(run, list(waveforms), recorded))
     return html.section("Audio", *parts)
 
 
-def _choose_speakers(
+def _choose_conditions(
     model, recorded: data.Recordings | None, streams: int
-) -> tuple[int, np.ndarray | None]:
-    """Returns the number of streams, and their speaker ids if the model has speakers."""
-    if not model.config.num_speakers:
-        return streams, None
+) -> tuple[int, dict[str, Any]]:
+    """Returns the number of streams, and what conditions them: as the recordings if there are any.
+
+    Without recordings, each stream has another speaker.
+    """
+    if not model.conditioning.names:
+        return streams, {}
     if recorded is not None:
-        return len(recorded.names), recorded.speaker_ids
+        conditions = data.clip_conditions(model.crop_spec.conditions, recorded)
+        return len(recorded.names), conditions
     ids = np.arange(min(streams, model.config.num_speakers), dtype=np.int32)
-    return len(ids), ids
+    return len(ids), {"speaker_id": ids}
 
 
 def _audio_grid(

@@ -46,7 +46,7 @@ def first_training_batch(
     Raises:
         InputError: if an argument is out of its range, or the recordings do not suit the model.
     """
-    batches = data.training_batches(recordings, model, BATCH_SIZE, crop_seconds, seed)
+    batches = data.training_batches(recordings, model.crop_spec, BATCH_SIZE, crop_seconds, seed)
     inputs, targets, weights = next(batches.as_numpy_iterator())
     inputs = inputs if isinstance(inputs, dict) else {"audio": inputs}
     equal = inputs["audio"][:, 1:] == targets[:, :-1]

@@ -2,12 +2,14 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from wavenet_tf import audio, data, training
+from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet
 from wavenet_tf.models.config import PRESETS
 from wavenet_tf.runs.checkpointing import load_last_checkpoint
@@ -16,7 +18,7 @@ from wavenet_tf.runs.model_files import Position
 from wavenet_tf.runs.recordings import read_run_recordings
 from wavenet_tf.runs.settings import Settings
 
-SPEAKERS_LISTED = 10
+NAMES_LISTED = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +59,10 @@ class Run:
         model = self.model
         lines = [self.recordings.summary]
         if model.config.speaker_names:
-            names = ", ".join(model.config.speaker_names[:SPEAKERS_LISTED])
-            more = ", ..." if len(model.config.speaker_names) > SPEAKERS_LISTED else ""
-            lines.append(f"{len(model.config.speaker_names)} speakers: {names}{more}")
+            names = model.config.speaker_names
+            lines.append(f"{len(names)} speakers: {_first(names)}")
+        if model.config.tag_names:
+            lines.append(f"{len(model.config.tag_names)} tags: {_first(model.config.tag_names)}")
         lines.append(
             f"training on {len(self.training.names)} recordings ({self.training.seconds:,.0f} s), "
             f"validating on {len(self.validation.names)} ({self.validation.seconds:,.0f} s)"
@@ -99,7 +102,9 @@ class Run:
     @property
     def crop_seconds(self) -> float:
         """Length of a crop to train on: no longer than the longest recording."""
-        return data.longest_crop_seconds(self.training, self.model, self.settings.crop_seconds)
+        return data.longest_crop_seconds(
+            self.training, self.model.crop_spec, self.settings.crop_seconds
+        )
 
     @property
     def epoch_batches(self) -> int:
@@ -129,7 +134,7 @@ class Run:
         def make_batches(worker: int, num_workers: int) -> tf.data.Dataset:
             return data.training_batches(
                 self.training,
-                self.model,
+                self.model.crop_spec,
                 self.settings.batch_size,
                 self.crop_seconds,
                 self.settings.seed,
@@ -146,12 +151,17 @@ class Run:
         settings = self.settings
         batches = data.evaluation_batches(
             self.validation,
-            self.model,
+            self.model.crop_spec,
             settings.batch_size,
-            data.longest_crop_seconds(self.validation, self.model, settings.crop_seconds),
+            data.longest_crop_seconds(self.validation, self.model.crop_spec, settings.crop_seconds),
             whole_batches=self.strategy.num_replicas_in_sync > 1,
         )
         return batches.take(-(-settings.validation_crops // settings.batch_size))
+
+
+def _first(names: Sequence[str]) -> str:
+    """Returns the first few names, joined by commas."""
+    return ", ".join(names[:NAMES_LISTED]) + (", ..." if len(names) > NAMES_LISTED else "")
 
 
 def open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute.Strategy) -> Run:
@@ -232,6 +242,9 @@ def _new_model(settings: Settings) -> tuple[WaveNet, data.Recordings]:
         recordings = recordings.with_speakers(settings.speakers)
         names = recordings.speaker_names
         arguments |= {"num_speakers": len(names), "speaker_names": list(names)}
+    if settings.tags is not None:
+        tag_names = choose_tags(settings.tags, recordings.tag_names)
+        arguments |= {"global_channels": len(tag_names), "tag_names": tag_names}
     if settings.features is not None:
         features = settings.features.split(",")
         hop_length = recordings.hop_length or max(1, round(audio.HOP_SECONDS * sample_rate))
@@ -242,6 +255,32 @@ def _new_model(settings: Settings) -> tuple[WaveNet, data.Recordings]:
         }
     keras.utils.set_random_seed(settings.seed)
     return WaveNet.from_preset(settings.preset, **arguments), recordings
+
+
+def choose_tags(tags: str, found: Sequence[str]) -> list[str]:
+    """Returns the tags that a model is conditioned on.
+
+    Args:
+        tags: names joined by commas, or "all".
+        found: all tags of the recordings.
+
+    Raises:
+        InputError: if the recordings have no tags, or not one of those named.
+
+    Example:
+    >>> choose_tags("all", ["guitar", "piano"]), choose_tags("piano", ["guitar", "piano"])
+    (['guitar', 'piano'], ['piano'])
+    """
+    if not found:
+        raise InputError(
+            "tags need recordings with tags, from a manifest's column tags or a layout that has "
+            "them; these have none"
+        )
+    names = list(found) if tags == "all" else [name.strip() for name in tags.split(",")]
+    for name in names:
+        if name not in found:
+            raise InputError(f"tags must be some of {', '.join(found)}, or all; received {name!r}")
+    return names
 
 
 def _optimizer(settings: Settings) -> keras.optimizers.Optimizer:

@@ -61,7 +61,7 @@ def recordings_from_run(
             validation_fraction = settings.validation_fraction
         _, recordings = recordings.split(validation_fraction, model.receptive_field)
     elif split == "test":
-        recordings = recordings.test_part()
+        recordings = recordings.test_split()
     if model.config.features:
         recordings = recordings.with_features(model.config.features, model.hop_length)
     return recordings

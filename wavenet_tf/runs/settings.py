@@ -27,7 +27,8 @@ REFUSED_OVERRIDES = {
     "local_channels": "set features (--features)",
     "upsample_factors": "set features (--features)",
     "dtype": "set precision (--precision)",
-    "global_channels": "use WaveNet.fit: recordings have no global_conditioning",
+    "global_channels": "set tags (--tags)",
+    "tag_names": "set tags (--tags)",
 }
 # Settings that determine the model or the state of the optimizer: a resumed run cannot change them.
 MODEL_SETTINGS = (
@@ -35,6 +36,7 @@ MODEL_SETTINGS = (
     "overrides",
     "features",
     "speakers",
+    "tags",
     "precision",
     "weight_decay",
     "ema_decay",
@@ -55,6 +57,8 @@ class Settings:
             `audio.FEATURES`, joined by commas; None trains without.
         speakers: where a recording's speaker is named, see `Recordings.with_speakers`; None trains
             without speakers.
+        tags: tags of the recordings to condition the model on, joined by commas, or "all"; None
+            trains without tags.
         balance_speakers: draw crops of all speakers equally often, however long their recordings
             are.
         steps: total number of optimizer steps.
@@ -92,6 +96,7 @@ class Settings:
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
     features: str | None = None
     speakers: str | None = None
+    tags: str | None = None
     balance_speakers: bool = False
     steps: int = 20000
     batch_size: int = 4

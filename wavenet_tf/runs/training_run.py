@@ -166,7 +166,7 @@ def _callbacks(
         )
     if settings.tensorboard_histograms:
         crops = settings.batch_size // run.strategy.num_replicas_in_sync
-        batches = data.training_batches(run.training, run.model, crops, run.crop_seconds)
+        batches = data.training_batches(run.training, run.model.crop_spec, crops, run.crop_seconds)
         callbacks.append(training.TensorBoardHistograms(tensorboard, next(iter(batches))))
     if settings.ema_decay is not None:
         callbacks.append(keras.callbacks.SwapEMAWeights())

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from wavenet_tf import data
 from wavenet_tf.errors import InputError, check_seed, positive_integer
 from wavenet_tf.training.optimizers import num_steps
 from wavenet_tf.training.spectrogram_image import spectrogram_image
@@ -166,7 +167,8 @@ class TensorBoardAudio(_Summaries):
     def _generate(self) -> list[np.ndarray]:
         """Returns a generated waveform for each stream, shorter ones after the time limit."""
         deadline = time.monotonic() + self.most_seconds
-        stream = self.model.stream(len(self.recorded), seed=self.seed, **self._conditions())
+        conditions = data.clip_conditions(self.model.crop_spec.conditions, self.recordings)
+        stream = self.model.stream(len(self.recorded), seed=self.seed, **conditions)
         blocks, num_samples = [], 0
         for block in stream:
             blocks.append(block)
@@ -179,19 +181,6 @@ class TensorBoardAudio(_Summaries):
             return list(generated)
         # Copy synthesis is no longer than its recording.
         return [clip[: len(part)] for clip, part in zip(generated, self.recorded, strict=True)]
-
-    def _conditions(self) -> dict[str, np.ndarray]:
-        conditions = {}
-        if self.model.config.num_speakers:
-            conditions["speaker_id"] = self.recordings.speaker_ids
-        if self.model.config.local_channels:
-            features = [frames[:] for frames in self.recordings.features]
-            longest = max(map(len, features))
-            # The last frame is repeated, as upsampling does at the end of all frames.
-            conditions["local_conditioning"] = np.stack(
-                [np.pad(part, [(0, longest - len(part)), (0, 0)], "edge") for part in features]
-            )
-        return conditions
 
     def _write_audio(self, name: str, waveform: np.ndarray) -> None:
         tf.summary.audio(name, waveform[None, :, None], self.recordings.sample_rate)

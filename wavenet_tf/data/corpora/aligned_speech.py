@@ -5,21 +5,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wavenet_tf.data.corpora.walking import (
-    join,
+    join_path,
     not_in_layout,
     read_lines,
     read_text,
-    some,
+    require_non_empty,
     subfolders,
     walk,
 )
 from wavenet_tf.data.manifest import Clip
 from wavenet_tf.errors import InputError
 
-# Alignments count samples at this rate, whatever the rate of the recordings at hand.
+# Times of alignments are samples at this rate, even if the recordings have another rate.
 SAMPLE_RATE = 16000
 ALIGNMENTS = {"phones": ".phn", "words": ".wrd"}
-# Those of the two dialect sentences (SA), which every speaker says, are not among them.
+# Does not match the two dialect sentences (SA), which every speaker says.
 RECORDING = re.compile(r"(s[xi]\d+)\.wav(\.wav)?", re.IGNORECASE)
 TIMES = re.compile(r"^\d+\s+\d+\s+")
 REGIONS = tuple(f"dr{region}" for region in range(1, 9))
@@ -31,7 +31,7 @@ CORE_TEST_SPEAKERS = frozenset(
     MBPM0 MKLT0 FNLP0 MCMJ0 MJDH0 FMGD0 MGRT0 MNJM0 FDHC0 MJLN0 MPAM0 FMLD0
     """.split()  # noqa: SIM905
 )
-# Of Halberstadt (1998), as in Kaldi's recipe.
+# The development set of Halberstadt (1998), as in Kaldi's recipe.
 VALIDATION_SPEAKERS = frozenset(
     """
     FAKS0 FDAC1 FJEM0 MGWT0 MJAR0 MMDB1 MMDM2 MPDF0 FCMH0 FKMS0 MBDG0 MBWM0 MCSH0
@@ -43,9 +43,15 @@ VALIDATION_SPEAKERS = frozenset(
 
 
 def find_timit(directory: Path) -> list[str]:
-    """The folders TRAIN and TEST of TIMIT, below `directory`."""
+    """Returns the folders TRAIN and TEST of TIMIT; none if there is no TIMIT.
+
+    Args:
+        directory: folder of the corpus; the paths returned are below it.
+    """
     for parent in ("", *subfolders(directory, "data", "timit")):
-        subsets = [join(parent, name) for name in subfolders(directory / parent, "train", "test")]
+        subsets = [
+            join_path(parent, name) for name in subfolders(directory / parent, "train", "test")
+        ]
         if any(subfolders(directory / subset, *REGIONS) for subset in subsets):
             return subsets
     return []
@@ -54,19 +60,19 @@ def find_timit(directory: Path) -> list[str]:
 def timit(directory: Path, *, test: str = "core") -> Iterator[Clip]:
     """TIMIT: American English by 630 speakers, with texts and aligned phones and words.
 
-    Names may be in upper or lower case. Recordings may be SPHERE files or, as ".WAV.wav", RIFF
-    files; of both, the latter is taken. The two sentences that all speakers say are left out.
+    Names may be in upper or lower case. Recordings are SPHERE files or, as ".WAV.wav", RIFF files;
+    if there are both, the RIFF file is used. The two sentences that all speakers say are left out.
 
     Args:
-        directory: holds TRAIN/ and TEST/, with the regions DR1/ to DR8/ in them; or the folder
-            that has TIMIT/ or data/ in it.
-        test: "core" for the usual splits: the 24 speakers of the core test set for testing, the
-            usual 50 others of TEST for validation, and those of TRAIN for training; the remaining
-            ones are left out. "complete" has all speakers of TEST for testing, and none for
-            validation.
+        directory: folder with TRAIN/ and TEST/, which hold the regions DR1/ to DR8/; or the folder
+            with TIMIT/ or data/ in it.
+        test: "core" for the usual splits: the 24 speakers of the core test set for testing, 50
+            other speakers of TEST for validation, and the speakers of TRAIN for training; the
+            remaining speakers of TEST are left out. "complete" for all speakers of TEST for
+            testing, and none for validation.
 
     Returns:
-        The clips of each speaker in turn.
+        The clips, speaker by speaker.
 
     Raises:
         InputError: for another layout or test set, or an alignment that cannot be read.
@@ -76,8 +82,8 @@ def timit(directory: Path, *, test: str = "core") -> Iterator[Clip]:
     subsets = find_timit(directory)
     if not subsets:
         raise not_in_layout(directory, "timit", "folders TRAIN and TEST with DR1 to DR8 in them")
-    wanted = "recordings such as TRAIN/DR1/FCJF0/SX37.WAV"
-    return some(_timit_clips(directory, subsets, test), directory, "timit", wanted)
+    required = "recordings such as TRAIN/DR1/FCJF0/SX37.WAV"
+    return require_non_empty(_timit_clips(directory, subsets, test), directory, "timit", required)
 
 
 def _timit_clips(directory: Path, subsets: list[str], test: str) -> Iterator[Clip]:
@@ -90,7 +96,7 @@ def _timit_clips(directory: Path, subsets: list[str], test: str) -> Iterator[Cli
 
 
 def _test_split(speaker: str, test: str) -> str | None:
-    """The split of a speaker of TEST; None for those who are left out."""
+    """Returns the split of a speaker of TEST; None for speakers who are left out."""
     if test == "complete" or speaker in CORE_TEST_SPEAKERS:
         return "test"
     return "validation" if speaker in VALIDATION_SPEAKERS else None
@@ -100,16 +106,17 @@ def _speaker_clips(
     directory: Path, folder: str, names: list[str], speaker: str, split: str
 ) -> Iterator[Clip]:
     matches = filter(None, map(RECORDING.fullmatch, names))
-    recordings = {match[1].lower(): match.string for match in matches}  # .WAV.wav is after .WAV
+    # Names are sorted: the RIFF file .WAV.wav replaces the SPHERE file .WAV.
+    recordings = {match[1].lower(): match.string for match in matches}
     paths = {name.lower(): directory / folder / name for name in names}
     for sentence, recording in recordings.items():
         text = read_text(paths[f"{sentence}.txt"]) if f"{sentence}.txt" in paths else None
         yield Clip(
-            join(folder, recording),
+            join_path(folder, recording),
             speaker=speaker,
             text=text and TIMES.sub("", text),
             alignment={
-                kind: _stretches(paths[sentence + suffix])
+                kind: _read_alignment(paths[sentence + suffix])
                 for kind, suffix in ALIGNMENTS.items()
                 if sentence + suffix in paths
             },
@@ -117,16 +124,16 @@ def _speaker_clips(
         )
 
 
-def _stretches(path: Path) -> list[tuple[float, float, str]]:
-    """Begin, end and label of each line of an alignment, in seconds."""
-    stretches = []
+def _read_alignment(path: Path) -> list[tuple[float, float, str]]:
+    """Reads start and end in seconds, and label, of each line of an alignment."""
+    segments = []
     for line in read_lines(path):
         try:
-            begin, end, label = line.split()
-            stretches.append((int(begin) / SAMPLE_RATE, int(end) / SAMPLE_RATE, label))
+            start, end, label = line.split()
+            segments.append((int(start) / SAMPLE_RATE, int(end) / SAMPLE_RATE, label))
         except ValueError as error:
             raise InputError(
-                f"cannot read {path}: a line must be begin, end and label, such as "
+                f"cannot read {path}: a line must be start, end and label, such as "
                 f"'0 3050 h#'; received {line!r}"
             ) from error
-    return stretches
+    return segments

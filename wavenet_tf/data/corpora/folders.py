@@ -1,24 +1,32 @@
-"""Layouts of no particular corpus: a manifest, and any folder of recordings."""
+"""Layouts for any recordings: a manifest, or a folder."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from wavenet_tf.audio import AUDIO_SUFFIXES, WRITTEN_SUFFIXES
-from wavenet_tf.data.corpora.walking import join, not_in_layout, some, walk
+from wavenet_tf.data.corpora.walking import join_path, not_in_layout, require_non_empty, walk
+from wavenet_tf.data.labels import speaker_by_rule
 from wavenet_tf.data.manifest import MANIFEST_SUFFIXES, Clip, read_manifest
-from wavenet_tf.data.speakers import speaker_by_rule
 from wavenet_tf.errors import InputError
 
 MANIFESTS = tuple(f"manifest{suffix}" for suffix in MANIFEST_SUFFIXES)
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether the path is that of a manifest, rather than of a folder."""
+    """Returns whether a path is the path of a manifest, rather than of a folder.
+
+    Args:
+        path: the path.
+    """
     return path.suffix in MANIFEST_SUFFIXES and not path.is_dir()
 
 
 def find_manifest(directory: Path) -> Path | None:
-    """The manifest at the top of a folder, or the one that `directory` is the path of."""
+    """Returns the path of the manifest of a folder; None if there is none.
+
+    Args:
+        directory: the folder, or the path of a manifest.
+    """
     if is_manifest(directory):
         return directory
     paths = (directory / name for name in MANIFESTS)
@@ -26,52 +34,51 @@ def find_manifest(directory: Path) -> Path | None:
 
 
 def manifest(directory: Path) -> Iterator[Clip]:
-    """A corpus that says itself what its clips are, see `data.manifest`.
+    """A corpus whose clips are listed in a manifest, see `data.manifest`.
 
     Args:
-        directory: has manifest.jsonl or manifest.csv at its top; or the path of a .jsonl or .csv
-            file, whose clips have paths below the folder it is in.
+        directory: folder with manifest.jsonl or manifest.csv; or the path of a .jsonl or .csv file
+            whose clips have paths below the folder of the file.
 
     Returns:
         The clips, in the manifest's order.
 
     Raises:
-        InputError: if there is no manifest, or an unusable one.
+        InputError: if there is no manifest, or it cannot be used.
     """
     path = find_manifest(directory)
     if path is None:
         raise not_in_layout(directory, "manifest", " or ".join(MANIFESTS))
-    return some(read_manifest(path), directory, "manifest", f"clips in {path.name}")
+    return require_non_empty(read_manifest(path), directory, "manifest", f"clips in {path.name}")
 
 
 def folder(directory: Path, *, speakers: str | None = None) -> Iterator[Clip]:
     """Every recording in a folder and the folders below it.
 
     Args:
-        directory: holds audio files, whose names end in one of `audio.AUDIO_SUFFIXES`.
-        speakers: "folder" for the name of the folder that a file is in; or a regular expression
-            that is searched for in the path: its first group is the speaker, or all of it where
-            it has no group. None for clips without speakers.
+        directory: folder of audio files, whose names end in one of `audio.AUDIO_SUFFIXES`.
+        speakers: a rule that finds a file's speaker in its path, see `labels.speaker_by_rule`; None
+            for clips without speakers.
 
     Returns:
-        A clip for each file, also for those of formats that cannot be read, which are skipped and
-        named where the clips are.
+        A clip for each file. Files of formats that cannot be read have a clip too: they are skipped
+        and named when the recordings are read.
 
     Raises:
-        InputError: for another `speakers`, a file without a speaker where speakers are asked for,
-            or if there is no recording.
+        InputError: for an invalid rule, a file without a speaker although there is a rule, or if
+            there is no recording.
     """
     speaker_of = None if speakers is None else speaker_by_rule(speakers, directory)
     clips = _folder_clips(directory, speaker_of, speakers)
-    wanted = f"{', '.join(WRITTEN_SUFFIXES)} and other audio files in it and below it"
-    return some(clips, directory, "folder", wanted)
+    required = f"{', '.join(WRITTEN_SUFFIXES)} and other audio files in it and below it"
+    return require_non_empty(clips, directory, "folder", required)
 
 
 def _folder_clips(
     directory: Path, speaker_of: Callable[[str], str | None] | None, rule: str | None
 ) -> Iterator[Clip]:
     for parent, names in walk(directory):
-        for path in (join(parent, name) for name in names if is_recording(name)):
+        for path in (join_path(parent, name) for name in names if is_recording(name)):
             speaker = speaker_of and speaker_of(path)
             if speaker_of and not speaker:
                 raise InputError(f"{path} has no speaker: speakers={rule!r} finds none for it")
@@ -79,5 +86,9 @@ def _folder_clips(
 
 
 def is_recording(name: str) -> bool:
-    """Whether a file's name has the suffix of a recording, in letters of any case."""
+    """Returns whether a file's name has the suffix of a recording, in upper or lower case.
+
+    Args:
+        name: name of the file.
+    """
     return name.lower().endswith(AUDIO_SUFFIXES)

@@ -5,18 +5,18 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from wavenet_tf.data.corpora.walking import join, list_folder, not_in_layout, some
+from wavenet_tf.data.corpora.walking import join_path, list_folder, not_in_layout, require_non_empty
 from wavenet_tf.data.manifest import Clip
 from wavenet_tf.errors import InputError, positive_integer
 
 TABLE = "annotations_final.csv"
-# The usual split, by the first folder of a recording's path.
+# The usual split, by the first folder in a recording's path.
 SPLITS = {
     **dict.fromkeys("0123456789ab", "train"),
     "c": "validation",
     **dict.fromkeys("def", "test"),
 }
-# As is usual for this corpus; each group goes by its first name.
+# Usual groups of tags that mean the same; the first name of a group stands for all.
 SYNONYMS = (
     ("beat", "beats"),
     ("chant", "chanting"),
@@ -79,16 +79,16 @@ MERGED = {tag: group[0] for group in SYNONYMS for tag in group}
 
 
 def magnatagatune(directory: Path, *, top_tags: int = 50) -> Iterator[Clip]:
-    """MagnaTagATune: 29-second stretches of music, with tags; synonymous tags are merged.
+    """MagnaTagATune: 29-second segments of music, with tags; synonymous tags are merged.
 
     Args:
-        directory: holds annotations_final.csv, and the folders 0 to f of MP3 files, in it or in a
-            folder in it.
-        top_tags: how many tags to keep, the most frequent ones; of equally frequent tags those
-            whose names come first.
+        directory: folder with annotations_final.csv, and with the folders 0 to f of MP3 files in
+            it or in a folder in it.
+        top_tags: number of tags to keep: the most frequent ones, in alphabetical order among
+            equally frequent ones.
 
     Returns:
-        A clip for each line of the table, with sorted tags, maybe none. Folders 0 to b are for
+        A clip for each line of the table, with sorted tags, or none. Folders 0 to b are for
         training, c is for validation, d to f are for testing.
 
     Raises:
@@ -98,16 +98,16 @@ def magnatagatune(directory: Path, *, top_tags: int = 50) -> Iterator[Clip]:
     if not (directory / TABLE).is_file():
         raise not_in_layout(directory, "magnatagatune", TABLE)
     clips = _clips(directory, _recordings_folder(directory), top_tags)
-    return some(clips, directory, "magnatagatune", f"lines in {TABLE}")
+    return require_non_empty(clips, directory, "magnatagatune", f"lines in {TABLE}")
 
 
 def _recordings_folder(directory: Path) -> str:
-    """The folder that the table's paths are below."""
+    """Returns the folder that the paths in the table are relative to."""
     for folder in ("", *list_folder(directory)[0]):
         if any((directory / folder / name).is_dir() for name in SPLITS):
             return folder
-    wanted = f"folders 0 to f of MP3 files beside {TABLE}, or in a folder beside it"
-    raise not_in_layout(directory, "magnatagatune", wanted)
+    required = f"folders 0 to f of MP3 files beside {TABLE}, or in a folder beside it"
+    raise not_in_layout(directory, "magnatagatune", required)
 
 
 def _clips(directory: Path, folder: str, top_tags: int) -> Iterator[Clip]:
@@ -117,11 +117,11 @@ def _clips(directory: Path, folder: str, top_tags: int) -> Iterator[Clip]:
     kept = set(sorted(counts, key=lambda tag: (-counts[tag], tag))[:top_tags])
     for path, tags in _rows(directory / TABLE):
         split = SPLITS.get(path.partition("/")[0])
-        yield Clip(join(folder, path), tags=tuple(sorted(tags & kept)), split=split)
+        yield Clip(join_path(folder, path), tags=tuple(sorted(tags & kept)), split=split)
 
 
 def _rows(table: Path) -> Iterator[tuple[str, set[str]]]:
-    """Path and merged tags of each recording."""
+    """Yields path and merged tags of each recording."""
     try:
         with open(table, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter="\t")

@@ -1,16 +1,16 @@
-"""Corpora of read speech whose files' names say who speaks."""
+"""Corpora of read speech whose file names contain the speaker."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from wavenet_tf.data.corpora.walking import (
-    join,
+    join_path,
     matching_files,
     not_in_layout,
     read_lines,
     read_text,
-    some,
+    require_non_empty,
 )
 from wavenet_tf.data.manifest import Clip
 from wavenet_tf.errors import InputError
@@ -27,11 +27,15 @@ LJSPEECH_SPEAKER = "LJ"
 
 
 def find_vctk(directory: Path) -> str | None:
-    """The folder of VCTK's recordings, below `directory`."""
+    """Returns the folder of VCTK's recordings; None if there is no VCTK.
+
+    Args:
+        directory: folder of the corpus; the path returned is below it.
+    """
     for parent in ("", "VCTK-Corpus-0.92", "VCTK-Corpus"):
         for name in ("wav48_silence_trimmed", "wav48"):
             if (directory / parent / name).is_dir():
-                return join(parent, name)
+                return join_path(parent, name)
     return None
 
 
@@ -39,13 +43,13 @@ def vctk(directory: Path, *, microphone: str = "mic1") -> Iterator[Clip]:
     """VCTK, versions 0.80 and 0.92: English by some 110 speakers, with texts.
 
     Args:
-        directory: holds wav48/ or wav48_silence_trimmed/, beside txt/; or the folder that has
+        directory: folder with wav48/ or wav48_silence_trimmed/, and txt/; or the folder with
             VCTK-Corpus/ or VCTK-Corpus-0.92/ in it.
-        microphone: "mic1", "mic2" or "both". Version 0.80 has only "mic1", and so have a few
-            speakers of 0.92.
+        microphone: "mic1", "mic2" or "both". Version 0.80 and some speakers of 0.92 have only
+            "mic1".
 
     Returns:
-        The clips of each speaker in turn.
+        The clips, speaker by speaker.
 
     Raises:
         InputError: for another layout or microphone.
@@ -57,49 +61,57 @@ def vctk(directory: Path, *, microphone: str = "mic1") -> Iterator[Clip]:
     recordings = find_vctk(directory)
     if recordings is None:
         raise not_in_layout(directory, "vctk", "a folder wav48 or wav48_silence_trimmed")
-    wanted = f"recordings such as {recordings}/p225/p225_001.wav of microphone {microphone}"
-    return some(_vctk_clips(directory, recordings, microphone), directory, "vctk", wanted)
+    required = f"recordings such as {recordings}/p225/p225_001.wav of microphone {microphone}"
+    return require_non_empty(
+        _vctk_clips(directory, recordings, microphone), directory, "vctk", required
+    )
 
 
 def _vctk_clips(directory: Path, recordings: str, microphone: str) -> Iterator[Clip]:
     texts = (directory / recordings).parent / "txt"
     for folder, match in matching_files(directory, VCTK_NAME, recordings):
-        # Version 0.80 does not name its one microphone.
+        # Version 0.80 has one microphone, which file names do not contain.
         if microphone in ("both", match["microphone"] or "mic1"):
             speaker = match["speaker"]
             text = read_text(texts / speaker / f"{match[1]}.txt")
-            yield Clip(join(folder, match.string), speaker=speaker, text=text)
+            yield Clip(join_path(folder, match.string), speaker=speaker, text=text)
 
 
 def find_ljspeech(directory: Path) -> str | None:
-    """The folder of LJ Speech's table, below `directory`."""
+    """Returns the folder of LJ Speech's table; None if there is no LJ Speech.
+
+    Args:
+        directory: folder of the corpus; the path returned is below it.
+    """
     for folder in ("", "LJSpeech-1.1"):
         table = directory / folder / "metadata.csv"
         if table.is_file() and (directory / folder / "wavs").is_dir():
-            # Other corpora have tables of that name too.
+            # Other corpora have a table of the same name.
             with open(table, encoding="utf-8", errors="replace") as file:
                 return folder if "|" in file.readline() else None
     return None
 
 
 def ljspeech(directory: Path) -> Iterator[Clip]:
-    """LJ Speech, and what is laid out as it is: one speaker, with texts.
+    """LJ Speech, and corpora of the same layout: one speaker, with texts.
 
     Args:
-        directory: holds wavs/ and metadata.csv, of lines "id|text|normalised text"; or the folder
-            that has LJSpeech-1.1/ in it.
+        directory: folder with wavs/ and metadata.csv, of lines "id|text|normalized text"; or the
+            folder with LJSpeech-1.1/ in it.
 
     Returns:
-        A clip for each line, with the normalised text if it has one.
+        A clip for each line, with the normalized text if the line has one.
 
     Raises:
-        InputError: for another layout, or a line that is not as above.
+        InputError: for another layout, or a line of another format.
     """
     folder = find_ljspeech(directory)
     if folder is None:
-        wanted = "a folder wavs and a file metadata.csv of lines id|text|normalised text"
-        raise not_in_layout(directory, "ljspeech", wanted)
-    return some(_ljspeech_clips(directory, folder), directory, "ljspeech", "lines in metadata.csv")
+        required = "a folder wavs and a file metadata.csv of lines id|text|normalized text"
+        raise not_in_layout(directory, "ljspeech", required)
+    return require_non_empty(
+        _ljspeech_clips(directory, folder), directory, "ljspeech", "lines in metadata.csv"
+    )
 
 
 def _ljspeech_clips(directory: Path, folder: str) -> Iterator[Clip]:
@@ -112,9 +124,9 @@ def _ljspeech_clips(directory: Path, folder: str) -> Iterator[Clip]:
                 name, *texts = (field.strip() for field in line.split("|"))
                 if not name or not 1 <= len(texts) <= 2:
                     raise InputError(
-                        f"line {number} must be id|text|normalised text; received {line.strip()!r}"
+                        f"line {number} must be id|text|normalized text; received {line.strip()!r}"
                     )
-                path = join(folder, f"wavs/{name}.wav")
+                path = join_path(folder, f"wavs/{name}.wav")
                 yield Clip(path, speaker=LJSPEECH_SPEAKER, text=texts[-1] or texts[0] or None)
     except (InputError, OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {table}: {error}") from error
@@ -124,18 +136,18 @@ def librispeech(directory: Path) -> Iterator[Clip]:
     """LibriSpeech: English books read aloud by many speakers, with texts.
 
     Args:
-        directory: holds `<speaker>-<chapter>-<utterance>.flac` files at any depth, each beside
-            `<speaker>-<chapter>.trans.txt` if texts are there: the folder with LibriSpeech/ in it,
-            a subset, or some speakers' folders.
+        directory: folder with `<speaker>-<chapter>-<utterance>.flac` files at any depth, and with
+            their texts in `<speaker>-<chapter>.trans.txt` beside them: the folder with LibriSpeech/
+            in it, a subset, or some speakers' folders.
 
     Returns:
-        The clips. Those of a subset train-*, dev-* or test-* are of that split.
+        The clips. The subsets train-*, dev-* and test-* give the split.
 
     Raises:
         InputError: for another layout.
     """
-    wanted = "files <speaker>-<chapter>-<utterance>.flac"
-    return some(_librispeech_clips(directory), directory, "librispeech", wanted)
+    required = "files <speaker>-<chapter>-<utterance>.flac"
+    return require_non_empty(_librispeech_clips(directory), directory, "librispeech", required)
 
 
 def _librispeech_clips(directory: Path) -> Iterator[Clip]:
@@ -145,7 +157,7 @@ def _librispeech_clips(directory: Path) -> Iterator[Clip]:
         if table != current:
             current, texts = table, _transcripts(table)
         yield Clip(
-            join(folder, match.string),
+            join_path(folder, match.string),
             speaker=match["speaker"],
             text=texts.get(match[1]),
             split=_libri_split(directory, folder),
@@ -153,13 +165,13 @@ def _librispeech_clips(directory: Path) -> Iterator[Clip]:
 
 
 def _transcripts(table: Path) -> dict[str, str]:
-    """The texts of a chapter, by utterance."""
+    """Reads the texts of a chapter, by utterance."""
     lines = (line.partition(" ") for line in read_lines(table))
     return {utterance: text for utterance, _, text in lines if text}
 
 
 def _libri_split(directory: Path, folder: str) -> str | None:
-    """The split that a subset's name stands for, where the folder is in a subset."""
+    """Returns the split of a folder in a subset such as dev-clean; None outside subsets."""
     for name in reversed((directory.absolute().name, *folder.split("/"))):
         if match := LIBRI_SUBSET.match(name):
             return LIBRI_SPLITS[match[1]]
@@ -170,26 +182,26 @@ def libritts(directory: Path) -> Iterator[Clip]:
     """LibriTTS and LibriTTS-R: English books read aloud by many speakers, by sentence.
 
     Args:
-        directory: holds `<speaker>_<chapter>_<paragraph>_<utterance>.wav` files at any depth, each
-            beside a `.normalized.txt` or `.original.txt`: the folder with LibriTTS/ in it, a
-            subset, or some speakers' folders.
+        directory: folder with `<speaker>_<chapter>_<paragraph>_<utterance>.wav` files at any depth,
+            and with their texts in `.normalized.txt` or `.original.txt` files beside them: the
+            folder with LibriTTS/ in it, a subset, or some speakers' folders.
 
     Returns:
-        The clips, with normalised text if they have one. Those of a subset train-*, dev-* or
-        test-* are of that split.
+        The clips, with the normalized text if there is one. The subsets train-*, dev-* and test-*
+        give the split.
 
     Raises:
         InputError: for another layout.
     """
-    wanted = "files <speaker>_<chapter>_<paragraph>_<utterance>.wav"
-    return some(_libritts_clips(directory), directory, "libritts", wanted)
+    required = "files <speaker>_<chapter>_<paragraph>_<utterance>.wav"
+    return require_non_empty(_libritts_clips(directory), directory, "libritts", required)
 
 
 def _libritts_clips(directory: Path) -> Iterator[Clip]:
     for folder, match in matching_files(directory, LIBRITTS_NAME):
         text = read_text(directory / folder / f"{match[1]}.normalized.txt")
         yield Clip(
-            join(folder, match.string),
+            join_path(folder, match.string),
             speaker=match["speaker"],
             text=text or read_text(directory / folder / f"{match[1]}.original.txt"),
             split=_libri_split(directory, folder),
@@ -200,22 +212,22 @@ def fsdd(directory: Path) -> Iterator[Clip]:
     """The Free Spoken Digit Dataset: English digits by a few speakers.
 
     Args:
-        directory: holds `<digit>_<speaker>_<take>.wav` files, or has them in recordings/.
+        directory: folder with `<digit>_<speaker>_<take>.wav` files in it or in recordings/.
 
     Returns:
-        The clips; a clip's text is its digit. Takes 0 to 4 are the corpus' own test split, and
-        all others are of the training split: there is none for validation.
+        The clips; a clip's text is its digit. Takes 0 to 4 are the test split of the corpus, all
+        others are for training; none are for validation.
 
     Raises:
         InputError: for another layout.
     """
     clips = (
         Clip(
-            join(folder, match.string),
+            join_path(folder, match.string),
             speaker=match["speaker"],
             text=match["digit"],
             split="test" if int(match["take"]) < FSDD_TEST_TAKES else "train",
         )
         for folder, match in matching_files(directory, FSDD_NAME)
     )
-    return some(clips, directory, "fsdd", "files <digit>_<speaker>_<take>.wav")
+    return require_non_empty(clips, directory, "fsdd", "files <digit>_<speaker>_<take>.wav")

@@ -1,4 +1,4 @@
-"""Corpora of the package tensorflow-datasets, which need not be installed."""
+"""Datasets of the package tensorflow-datasets, which is an optional dependency."""
 
 import os
 from collections.abc import Iterator
@@ -11,34 +11,36 @@ from wavenet_tf.data.manifest import Clip
 from wavenet_tf.errors import InputError
 
 SPEAKER_FEATURES = ("speaker", "speaker_id")
+TAG_FEATURES = ("label", "genre")
 TEXT_FEATURES = ("text_normalized", "text", "transcript")
 SPLITS = {"train": "train", "valid": "validation", "dev": "validation", "test": "test"}
 
 
 def tfds_clips(name: str, directory: str | os.PathLike) -> Iterator[Clip]:
-    """A dataset of tensorflow-datasets, written to a folder as FLAC files an example at a time.
+    """Writes a dataset of tensorflow-datasets to a folder as FLAC files, one example at a time.
 
-    Files that are there already are not written again, so that an interrupted run is taken up.
+    Existing files are not written again: an interrupted run can be continued.
 
     Args:
-        name: as `tfds.load` takes it, which downloads what is missing: "ljspeech".
-        directory: to write `<split>/<index>.flac` to.
+        name: name of the dataset for `tfds.load`, such as "ljspeech"; downloaded if missing.
+        directory: folder for the files, `<split>/<index>.flac`.
 
     Returns:
-        The clips, with paths below `directory`, each once its file is written. A split whose
-        name begins with train, valid, dev or test is of that split.
+        The clips, with paths below `directory`, each after its file is written. The split is given
+        by the first letters of the dataset's split: train, valid, dev or test. The label or genre
+        of an example is its tag.
 
     Raises:
-        InputError: if tensorflow-datasets is not installed or does not know the dataset, or for
-            one without audio or the audio's sample rate.
+        InputError: if tensorflow-datasets is not installed or has no such dataset, or for a dataset
+            without audio or without a sample rate.
     """
     try:
-        # Of an installation that does not work the module can be imported, but not these.
+        # The module itself can be imported even if the installation does not work.
         from tensorflow_datasets import features, load
         from tensorflow_datasets.core import DatasetNotFoundError
     except ImportError as error:
         raise InputError(
-            f"the dataset {name!r} takes tensorflow-datasets: pip install tensorflow-datasets "
+            f"the dataset {name!r} needs tensorflow-datasets: pip install tensorflow-datasets "
             f"({error})"
         ) from error
     try:
@@ -57,29 +59,31 @@ def _written_clips(splits, features, audio_feature: str, directory: Path) -> Ite
             path = f"{split}/{index:06}.flac"
             if not (directory / path).exists():
                 samples = _waveform(example[audio_feature])
-                if samples.size:  # an empty one is skipped and named, as its file is missing
+                if samples.size:  # an empty example has no file; preparing skips and names it
                     rate = features[audio_feature].sample_rate
                     audio.write_audio(directory / path, samples, rate)
+            tag = _string_value(features, example, TAG_FEATURES)
             yield Clip(
                 path,
-                speaker=_label(features, example, SPEAKER_FEATURES),
-                text=_label(features, example, TEXT_FEATURES),
+                speaker=_string_value(features, example, SPEAKER_FEATURES),
+                text=_string_value(features, example, TEXT_FEATURES),
+                tags=() if tag is None else (tag,),
                 split=next((SPLITS[key] for key in SPLITS if split.startswith(key)), None),
             )
 
 
 def _waveform(samples: np.ndarray) -> np.ndarray:
-    """One channel of floats in [-1, 1]."""
+    """Returns audio as one channel of floats in [-1, 1]."""
     if samples.dtype.kind == "i":
         samples = samples / audio.STEPS_OF_16_BITS
     return samples.mean(axis=1) if samples.ndim == 2 else samples
 
 
-def _label(features, example: dict, names: tuple[str, ...]) -> str | None:
-    """The value of the first of these features that the dataset has, as a string."""
+def _string_value(features, example: dict, names: tuple[str, ...]) -> str | None:
+    """Returns the value of the first of some features that the dataset has, as a string."""
     for name in names:
-        if name in example:
-            value = example[name]
+        value = example.get(name)
+        if value is not None and np.ndim(value) == 0 and not isinstance(value, dict):
             if hasattr(features[name], "int2str"):
                 return features[name].int2str(value)
             return value.decode() if isinstance(value, bytes) else str(value)

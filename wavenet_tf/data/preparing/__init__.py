@@ -1,8 +1,9 @@
-"""Preparing a corpus: decoded, resampled, trimmed and sharded once, to be read fast ever after.
+"""Preparing a corpus: its clips are decoded, resampled, trimmed and written to shards once.
 
-The corpus' manifest is written first, so that any number of workers, and a preparation that goes
-on, agree which clips a shard has. A shard and its tables are written whole or not at all; what is
-missing when a preparation starts is written then.
+Training then reads a prepared corpus fast, with memory that does not grow with the corpus. The
+manifest is written first: all worker processes, and a preparation that continues after a stop,
+agree which clips are in which shard. A shard and its tables are written completely or not at all; a
+preparation that continues writes those that are missing.
 """
 
 from wavenet_tf.lazy_imports import lazy_attributes

@@ -1,4 +1,4 @@
-"""How a corpus is prepared: what is asked for, and what a folder's preparation settled on."""
+"""Settings of a preparation, and those that a folder's preparation was started with."""
 
 import contextlib
 import dataclasses
@@ -8,28 +8,34 @@ from pathlib import Path
 
 from wavenet_tf import audio, files
 from wavenet_tf.data import corpora, prepared
+from wavenet_tf.data.features import default_hop_length
 from wavenet_tf.data.manifest import Clip, write_manifest
 from wavenet_tf.errors import InputError, positive_integer
 
-# What levels can be brought to, and to what by default, in dBFS.
-NORMALISATIONS = {"peak": -3.0, "rms": -23.0}
+# Kinds of level normalization, each with its default level in dBFS.
+NORMALIZATIONS = {"peak": -3.0, "rms": -23.0}
 
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
-    """How a corpus is prepared.
+    """Settings of a preparation.
 
     Attributes:
-        source: its folder, or the name of a dataset where `layout` is "tfds".
-        layout: see `corpora.read_corpus`; or "tfds".
-        sample_rate: to resample to, in Hz; None takes that of the first recording.
-        trim_db: silence at the ends so far below the clip's loudest part is cut off; None keeps it.
-        trim_pauses: shorten long pauses inside too.
-        normalise: "peak" or "rms" brings that of every clip to `level_db`; None keeps levels.
-        level_db: in dBFS; None takes -3 for peaks, -23 for RMS.
-        features: names of `audio.FEATURES`.
-        hop_length: of the features, in samples; None takes 12.5 ms.
-        shards: files to write; None chooses.
+        source: folder of the corpus, or the name of a dataset for layout "tfds".
+        layout: layout of the corpus, see `corpora.read_corpus`; or "tfds".
+        sample_rate: rate to resample to, in Hz; None for the rate of the first recording.
+        trim_db: silence at the ends of a clip is this much below the clip's loudest part, in dB,
+            and is cut off; None keeps silence.
+        trim_pauses: shorten long pauses inside clips too.
+        normalize: "peak" or "rms" for the level of a clip that is normalized to `level_db`; None
+            keeps levels.
+        level_db: in dBFS; None for -3 (peak) or -23 (RMS).
+        features: names of features to extract, of `audio.FEATURES`.
+        hop_length: samples per frame of features; None for 12.5 ms.
+        shards: number of shards; None for one per 1,000 clips, and at least 8.
+
+    Raises:
+        InputError: for a setting that is out of its range, or lacks another one.
     """
 
     source: str
@@ -37,7 +43,7 @@ class Preparation:
     sample_rate: int | None = None
     trim_db: float | None = None
     trim_pauses: bool = False
-    normalise: str | None = None
+    normalize: str | None = None
     level_db: float | None = None
     features: tuple[str, ...] = ()
     hop_length: int | None = None
@@ -52,34 +58,40 @@ class Preparation:
         if self.trim_db is not None and not self.trim_db > 0.0:
             raise InputError(f"trim_db must be above 0; received {self.trim_db}")
         if self.trim_pauses and self.trim_db is None:
-            raise InputError("trim_pauses needs trim_db, which says what silence is")
-        if self.normalise not in (None, *NORMALISATIONS):
+            raise InputError("trim_pauses needs trim_db, the level of silence")
+        if self.normalize not in (None, *NORMALIZATIONS):
             raise InputError(
-                f"normalise must be one of {', '.join(NORMALISATIONS)}; received {self.normalise!r}"
+                f"normalize must be one of {', '.join(NORMALIZATIONS)}; received {self.normalize!r}"
             )
-        if self.level_db is not None and self.normalise is None:
-            raise InputError("level_db needs normalise, which says what is brought to it")
+        if self.level_db is not None and self.normalize is None:
+            raise InputError("level_db needs normalize, the kind of level")
         if self.level_db is not None and not self.level_db < 0.0:
             raise InputError(f"level_db must be below 0 dBFS; received {self.level_db}")
 
 
 @dataclasses.dataclass(frozen=True)
-class SettledPreparation(Preparation):
-    """A preparation of which nothing is left open but the number of shards."""
+class ResolvedPreparation(Preparation):
+    """Settings of a preparation, of which only the number of shards may be None."""
 
     sample_rate: int = 16000
     hop_length: int = 200
 
 
-# Audio of datasets that come without files.
+# Folder for the audio of datasets of tensorflow-datasets, which have no files.
 EXTRACTED = "extracted"
 
 
-def settle(preparation: Preparation, output: Path) -> SettledPreparation:
-    """What is left open decided, and the corpus' manifest written; as before, if this goes on.
+def resolve(preparation: Preparation, output: Path) -> ResolvedPreparation:
+    """Resolves the settings that are None or "auto", and writes settings and manifest.
+
+    If the folder holds this preparation already, its resolved settings are returned.
+
+    Args:
+        preparation: the settings.
+        output: the folder to write to.
 
     Raises:
-        InputError: if the folder holds another preparation.
+        InputError: if the folder holds another preparation, or other files.
     """
     path = output / prepared.SETTINGS
     given = json.loads(json.dumps(dataclasses.asdict(preparation)))
@@ -91,40 +103,46 @@ def settle(preparation: Preparation, output: Path) -> SettledPreparation:
                     f"{output} holds another preparation: its {name} is {value!r}, given was "
                     f"{given.get(name)!r}. Choose another folder"
                 )
-        settled = stored["settled"]
+        resolved = stored["resolved"]
     else:
         if any(entry.name != ".lock" for entry in output.iterdir()):
-            raise InputError(f"{output} is not empty, and holds no preparation to go on with")
+            raise InputError(f"{output} is not empty, and holds no preparation to continue")
         layout = preparation.layout
         if layout == "auto":
             layout = corpora.detect_layout(Path(preparation.source))
         sample_rate = preparation.sample_rate or _first_sample_rate(preparation, layout)
-        hop_length = preparation.hop_length or max(1, round(audio.HOP_SECONDS * sample_rate))
+        hop_length = preparation.hop_length or default_hop_length(sample_rate)
         choices = {"layout": layout, "sample_rate": sample_rate, "hop_length": hop_length}
-        settled = {**given, **choices}
-        text = json.dumps({"given": given, "settled": settled}, indent=2) + "\n"
+        resolved = {**given, **choices}
+        text = json.dumps({"given": given, "resolved": resolved}, indent=2) + "\n"
         files.write_text(path, text)
-    decided = SettledPreparation(**{**settled, "features": tuple(settled["features"])})
+    result = ResolvedPreparation(**{**resolved, "features": tuple(resolved["features"])})
     if not (output / prepared.SOURCE).exists():
-        write_manifest(output / prepared.SOURCE, _source_clips(decided, output))
-    return decided
-
-
-def _source_clips(preparation: Preparation, output: Path) -> Iterator[Clip]:
-    if preparation.layout == "tfds":
-        return corpora.tfds_clips(preparation.source, output / EXTRACTED)
-    return corpora.read_corpus(Path(preparation.source), preparation.layout)
+        write_manifest(output / prepared.SOURCE, _source_clips(result, output))
+    return result
 
 
 def source_root(preparation: Preparation, output: Path) -> Path:
-    """The folder that the clips' paths are below."""
+    """Returns the folder that the paths of the clips are relative to.
+
+    Args:
+        preparation: the settings.
+        output: the folder to write to.
+    """
     if preparation.layout == "tfds":
         return output / EXTRACTED
     return corpora.corpus_root(Path(preparation.source))
 
 
+def _source_clips(preparation: Preparation, output: Path) -> Iterator[Clip]:
+    """Yields the clips of the corpus."""
+    if preparation.layout == "tfds":
+        return corpora.tfds_clips(preparation.source, output / EXTRACTED)
+    return corpora.read_corpus(Path(preparation.source), preparation.layout)
+
+
 def _first_sample_rate(preparation: Preparation, layout: str) -> int:
-    """That of the first recording that can be read."""
+    """Returns the sample rate of the first recording that can be read."""
     if layout == "tfds":
         raise InputError("sample_rate must be given for a dataset of tensorflow-datasets")
     source = Path(preparation.source)

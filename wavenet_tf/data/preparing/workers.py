@@ -1,4 +1,4 @@
-"""Writing shards in several processes."""
+"""Worker processes that write shards."""
 
 import multiprocessing
 import os
@@ -19,18 +19,33 @@ from typing import Any
 
 import keras
 
-from wavenet_tf.data.preparing.preparation import SettledPreparation
+from wavenet_tf.data.preparing.preparation import ResolvedPreparation
 from wavenet_tf.data.preparing.shards import SHARDS, Shard, StoppedError, write_shard
 from wavenet_tf.errors import InputError
 
 
 def write_shards(
-    output: Path, preparation: SettledPreparation, shards: list[Shard], workers: int, progress: bool
+    output: Path,
+    preparation: ResolvedPreparation,
+    shards: list[Shard],
+    workers: int,
+    progress: bool,
 ) -> None:
-    """Writes shards, some at a time."""
+    """Writes shards in worker processes.
+
+    Args:
+        output: folder of the preparation.
+        preparation: its settings.
+        shards: the shards to write.
+        workers: the most processes; 1 writes in this process.
+        progress: show a progress bar.
+
+    Raises:
+        InputError: if a worker process was killed.
+    """
     (output / SHARDS).mkdir(exist_ok=True)
-    for left_over in (output / SHARDS).glob(".shard-*"):
-        left_over.unlink()
+    for incomplete in (output / SHARDS).glob(".shard-*"):
+        incomplete.unlink()
     if not shards:
         return
     total = sum(shard.clips for shard in shards)
@@ -42,11 +57,11 @@ def write_shards(
     done, stop = context.Value("q", 0), context.Event()
     executor: Executor
     if workers == 1:
-        executor = ThreadPoolExecutor(1, initializer=_begin_work, initargs=(done, stop))
+        executor = ThreadPoolExecutor(1, initializer=_start_worker, initargs=(done, stop))
     else:
         arguments = (done, stop, os.getpid())
-        executor = ProcessPoolExecutor(workers, context, _begin_work, arguments)
-    waiting = {executor.submit(_work, output, preparation, shard) for shard in shards}
+        executor = ProcessPoolExecutor(workers, context, _start_worker, arguments)
+    waiting = {executor.submit(_run_shard, output, preparation, shard) for shard in shards}
     try:
         while waiting:
             finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
@@ -55,20 +70,20 @@ def write_shards(
             bar.update(done.value, finalize=not waiting)
     except BrokenProcessPool as error:
         raise InputError(
-            "a worker was killed, perhaps for want of memory; call again, with fewer workers, to "
-            "go on"
+            "a worker was killed, perhaps for lack of memory; call again with fewer workers to "
+            "continue"
         ) from error
     finally:
         stop.set()
         executor.shutdown(cancel_futures=True)
 
 
-# Of a worker: how many clips all of them have done, and whether to give up.
+# In a worker: the number of clips that all workers have finished, and an event that stops them.
 _progress: tuple[Any, Any]
 
 
-def _begin_work(done, stop, parent: int | None = None) -> None:
-    """Sets a worker up. A process ends with its parent, however that ends."""
+def _start_worker(done, stop, parent: int | None = None) -> None:
+    """Initializes a worker. A process exits when its parent has exited for whatever reason."""
     global _progress
     _progress = done, stop
     if parent is None:
@@ -80,15 +95,15 @@ def _begin_work(done, stop, parent: int | None = None) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
 
 
-def _work(output: Path, preparation: SettledPreparation, shard: Shard) -> None:
+def _run_shard(output: Path, preparation: ResolvedPreparation, shard: Shard) -> None:
     write_shard(output, preparation, shard, _count)
 
 
 def _count() -> None:
-    """Counts a clip."""
+    """Counts a finished clip; raises StoppedError if all workers are to stop."""
     done, stop = _progress
     if stop.is_set():
         raise StoppedError

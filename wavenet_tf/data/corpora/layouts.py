@@ -1,4 +1,4 @@
-"""Reading a corpus in a layout that is named or found out."""
+"""`read_corpus`: reading a corpus in any layout, which is given by name or detected."""
 
 import inspect
 import itertools
@@ -21,30 +21,30 @@ LAYOUTS: dict[str, Callable[..., Iterator[Clip]]] = {
     "manifest": folders.manifest,
     "folder": folders.folder,
 }
-# Corpora that are known by the names of their files alone, of which so many are looked at.
-NAMES = {
+# Patterns of file names, for layouts that are detected by the names of the first files alone.
+FILE_NAMES = {
     "fsdd": speech.FSDD_NAME,
     "librispeech": speech.LIBRISPEECH_NAME,
     "libritts": speech.LIBRITTS_NAME,
 }
-FILES_LOOKED_AT = 100
+FILES_CHECKED = 100
 
 
 def read_corpus(directory: str | os.PathLike, layout: str = "auto") -> Iterator[Clip]:
-    """The clips of a corpus, one at a time: its folders are read as the clips are asked for.
+    """Reads the clips of a corpus, one at a time; folders are read during the iteration.
 
     Args:
-        directory: the corpus' folder, or the path of its manifest.
-        layout: "auto" to find it out, a name of `LAYOUTS`, or a name and arguments of its
-            function, such as "vctk:microphone=mic2" or "folder:speakers=folder".
+        directory: folder of the corpus, or path of its manifest.
+        layout: "auto" to detect it, a key of `LAYOUTS`, or a key and arguments of its function,
+            such as "vctk:microphone=mic2" or "folder:speakers=folder".
 
     Returns:
         The clips, in the same order every time.
 
     Raises:
         InputError: for an unknown layout or argument, or a folder that is missing or has another
-            layout. If there is no clip, or an unusable file among the corpus' tables, when the
-            clips are iterated over.
+            layout; during the iteration, if there is no clip, or a table of the corpus cannot be
+            used.
 
     Example:
     >>> import tempfile
@@ -70,10 +70,10 @@ def read_corpus(directory: str | os.PathLike, layout: str = "auto") -> Iterator[
 
 
 def corpus_root(directory: str | os.PathLike) -> Path:
-    """The folder that the paths of a corpus' clips are below.
+    """Returns the folder that the paths of a corpus' clips are relative to.
 
     Args:
-        directory: as for `read_corpus`.
+        directory: folder of the corpus, or path of its manifest.
 
     Example:
     >>> corpus_root("corpora/vctk").as_posix(), corpus_root("corpora/men.csv").as_posix()
@@ -84,13 +84,13 @@ def corpus_root(directory: str | os.PathLike) -> Path:
 
 
 def detect_layout(directory: str | os.PathLike) -> str:
-    """Finds out a corpus' layout from a few of its names.
+    """Detects the layout of a corpus by the names of some of its files and folders.
 
     Args:
-        directory: as for `read_corpus`.
+        directory: folder of the corpus, or path of its manifest.
 
     Returns:
-        A name of `LAYOUTS`; "folder" where it looks like no other.
+        A key of `LAYOUTS`; "folder" if no other layout matches.
 
     Raises:
         InputError: for a folder that cannot be read.
@@ -110,16 +110,17 @@ def detect_layout(directory: str | os.PathLike) -> str:
 
 
 def _layout_by_names(directory: Path) -> str:
+    """Detects a layout by the names of the first files."""
     files = (name for _, names in walking.walk(directory) for name in names)
-    recordings = list(filter(folders.is_recording, itertools.islice(files, FILES_LOOKED_AT)))
-    for layout, pattern in NAMES.items():
+    recordings = list(filter(folders.is_recording, itertools.islice(files, FILES_CHECKED)))
+    for layout, pattern in FILE_NAMES.items():
         if recordings and all(map(pattern.fullmatch, recordings)):
             return layout
     return "folder"
 
 
 def _parse_arguments(name: str, text: str) -> dict[str, str | int]:
-    """The arguments of a layout's function, from "name=value,name=value"."""
+    """Parses the arguments of a layout's function, "name=value,name=value"."""
     parameters = inspect.signature(LAYOUTS[name]).parameters.values()
     defaults = {
         parameter.name: parameter.default
@@ -132,7 +133,7 @@ def _parse_arguments(name: str, text: str) -> dict[str, str | int]:
         if argument not in defaults:
             known = f"one of {', '.join(defaults)}, as in {name}:" if defaults else "none"
             raise InputError(f"layout {name} takes {known}; received {text!r}")
-        # A regular expression may hold commas.
+        # The value of speakers may be a regular expression with commas in it.
         value, _, text = (rest, "", "") if argument == "speakers" else rest.partition(",")
         whole = isinstance(defaults[argument], int) and value.isdecimal()
         arguments[argument] = int(value) if whole else value

@@ -1,7 +1,6 @@
-"""A folder of recordings, or a corpus, or what was prepared from one, as `Recordings`."""
+"""Recordings from audio files: `read_recordings`, for folders, corpora and prepared corpora."""
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,20 +9,17 @@ import numpy as np
 from wavenet_tf import audio
 from wavenet_tf.data import prepared
 from wavenet_tf.data.corpora import corpus_root, read_corpus
-from wavenet_tf.data.manifest import SPLITS, Clip
-from wavenet_tf.data.recordings import (
-    IN_MEMORY_BYTES,
-    UNKNOWN,
-    Recordings,
-    describe_problems,
-    first_reasons,
-)
+from wavenet_tf.data.labels import label_arrays
+from wavenet_tf.data.manifest import Clip
+from wavenet_tf.data.recordings import Recordings, describe_problems, first_reasons
 from wavenet_tf.errors import InputError
 
-# A clip shorter than this holds nothing to learn from.
+# Recordings of more bytes are read at each access instead of once.
+IN_MEMORY_BYTES = 2**30
+# Shorter clips are skipped, in seconds.
 SHORTEST_SECONDS = 0.02
-# A clip may end so much after its file does, in seconds.
-MOST_BEYOND_END = 0.1
+# A clip's end may be this much after the end of its file, in seconds: manifests round.
+END_TOLERANCE = 0.1
 
 
 def read_recordings(
@@ -32,21 +28,21 @@ def read_recordings(
     layout: str = "auto",
     in_memory_bytes: int = IN_MEMORY_BYTES,
 ) -> Recordings:
-    """Opens a folder of recordings, a corpus, or what `prepare` made of one.
+    """Opens a folder of recordings, a corpus, or a corpus that `prepare` has prepared.
 
-    Recordings that fit in memory are read, resampled and checked at once. Of more, only the
-    headers are read, and the samples when they are asked for.
+    Recordings that fit in memory are read, resampled and checked at once. For more recordings, only
+    the headers are read, and the samples at each access.
 
     Args:
-        directory: holds audio files of any rate, width and channel count, in it and below it, see
-            `audio.read_audio`, or is prepared.
-        sample_rate: to resample them to, in Hz; prepared ones must have it.
-        layout: of a corpus, see `corpora.read_corpus`; "auto" looks.
-        in_memory_bytes: up to so much audio is read into memory.
+        directory: a folder with audio files of any rate, width and channel count in it and below
+            it, see `audio.read_audio`, or a prepared corpus.
+        sample_rate: rate to resample to, in Hz; a prepared corpus must have this rate.
+        layout: layout of the corpus, see `corpora.read_corpus`; "auto" detects it.
+        in_memory_bytes: the most bytes of audio to read into memory.
 
     Returns:
-        The clips, in the corpus' order. Files that cannot be used are skipped, and listed in
-        `skipped`. What is wrong with clips that were read is listed in `problems`.
+        The clips, in the order of the corpus. `skipped` lists files that cannot be used, `problems`
+        lists problems of clips that were read.
 
     Raises:
         InputError: if there is no such folder, or no file in it that can be used.
@@ -59,7 +55,7 @@ def read_recordings(
     root = corpus_root(directory)
     clips = list(read_corpus(directory, layout))
     results: list[np.ndarray | FileClip | str]
-    # libsndfile and soxr work outside Python's lock.
+    # libsndfile and soxr release Python's global lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         opened = list(pool.map(lambda clip: _open_clip(root, clip, sample_rate), clips))
         results = list(opened)
@@ -81,7 +77,7 @@ def read_recordings(
         for clip, result in zip(clips, results, strict=True)
         if not isinstance(result, str)
     ]
-    kept = [clip for clip, _ in used]
+    metadata = [clip for clip, _ in used]
     problems = {
         clip.name: describe_problems(file.problems)
         for clip, file in zip(clips, opened, strict=True)
@@ -89,56 +85,42 @@ def read_recordings(
     }
     return Recordings(
         root,
-        names=[clip.name for clip in kept],
+        names=[clip.name for clip in metadata],
         clips=[result for _, result in used],
         lengths=np.array([len(result) for _, result in used], np.int64),
         sample_rate=sample_rate,
         skipped=skipped,
         problems=problems,
-        **label(kept),
+        metadata=metadata,
+        **label_arrays(metadata),
     )
 
 
-def label(clips: Sequence[Clip]) -> dict:
-    """Speakers, splits and metadata of clips, as attributes of `Recordings`."""
-    names = sorted({clip.speaker for clip in clips if clip.speaker is not None})
-    ids = {speaker: place for place, speaker in enumerate(names)}
-    speakers = [UNKNOWN if clip.speaker is None else ids[clip.speaker] for clip in clips]
-    splits = [UNKNOWN if clip.split is None else SPLITS.index(clip.split) for clip in clips]
-    return {
-        "speaker_names": names,
-        "speaker_ids": np.array(speakers, np.int32),
-        "splits": np.array(splits, np.int8),
-        "metadata": clips,
-    }
-
-
 class FileClip:
-    """A clip's int16 samples in a file; slicing it reads the slice.
+    """The int16 samples of a clip in a file; slicing it reads the slice.
 
     Args:
-        path: of the file.
-        clip: what of it.
-        sample_rate: to resample to, in Hz.
+        path: path of the file.
+        clip: the segment of the file.
+        sample_rate: rate to resample to, in Hz.
 
     Attributes:
-        problems: kinds of `audio.PROBLEMS` that were found when the clip was last read.
+        problems: keys of `audio.PROBLEMS` found when the whole clip was last read.
 
     Raises:
-        InputError: if the file's header cannot be read, or the clip is not in it.
+        InputError: if the file's header cannot be read, or the clip is outside the file.
     """
 
     def __init__(self, path: Path, clip: Clip, sample_rate: int):
         with audio.open_audio(path, path, search=False) as sound:
             seconds = sound.frames / sound.samplerate
-            self.as_it_is = sound.samplerate == sample_rate
+            self.has_sample_rate = sound.samplerate == sample_rate
             audio.check_some_values(sound, path)
         self.path, self.sample_rate = path, sample_rate
         self.start, self.end = clip.start, seconds if clip.end is None else clip.end
         self.is_to_end = clip.end is None
         self.problems: tuple[str, ...] = ()
-        # Manifests round.
-        if self.end - seconds < MOST_BEYOND_END:
+        if self.end - seconds < END_TOLERANCE:
             self.end = min(self.end, seconds)
         if not self.start <= self.end <= seconds:
             raise InputError(
@@ -153,22 +135,22 @@ class FileClip:
         if part == slice(None):
             return audio.to_16_bits(self.waveform())
         first, last, _ = part.indices(self.length)
-        if self.as_it_is:
-            start, end = (self.start + place / self.sample_rate for place in (first, last))
+        if self.has_sample_rate:
+            start, end = (self.start + index / self.sample_rate for index in (first, last))
             waveform, _, problems = audio.read_and_check(self.path, None, start, end, search=False)
-            # A part of a clip may well be silent.
+            # A part of a clip may be silent without being a problem.
             problems = tuple(problem for problem in problems if problem != "silent")
             audio.warn_of_problems(problems, self.path)
             samples = audio.to_16_bits(waveform)
         else:
             samples = self[:][first:last]
-        # Resampling rounds lengths; a file that ends before its header says is another matter.
+        # Resampling rounds lengths by up to one sample.
         if len(samples) < last - first - 1:
             raise InputError(f"{self.path} is shorter than its header says")
         return np.pad(samples, (0, last - first - len(samples)))
 
     def waveform(self) -> np.ndarray:
-        """The whole clip, float32 `[samples]`; sets `problems`."""
+        """Reads the whole clip, float32 `[samples]`; sets `problems`."""
         end = None if self.is_to_end else self.end
         waveform, _, self.problems = audio.read_and_check(
             self.path, self.sample_rate, self.start, end, search=self.is_to_end
@@ -177,37 +159,51 @@ class FileClip:
 
 
 def _open_clip(root: Path, clip: Clip, sample_rate: int) -> FileClip | str:
-    """The clip in its file, or why it cannot be used."""
+    """Opens a clip in its file; returns the reason if the clip cannot be used."""
     path = root / clip.path
     if not path.is_file():
         return f"no file at {path}"
     try:
         opened = FileClip(path, clip, sample_rate)
     except InputError as error:
-        return reason(error, path)
-    why = too_short(opened, sample_rate)
-    return opened if why is None else why
+        return reason_without_path(error, path)
+    reason = reason_if_too_short(opened, sample_rate)
+    return opened if reason is None else reason
 
 
 def _read_clip(opened: FileClip | str) -> np.ndarray | str:
-    """The clip in memory, or why it cannot be used."""
+    """Reads a clip into memory; returns the reason if the clip cannot be used."""
     if isinstance(opened, str):
         return opened
     try:
         samples = opened[:]
     except InputError as error:
-        return reason(error, opened.path)
-    why = too_short(samples, opened.sample_rate)
-    return samples if why is None else why
+        return reason_without_path(error, opened.path)
+    reason = reason_if_too_short(samples, opened.sample_rate)
+    return samples if reason is None else reason
 
 
-def reason(error: InputError, path: Path) -> str:
-    """Why a file cannot be read, without its path."""
+def reason_without_path(error: InputError, path: Path) -> str:
+    """Returns the message of an error about a file without the file's path.
+
+    Args:
+        error: the error.
+        path: path of the file.
+    """
     return str(error).removeprefix(f"cannot read {path} as audio: ").removeprefix(f"{path} ")
 
 
-def too_short(samples, sample_rate: int) -> str | None:
-    """Why a clip of so many samples cannot be used, if it cannot."""
+def reason_if_too_short(samples, sample_rate: int) -> str | None:
+    """Returns why a clip is skipped if it is too short, otherwise None.
+
+    Args:
+        samples: the clip.
+        sample_rate: in Hz.
+
+    Example:
+    >>> reason_if_too_short([0, 1, 0], sample_rate=8000)
+    'too short (3 samples)'
+    """
     if len(samples) >= SHORTEST_SECONDS * sample_rate:
         return None
     return f"too short ({len(samples)} samples)"

@@ -1,0 +1,141 @@
+"""Tags condition a model from the corpus to the exported file."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT, run_program, tone
+
+import wavenet_tf as wt
+from wavenet_tf import data, deployment, lite, runs
+from wavenet_tf.errors import InputError
+
+sys.path.insert(0, str(ROOT / "export"))
+import inputs
+
+TAGS = {"low": 200.0, "high": 900.0}
+TINY = {"num_stacks": 1, "layers_per_stack": 3, "residual_channels": 8, "gate_channels": 8}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Low and high tones, tagged in a manifest; one clip has no tags, and one a tag of its own."""
+    folder, rows = tmp_path_factory.mktemp("tagged"), []
+    for index in range(8):
+        tag = list(TAGS)[index % 2]
+        name = f"{index}.wav"
+        wt.write_audio(folder / name, tone(0.5, frequency=TAGS[tag] + 5 * index), 8000)
+        rows.append(
+            {"path": name, "tags": [tag, "tone"] if index < 6 else [["odd"], []][index - 6]}
+        )
+    lines = "\n".join(json.dumps(row) for row in rows)
+    (folder / "manifest.jsonl").write_text(lines + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model_dir(corpus, tmp_path_factory):
+    """A model that the program has trained on the corpus."""
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    result = run_program(
+        "train.py",
+        f"--data_dir={corpus}",
+        f"--model_dir={folder}",
+        "--preset=tiny",
+        "--tags=high,low",
+        *(f"--set={name}={value}" for name, value in TINY.items()),
+        "--steps=30",
+        "--steps_per_validation=15",
+        "--crop_seconds=0.1",
+        "--learning_rate=0.02",
+        "--seed=1",
+    )
+    assert result.returncode == 0, result.stderr
+    assert "2 tags: high, low" in result.stdout
+    assert "--tags high" in result.stdout.splitlines()[-1]
+    return folder
+
+
+def test_batches_hold_the_tags_of_their_clips(corpus):
+    recordings = data.read_recordings(corpus, 8000)
+    model = wt.WaveNet(**TINY, global_channels=2, tag_names=["high", "low"], sample_rate=8000)
+    with pytest.warns(UserWarning, match="no input for the tags odd, tone: they are ignored"):
+        batches = data.evaluation_batches(recordings, model.crop_spec, 8, 1.0)
+    ((inputs_of_batch, _, _),) = list(batches)
+    expected = [[index % 2, 1 - index % 2] for index in range(6)] + [[0, 0], [0, 0]]
+    np.testing.assert_array_equal(inputs_of_batch["global_conditioning"], expected)
+
+
+def test_the_names_are_kept_with_the_model_and_say_what_it_generates(model_dir, tmp_path):
+    model = runs.load_model(model_dir)
+    assert model.config.tag_names == ("high", "low")
+    generated = {}
+    for tags in ("high", "low", "low,high", ""):
+        output = tmp_path / f"{tags or 'none'}.wav"
+        result = run_program(
+            "generate.py",
+            f"--model_dir={model_dir}",
+            f"--output={output}",
+            f"--tags={tags}",
+            "--seconds=0.1",
+            "--seed=2",
+        )
+        assert result.returncode == 0, result.stderr
+        generated[tags], _ = wt.read_audio(output)
+    vector = [[0.0, 1.0]]
+    expected = model.generate(800, global_conditioning=vector, seed=2)[0]
+    np.testing.assert_allclose(generated["low"], expected, atol=2**-15)
+    assert len({audio.tobytes() for audio in generated.values()}) == 4
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--tags=high,loud", "unknown tag 'loud': the model has high, low"),
+        (None, "--tags must be some of high, low; --tags= sets none"),
+    ],
+)
+def test_wrong_tags_are_named(model_dir, flag, message, tmp_path):
+    words = [f"--model_dir={model_dir}", f"--output={tmp_path / 'out.wav'}"]
+    result = run_program("generate.py", *words, *([flag] if flag else []))
+    assert (result.returncode, result.stderr) == (1, f"generate.py: {message}\n")
+
+
+def test_exports_take_tags_by_name(model_dir, tmp_path):
+    model = runs.load_model(model_dir)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(deployment.convert(deployment.TFLiteSignatures(model)))
+    runner = lite.Runner(path)
+    values = inputs.conditions(runner.metadata, None, ["low"], None)
+    audio = next(runner.stream(seed=2, **values))
+    expected = model.generate(audio.shape[1], global_conditioning=[[0.0, 1.0]], seed=2)
+    np.testing.assert_allclose(audio, expected, atol=1e-5)
+    metadata = deployment.SavedModelSignatures(model).metadata
+    np.testing.assert_array_equal(
+        inputs.conditions(metadata, None, ["low", "high"], None)["global_conditioning"], [[1, 1]]
+    )
+    with pytest.raises(InputError, match="unknown tag 'loud': the model has high, low"):
+        inputs.conditions(metadata, None, ["loud"], None)
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ("all", None),
+        ("piano", "tags must be some of high, low, odd, tone, or all; received 'piano'"),
+    ],
+)
+def test_training_chooses_among_the_tags_of_the_corpus(corpus, tags, message):
+    settings = runs.Settings(str(corpus), preset="tiny", overrides=TINY, tags=tags)
+    if message is None:
+        assert "4 tags: high, low, odd, tone" in runs.estimate(settings)
+        return
+    with pytest.raises(InputError, match=message):
+        runs.estimate(settings)
+
+
+def test_recordings_without_tags_are_refused(recordings_dir):
+    settings = runs.Settings(str(recordings_dir), preset="tiny", overrides=TINY, tags="all")
+    with pytest.raises(InputError, match=r"tags need recordings with tags, .* these have none"):
+        runs.estimate(settings)

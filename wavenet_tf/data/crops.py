@@ -1,0 +1,350 @@
+"""Crops of recordings: `CropSpec`, what they hold for a model, and `Cropper`, which cuts them.
+
+Inputs and targets are shifted here and nowhere else: `targets[:, t]` is the sample after
+`inputs[:, t]`.
+"""
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from wavenet_tf.audio import STEPS_OF_16_BITS
+from wavenet_tf.data.conditions import ConditionSource, FrameSource
+from wavenet_tf.data.recordings import Recordings
+from wavenet_tf.errors import InputError, positive_integer, positive_number
+
+# Slow drifts are added to part of the crops for 16-bit models. Recordings have none: a model that
+# starts to drift while it generates would never have learnt to return. The targets decay to zero.
+DRIFT_PROBABILITY = 0.5
+MAX_DRIFT = 0.2  # of full scale
+MAX_DRIFT_HZ = 60.0
+DRIFT_DECAY = 0.98  # factor from one sample to the next
+
+
+@dataclasses.dataclass(frozen=True)
+class CropSpec:
+    """What a crop of recordings holds for a model, so that data and models do not depend on it.
+
+    A crop has samples that are scored, and samples before them as context. A model that takes
+    frames also needs whole frames around the scored samples.
+
+    Args:
+        sample_rate: in Hz.
+        receptive_field: samples that an output of the model's trunk depends on, the current one
+            included.
+        distribution: its `encode` maps a waveform, float32 in [-1, 1], to the values that the model
+            takes and predicts; see `wavenet_tf.distributions`.
+        context_samples: samples before those of the trunk, which only context stacks take.
+        hop_length: samples per frame; None for a model without frames.
+        frames_before: frames before that of a sample that the sample depends on.
+        frames_after: frames after that of a sample that the sample depends on.
+        crop_multiple: the scored part of a crop is a multiple of this, in samples: a common
+            multiple of the hop length and of the poolings of context stacks.
+        drift: whether slow drifts are added to part of the crops in training.
+        conditions: the source of each further input of the model.
+
+    Raises:
+        InputError: for an argument out of range, or sources that do not fit each other.
+
+    Example:
+    >>> from wavenet_tf.data.conditions import SpeakerSource
+    >>> from wavenet_tf.distributions import Categorical
+    >>> spec = CropSpec(
+    ...     sample_rate=8000, receptive_field=1024, distribution=Categorical(256),
+    ...     conditions=(SpeakerSource(3),))
+    >>> spec.samples_before, spec.crop_samples(crop_seconds=0.5)
+    (1023, 4000)
+    """
+
+    sample_rate: int
+    receptive_field: int
+    distribution: Any
+    context_samples: int = 0
+    hop_length: int | None = None
+    frames_before: int = 0
+    frames_after: int = 0
+    crop_multiple: int = 1
+    drift: bool = False
+    conditions: tuple[ConditionSource, ...] = ()
+
+    def __post_init__(self):
+        for name in ("sample_rate", "receptive_field", "crop_multiple"):
+            positive_integer(name, getattr(self, name))
+        if self.crop_multiple % (self.hop_length or 1):
+            raise InputError(
+                f"crop_multiple must be a multiple of hop_length {self.hop_length}; received "
+                f"{self.crop_multiple}"
+            )
+        names = ["audio", "context_audio", *(source.name for source in self.conditions)]
+        if len(set(names)) != len(names):
+            raise InputError(f"each input must have one source; received {', '.join(names[2:])}")
+        for source in self.frame_sources:
+            if source.hop_length != self.hop_length:
+                raise InputError(
+                    f"{source.name} must have a frame for each {self.hop_length} samples; its "
+                    f"source has one for each {source.hop_length}"
+                )
+
+    @property
+    def frame_sources(self) -> tuple[FrameSource, ...]:
+        """The condition sources that have a vector per frame."""
+        return tuple(source for source in self.conditions if isinstance(source, FrameSource))
+
+    @property
+    def clip_sources(self) -> tuple[ConditionSource, ...]:
+        """The condition sources that have one value per clip."""
+        return tuple(source for source in self.conditions if not isinstance(source, FrameSource))
+
+    @property
+    def full_receptive_field(self) -> int:
+        """Samples that an output depends on, through context stacks too."""
+        return self.receptive_field + self.context_samples
+
+    @property
+    def samples_before(self) -> int:
+        """Samples of a crop before the scored ones, but for those that only context stacks take."""
+        before, hop = self.receptive_field - 1, self.hop_length
+        return (-(-before // hop) + self.frames_before) * hop if hop else before
+
+    @property
+    def samples_after(self) -> int:
+        """Samples of a crop after the scored ones."""
+        return self.frames_after * (self.hop_length or 0)
+
+    def crop_samples(self, crop_seconds: float) -> int:
+        """Returns the scored samples of a crop: a multiple of `crop_multiple`.
+
+        Args:
+            crop_seconds: requested length, in seconds; rounded up.
+
+        Raises:
+            InputError: if the length is out of range.
+        """
+        samples = round(positive_number("crop_seconds", crop_seconds) * self.sample_rate)
+        if samples < 1:
+            raise InputError(f"crop_seconds must give at least one sample; received {crop_seconds}")
+        return -(-samples // self.crop_multiple) * self.crop_multiple
+
+    def with_sources(self, *sources: ConditionSource) -> "CropSpec":
+        """Returns the spec with other condition sources.
+
+        Args:
+            *sources: sources that replace those of the same input, or are added.
+
+        Raises:
+            InputError: if a source does not have the shape of the one that it replaces.
+
+        Example:
+        >>> from wavenet_tf.data.conditions import MissingSource, TagSource
+        >>> from wavenet_tf.distributions import Categorical
+        >>> missing = MissingSource("global_conditioning", shape=(2,))
+        >>> spec = CropSpec(8000, 1024, Categorical(256), conditions=(missing,))
+        >>> spec.with_sources(TagSource(["fast", "slow"])).conditions
+        (TagSource(tag_names=('fast', 'slow'), name='global_conditioning'),)
+        """
+        by_name = {source.name: source for source in self.conditions}
+        for source in sources:
+            replaced = by_name.get(source.name, source)
+            if tuple(source.shape) != tuple(replaced.shape):
+                raise InputError(
+                    f"{source.name} must have shape {list(replaced.shape)}; its source has shape "
+                    f"{list(source.shape)}"
+                )
+            by_name[source.name] = source
+        return dataclasses.replace(self, conditions=tuple(by_name.values()))
+
+    def prepare(self, recordings: Recordings) -> Recordings:
+        """Returns the recordings with what the sources compute before batches are made.
+
+        Args:
+            recordings: the clips, as they were read or split.
+
+        Raises:
+            InputError: see `ConditionSource.prepare` of each source.
+        """
+        for source in self.conditions:
+            recordings = source.prepare(recordings)
+        return recordings
+
+
+class CropContents(NamedTuple):
+    """What a crop is made of.
+
+    Attributes:
+        samples: int16 `[samples]`.
+        conditions: the value of each condition source.
+        readable: whether all of these could be read; otherwise samples and frames are zeros.
+    """
+
+    samples: tf.Tensor
+    conditions: tuple[tf.Tensor, ...]
+    readable: tf.Tensor
+
+
+class Cropper:
+    """Cuts crops out of recordings, each with the context that a model needs.
+
+    Crops are numbered: those of the first clip, then those of the second, and so on.
+
+    Args:
+        recordings: the clips.
+        spec: what a crop holds.
+        crop_samples: scored samples of a crop, a multiple of `spec.crop_multiple`.
+
+    Attributes:
+        num_crops: number of crops of all clips.
+        crops_before: int64 `[clips + 1]`, the number of crops before each clip.
+
+    Raises:
+        InputError: if the recordings lack something that a condition source needs.
+    """
+
+    def __init__(self, recordings: Recordings, spec: CropSpec, crop_samples: int):
+        for source in spec.conditions:
+            source.check(recordings)
+        self.recordings = recordings
+        self.spec = spec
+        self.crop_samples = crop_samples
+        self.lengths = tf.constant(recordings.lengths)
+        crops_before = np.cumsum(np.append(0, crops_per_clip(recordings, crop_samples)))
+        self.num_crops = int(crops_before[-1])
+        self.crops_before = tf.constant(crops_before)
+        # Targets of a crop, scored or not.
+        self.num_targets = spec.samples_before + crop_samples + spec.samples_after
+        self.num_frames = self.num_targets // spec.hop_length if spec.hop_length else 0
+
+    def locate(self, number):
+        """Returns the index of the clip that a crop is of, and which of the clip's crops it is.
+
+        Args:
+            number: number of the crop, int64 scalar.
+        """
+        clip = tf.searchsorted(self.crops_before, number[None], side="right")[0] - 1
+        return clip, number - self.crops_before[clip]
+
+    def read(self, clip, start) -> CropContents:
+        """Reads what a crop is made of.
+
+        Args:
+            clip: index of the clip, int64 scalar.
+            start: first scored sample, int64 scalar, from the clip's start.
+        """
+        conditions = self.spec.conditions
+        types = [tf.int16, tf.bool, *(tf.as_dtype(source.dtype) for source in conditions)]
+        samples, readable, *values = tf.numpy_function(
+            self._read, [clip, *self._bounds(start)], types, stateful=False
+        )
+        samples.set_shape([1 + self.spec.context_samples + self.num_targets])
+        readable.set_shape([])
+        for source, value in zip(conditions, values, strict=True):
+            value.set_shape(source.crop_shape(self.num_frames))
+        return CropContents(samples, tuple(values), readable)
+
+    def crop(self, clip, start, contents: CropContents, drift_draws=None):
+        """Returns inputs, targets and weights of a crop.
+
+        Args:
+            clip: index of the clip, int64 scalar.
+            start: first scored sample, int64 scalar, from the clip's start.
+            contents: what `read` returned; without weights if it is not readable.
+            drift_draws: random numbers of the drift, see `drift_waveform`; None for no drift.
+        """
+        first, last = self._bounds(start)
+        waveform = tf.cast(contents.samples, tf.float32) / STEPS_OF_16_BITS
+        times = tf.range(first, last)
+        encode = self.spec.distribution.encode
+        values = next_values = encode(waveform)
+        if drift_draws is not None:
+            drift = drift_waveform(drift_draws, tf.shape(times)[0], self.spec.sample_rate)
+            values = encode(waveform + drift)
+            next_values = encode(waveform + DRIFT_DECAY * drift)
+        end = tf.minimum(start + self.crop_samples, self.lengths[clip])
+        scored = (times >= start) & (times < end) & contents.readable
+        context = self.spec.context_samples
+        inputs = {"audio": values[context:-1]}
+        if context:
+            inputs["context_audio"] = values[:context]
+        for source, value in zip(self.spec.conditions, contents.conditions, strict=True):
+            inputs[source.name] = value
+        targets, weights = next_values[context + 1 :], tf.cast(scored[context + 1 :], tf.float32)
+        return (inputs if len(inputs) > 1 else inputs["audio"]), targets, weights
+
+    def _bounds(self, start):
+        """Returns the first sample of a crop and the one after its last, from the clip's start."""
+        first_target = start - self.spec.samples_before
+        return first_target - 1 - self.spec.context_samples, first_target + self.num_targets
+
+    def _read(self, clip, first, last) -> tuple:
+        """Returns samples of a clip, whether all could be read, and the value of each source."""
+        spec, recordings = self.spec, self.recordings
+        samples = np.zeros(last - first, np.int16)
+        values = {
+            source.name: np.zeros(source.crop_shape(self.num_frames), source.dtype)
+            for source in spec.conditions
+        }
+        first_frame = (first + 1 + spec.context_samples) // (spec.hop_length or 1)
+        readable = True
+        try:
+            for source in spec.clip_sources:
+                _fill(values, source, source.clip_value(recordings, clip))
+            self._read_samples(clip, first, samples)
+            for source in spec.frame_sources:
+                frames = source.crop_value(recordings, clip, first_frame, self.num_frames)
+                _fill(values, source, frames)
+        except InputError as error:
+            recordings.add_unreadable(clip, error)
+            readable = False
+            samples[:] = 0
+            for source in spec.frame_sources:
+                values[source.name][:] = 0
+        return samples, np.bool_(readable), *values.values()
+
+    def _read_samples(self, clip, first, samples: np.ndarray) -> None:
+        """Reads samples of a clip from `first` on; before and after the clip is digital silence."""
+        start, end = max(first, 0), min(first + len(samples), self.recordings.lengths[clip])
+        samples[start - first : end - first] = self.recordings.clips[clip][start:end]
+
+
+def crops_per_clip(recordings: Recordings, crop_samples: int) -> np.ndarray:
+    """Returns how many crops together score every sample of each clip, int64 `[clips]`.
+
+    Args:
+        recordings: the clips.
+        crop_samples: scored samples of a crop.
+    """
+    return -(-recordings.lengths // crop_samples)
+
+
+def drift_waveform(draws, length, sample_rate: int) -> tf.Tensor:
+    """Returns a slow sine, or zeros, to be added to a waveform, float32 `[length]`.
+
+    Args:
+        draws: four random numbers in [0, 1): the square root of the amplitude relative to
+            `MAX_DRIFT`, so that small amplitudes are more frequent; the frequency relative to
+            `MAX_DRIFT_HZ`; the phase; and whether there is a drift at all.
+        length: in samples.
+        sample_rate: in Hz.
+
+    Example:
+    >>> drift = drift_waveform(tf.constant([1.0, 1.0, 0.0, 0.0]), length=500, sample_rate=8000)
+    >>> round(float(tf.reduce_max(drift)), 3)
+    0.2
+    """
+    level, frequency, phase, chosen = tf.unstack(draws)
+    time = tf.cast(tf.range(length), tf.float32) / sample_rate
+    wave = tf.sin(2.0 * math.pi * (MAX_DRIFT_HZ * frequency * time + phase))
+    return tf.where(chosen < DRIFT_PROBABILITY, MAX_DRIFT * level**2 * wave, 0.0)
+
+
+def _fill(values: dict[str, np.ndarray], source: ConditionSource, value) -> None:
+    """Copies the value of a source; a value of another shape would be broadcast unnoticed."""
+    expected = values[source.name].shape
+    if np.shape(value) != expected:
+        raise ValueError(
+            f"{type(source).__name__} must give {source.name} of shape {list(expected)}; it gave "
+            f"{list(np.shape(value))}"
+        )
+    values[source.name][...] = value
