@@ -5,8 +5,8 @@ from pathlib import Path
 
 from wavenet_tf.audio import AUDIO_SUFFIXES, WRITTEN_SUFFIXES
 from wavenet_tf.data.corpora.walking import join_path, not_in_layout, require_non_empty, walk
-from wavenet_tf.data.manifest import MANIFEST_SUFFIXES, Clip, read_manifest
 from wavenet_tf.data.labels import speaker_by_rule
+from wavenet_tf.data.manifest import MANIFEST_SUFFIXES, Clip, read_manifest
 from wavenet_tf.errors import InputError
 
 MANIFESTS = tuple(f"manifest{suffix}" for suffix in MANIFEST_SUFFIXES)
