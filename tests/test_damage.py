@@ -115,7 +115,7 @@ def test_odd_files_give_their_samples_and_damaged_ones_a_message(odd_corpus, tmp
     scored = 0
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        for _, _, weights in data.evaluation_batches(recordings, model, 4, 0.25):
+        for _, _, weights in data.evaluation_batches(recordings, model.crop_spec, 4, 0.25):
             scored += int(np.sum(weights))
     good = sum(not isinstance(gives, str) for gives in expected.values())
     # When asked for, the first half of what was cut off can be read too.
@@ -207,8 +207,8 @@ def test_fuzzed_rows_are_clips_that_come_back_or_an_error(row):
     import json
 
     with contextlib.suppress(InputError):
-        clip = data.Clip.of_row(row)
-        assert data.Clip.of_row(json.loads(clip.to_json())) == clip
+        clip = data.Clip.from_row(row)
+        assert data.Clip.from_row(json.loads(clip.to_json())) == clip
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def test_crops_hold_context_then_scored_samples(tmp_path, model):
     field, crop = model.receptive_field, 80
     starts = set()
     for inputs, targets, weights in unpacked(
-        data.training_batches(recordings, model, 2, crop / RATE), 100
+        data.training_batches(recordings, model.crop_spec, 2, crop / RATE), 100
     ):
         assert inputs.shape == targets.shape == weights.shape == (2, field - 1 + crop)
         for values, shifted, weight in zip(inputs, targets, weights, strict=True):
@@ -69,7 +69,7 @@ def test_crops_hold_context_then_scored_samples(tmp_path, model):
 
 def test_an_epoch_takes_every_clip_by_its_length(tmp_path, model):
     recordings = write_ramps(tmp_path / "r", [160, 480, 800])
-    batches = unpacked(data.training_batches(recordings, model, 3, 160 / RATE), 6)
+    batches = unpacked(data.training_batches(recordings, model.crop_spec, 3, 160 / RATE), 6)
     firsts = [batch[1][:, model.receptive_field - 1] - 1 for batch in batches]
     for epoch in (firsts[:3], firsts[3:]):
         clips, counts = np.unique(np.concatenate(epoch) // 1000, return_counts=True)
@@ -81,8 +81,8 @@ def test_an_epoch_takes_every_clip_by_its_length(tmp_path, model):
 def test_short_clips_are_padded_with_weight_zero(tmp_path, model):
     recordings = write_ramps(tmp_path / "r", [200])
     for dataset in (
-        data.training_batches(recordings, model, 1, 500 / RATE),
-        data.evaluation_batches(recordings, model, 1, 500 / RATE),
+        data.training_batches(recordings, model.crop_spec, 1, 500 / RATE),
+        data.evaluation_batches(recordings, model.crop_spec, 1, 500 / RATE),
     ):
         _, targets, weights = unpacked(dataset, 1)[0]
         context = model.receptive_field - 1
@@ -95,7 +95,9 @@ def test_batches_depend_on_the_seed_and_resume_in_the_middle(tmp_path, model):
     recordings = write_ramps(tmp_path / "r", [300, 500, 700])
 
     def batches(seed, first_batch=0, number=8):
-        dataset = data.training_batches(recordings, model, 2, 50 / RATE, seed, first_batch)
+        dataset = data.training_batches(
+            recordings, model.crop_spec, 2, 50 / RATE, seed, first_batch
+        )
         return [inputs for inputs, _, _ in unpacked(dataset, number)]
 
     np.testing.assert_array_equal(batches(1), batches(1))
@@ -107,7 +109,7 @@ def test_batches_depend_on_the_seed_and_resume_in_the_middle(tmp_path, model):
 def test_evaluation_scores_every_sample_once(tmp_path, model, crop):
     lengths = [170, 333, 512]
     recordings = write_ramps(tmp_path / "r", lengths)
-    batches = unpacked(data.evaluation_batches(recordings, model, 2, crop / RATE), 1000)
+    batches = unpacked(data.evaluation_batches(recordings, model.crop_spec, 2, crop / RATE), 1000)
     scored = np.concatenate([targets[weights > 0] for _, targets, weights in batches])
     expected = [1 + np.arange(n) + 1000 * clip for clip, n in enumerate(lengths)]
     np.testing.assert_array_equal(scored, np.concatenate(expected))
@@ -170,7 +172,7 @@ def test_files_that_cannot_be_used_are_skipped_and_named(tmp_path):
         "truncated.flac",
     }
     assert "2 recordings, 1.0 s at 8000 Hz; skipped 6 files (header.wav:" in recordings.summary
-    assert ", ...); look at 1 clips (silent.wav: is silent" in recordings.summary
+    assert ", ...); problems in 1 clips (silent.wav: is silent" in recordings.summary
     assert "too short (1 samples)" in recordings.skipped["one_sample.wav"]
 
 
@@ -244,9 +246,9 @@ def test_batches_carry_the_speaker_of_their_clip(tmp_path):
     model = small_model(num_speakers=2)
     model.distribution = Identity()
     recordings = write_speakers(tmp_path).with_speakers("folder")
-    training = data.training_batches(recordings, model, 2, 0.02).take(20)
+    training = data.training_batches(recordings, model.crop_spec, 2, 0.02).take(20)
     seen = set()
-    for batches in (training, data.evaluation_batches(recordings, model, 2, 0.02)):
+    for batches in (training, data.evaluation_batches(recordings, model.crop_spec, 2, 0.02)):
         for inputs, targets, weights in batches:
             clips = tf.reduce_max(tf.cast(targets, tf.float32) * weights, axis=1).numpy() // 1000
             np.testing.assert_array_equal(inputs["speaker_id"], clips == 2)
@@ -257,13 +259,13 @@ def test_batches_carry_the_speaker_of_their_clip(tmp_path):
 def test_speakers_and_model_have_to_agree(tmp_path):
     recordings = write_speakers(tmp_path)
     with pytest.raises(InputError, match=r"conditioned on 2 speakers; the recordings .* with none"):
-        data.evaluation_batches(recordings, small_model(num_speakers=2), 2, 0.02)
+        data.evaluation_batches(recordings, small_model(num_speakers=2).crop_spec, 2, 0.02)
     # A model without speakers does not ask who they are.
     labelled = recordings.with_speakers("folder")
-    for inputs, _, _ in data.evaluation_batches(labelled, small_model(), 2, 0.02):
+    for inputs, _, _ in data.evaluation_batches(labelled, small_model().crop_spec, 2, 0.02):
         assert inputs.dtype == tf.int32
     with pytest.raises(InputError, match="no global_conditioning"):
-        data.evaluation_batches(recordings, small_model(global_channels=2), 2, 0.02)
+        data.evaluation_batches(recordings, small_model(global_channels=2).crop_spec, 2, 0.02)
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -276,11 +278,11 @@ def test_crops_of_a_conditioned_model_hold_the_frames_of_their_targets(tmp_path,
     frames = [np.arange(31.0), 100.0 + np.arange(50.0)]
     frames = [clip[:, None].astype(np.float32) for clip in frames]
     recordings = dataclasses.replace(recordings, features=frames, hop_length=hop)
-    training = data.training_batches(recordings, model, 2, 75 / RATE).take(40)
+    training = data.training_batches(recordings, model.crop_spec, 2, 75 / RATE).take(40)
     starts, ends, scored_ever, longest = set(), set(), [], 0
     for kind, batches in (
         ("training", training),
-        ("evaluation", data.evaluation_batches(recordings, model, 2, 75 / RATE)),
+        ("evaluation", data.evaluation_batches(recordings, model.crop_spec, 2, 75 / RATE)),
     ):
         for inputs, targets, weights in batches:
             assert targets.shape[1] == inputs["local_conditioning"].shape[1] * hop
@@ -322,16 +324,16 @@ def test_features_and_model_have_to_agree(tmp_path):
     recordings = write_ramps(tmp_path, [300, 520])
     model = small_model(local_channels=3, upsample_factors=(100,))
     with pytest.raises(InputError, match=r"on 3 local channels; the recordings .* of none"):
-        data.evaluation_batches(recordings, model, 2, 0.02)
+        data.evaluation_batches(recordings, model.crop_spec, 2, 0.02)
     recordings = recordings.with_features(["energy"], 100)
     with pytest.raises(InputError, match=r"on 3 local channels; the recordings .* of 1"):
-        data.evaluation_batches(recordings, model, 2, 0.02)
+        data.evaluation_batches(recordings, model.crop_spec, 2, 0.02)
     # A model without conditioning does not look at them.
-    for inputs, _, _ in data.evaluation_batches(recordings, small_model(), 2, 0.02):
+    for inputs, _, _ in data.evaluation_batches(recordings, small_model().crop_spec, 2, 0.02):
         assert inputs.dtype == tf.int32
 
 
-def test_audio_datasets_extract_and_normalise_features(recordings_dir):
+def test_audio_datasets_extract_and_normalize_features(recordings_dir):
     model = small_model(local_channels=80, upsample_factors=(10, 10), features=["mel"])
     model.trunk.upsampler.mean.assign(np.zeros(80))
     model.trunk.upsampler.scale.assign(np.ones(80))
@@ -370,7 +372,9 @@ def test_crops_of_a_model_with_context_stacks_hold_what_these_hear(tmp_path):
     recordings = write_ramps(tmp_path / "r", [700])
     context = model.receptive_field - model.config.trunk_receptive_field
     assert context > 100
-    for inputs, targets, weights in data.training_batches(recordings, model, 2, 0.01).take(20):
+    for inputs, targets, weights in data.training_batches(
+        recordings, model.crop_spec, 2, 0.01
+    ).take(20):
         heard = np.concatenate([inputs["context_audio"], inputs["audio"]], axis=1)
         assert inputs["context_audio"].shape[1] == context
         assert weights.shape == inputs["audio"].shape
@@ -384,7 +388,7 @@ def test_16_bit_models_hear_drifts_that_the_targets_decrease(tmp_path):
     model = small_model(output_distribution="logistic_mixture")
     wt.write_audio(tmp_path / "r" / "silence.wav", np.zeros(RATE, np.float32), RATE)
     recordings = data.read_recordings(tmp_path / "r", RATE)
-    batches = unpacked(data.training_batches(recordings, model, 4, 0.2), 20)
+    batches = unpacked(data.training_batches(recordings, model.crop_spec, 4, 0.2), 20)
     heard, targets = (np.concatenate(parts) for parts in list(zip(*batches, strict=True))[:2])
     step = 2.0**-15
     # Crop by crop: each target is nearer to silence than what is heard in its place.
@@ -397,10 +401,14 @@ def test_16_bit_models_hear_drifts_that_the_targets_decrease(tmp_path):
     frequencies = np.fft.rfftfreq(heard.shape[1], 1 / RATE)
     assert levels[:, frequencies > 90].max() < 1e-3 * levels.max()
     # What is scored in the end has none, nor have other models.
-    for _inputs, expected, _ in unpacked(data.evaluation_batches(recordings, model, 4, 0.2), 1):
+    for _inputs, expected, _ in unpacked(
+        data.evaluation_batches(recordings, model.crop_spec, 4, 0.2), 1
+    ):
         assert not expected.any()
     categorical = small_model()
-    for inputs, _, _ in unpacked(data.training_batches(recordings, categorical, 4, 0.2), 5):
+    for inputs, _, _ in unpacked(
+        data.training_batches(recordings, categorical.crop_spec, 4, 0.2), 5
+    ):
         assert (inputs == categorical.distribution.silence).all()
 
 
@@ -418,7 +426,7 @@ def test_speakers_are_heard_alike_when_balanced(tmp_path):
     counts = {}
     for balanced in (False, True):
         batches = data.training_batches(
-            recordings, model, 10, 50 / RATE, seed=1, balance_speakers=balanced
+            recordings, model.crop_spec, 10, 50 / RATE, seed=1, balance_speakers=balanced
         )
         speakers, firsts = [], []
         for inputs, targets, weights in batches.take(60):
@@ -434,7 +442,7 @@ def test_speakers_are_heard_alike_when_balanced(tmp_path):
     np.testing.assert_allclose(counts[True], 200, atol=3 * (600 * 2 / 9) ** 0.5)
     unlabelled = write_ramps(tmp_path / "u", [500])
     with pytest.raises(InputError, match="balance_speakers needs recordings with speakers"):
-        data.training_batches(unlabelled, small_model(), 2, 0.01, balance_speakers=True)
+        data.training_batches(unlabelled, small_model().crop_spec, 2, 0.01, balance_speakers=True)
 
 
 @pytest.mark.parametrize("balanced", [False, True])
@@ -444,7 +452,7 @@ def test_workers_together_see_what_one_would_see(tmp_path, balanced):
 
     def batches(**sharding):
         dataset = data.training_batches(
-            recordings, model, 6, 50 / RATE, 5, 2, balance_speakers=balanced, **sharding
+            recordings, model.crop_spec, 6, 50 / RATE, 5, 2, balance_speakers=balanced, **sharding
         )
         return list(dataset.take(7))
 
@@ -465,7 +473,7 @@ def test_an_iterator_is_saved_and_restored_in_the_middle_of_an_epoch(tmp_path, p
         preparation = data.Preparation(str(tmp_path / "r"), sample_rate=RATE)
         data.prepare(preparation, tmp_path / "p", workers=1)
         recordings = data.read_recordings(tmp_path / "p", RATE)
-    dataset = data.training_batches(recordings, small_model(), 2, 50 / RATE, seed=4)
+    dataset = data.training_batches(recordings, small_model().crop_spec, 2, 50 / RATE, seed=4)
     iterator = iter(dataset)
     for _ in range(5):
         next(iterator)

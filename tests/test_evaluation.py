@@ -22,7 +22,7 @@ def test_the_right_speaker_is_the_most_likely(tmp_path):
     recordings = data.read_recordings(tmp_path, 8000).with_speakers("folder")
     training, held_out = recordings.split(0.3)
     model.compile(keras.optimizers.Adam(0.01))
-    batches = data.training_batches(training, model, 4, 0.05)
+    batches = data.training_batches(training, model.crop_spec, 4, 0.05)
     model.fit(batches, steps_per_epoch=60, verbose=0)
     nats = evaluation.score_speakers(model, held_out)
     assert nats.shape == (len(held_out.names), 2)

@@ -44,7 +44,7 @@ import sys
 import wavenet_tf as wt
 from wavenet_tf import audio, clients, conditioning, data, lite, models, options, reports, runs
 
-audio.FEATURES, audio.check_output, wt.read_audio, data.LAYOUTS, data.NORMALISATIONS
+audio.FEATURES, audio.check_output, wt.read_audio, data.LAYOUTS, data.NORMALIZATIONS
 data.Preparation(".", features=("mel",)), runs.Settings("."), runs.find_model, options.SCHEDULES
 reports.check_picture_path("picture.png")
 print([name for name in ("tensorflow", "keras", "matplotlib") if name in sys.modules])

@@ -304,7 +304,7 @@ def test_problems_of_recordings_are_named(problem_folder, tmp_path):
     assert recordings.problems == wrong
     assert sorted(recordings.skipped) == ["scaled.wav", "scaled64.wav"]
     assert "; skipped 2 files (scaled.wav: " in recordings.summary
-    assert f"; look at 5 clips (faint.wav: {wrong['faint.wav']}; " in recordings.summary
+    assert f"; problems in 5 clips (faint.wav: {wrong['faint.wav']}; " in recordings.summary
     # On demand, when a crop is read that shows it.
     lazy = data.read_recordings(folder, RATE, in_memory_bytes=0)
     by_name = dict(zip(lazy.names, lazy.clips, strict=True))
@@ -316,9 +316,9 @@ def test_problems_of_recordings_are_named(problem_folder, tmp_path):
     report = data.prepare(data.Preparation(str(folder)), tmp_path / "prepared", workers=1)
     for kind in audio.PROBLEMS:
         named = sorted(name for name, found in kinds.items() if found == kind)
-        assert sorted(report["worth_a_look"][kind]["names"]) == named
+        assert sorted(report["warnings"][kind]["names"]) == named
     assert sorted(report["skipped"]["names"]) == ["scaled.wav", "scaled64.wav"]
-    assert "clips whose channels are of opposite phase and cancel out: " in data.summarise(report)
+    assert "clips whose channels are of opposite phase and cancel out: " in data.summarize(report)
 
 
 def test_every_readable_file_of_a_folder_is_read_and_the_others_are_named(tmp_path):

@@ -81,7 +81,7 @@ def test_prepared_shards_are_plain_tfrecords(tmp_path):
         decoded = soundfile.read(__import__("io").BytesIO(example["audio"].bytes_list.value[0]))
         pieces[name, piece] = len(decoded[0]), decoded[1], len(samples)
         if not piece:
-            clip = data.Clip.of_row(json.loads(example["clip"].bytes_list.value[0]))
+            clip = data.Clip.from_row(json.loads(example["clip"].bytes_list.value[0]))
             assert clip.text == f"é {name[0]}"
     assert pieces["0.wav", 0] == (300, RATE, 3)
     assert [pieces["3.wav", n][::2] for n in range(3)] == [(32800, 328), (32800, 328), (4401, 45)]
@@ -104,7 +104,7 @@ def test_prepared_features_are_those_of_the_whole_clip(tmp_path):
     assert recordings.with_features(names, 150) is recordings
     with pytest.raises(InputError, match="prepared with features mel,energy each 150 samples"):
         recordings.with_features(["mel"], 150)
-    with pytest.raises(InputError, match="wanted are mel,energy each 100 samples"):
+    with pytest.raises(InputError, match="requested are mel,energy each 100 samples"):
         recordings.with_features(names, None)
 
 
@@ -116,7 +116,7 @@ def test_training_sees_the_same_batches_raw_and_prepared(tmp_path):
     for folder in (source, tmp_path / "p"):
         part, _ = data.read_recordings(folder, RATE).split(0.1)
         part = part.with_features(["energy"], 100)
-        batches.append(list(data.training_batches(part, model, 2, 0.5, seed=3).take(5)))
+        batches.append(list(data.training_batches(part, model.crop_spec, 2, 0.5, seed=3).take(5)))
     for raw, again in zip(*batches, strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, raw, again)
 
@@ -143,15 +143,15 @@ def test_a_corpus_says_its_own_split(tmp_path):
         training, validation = recordings.split(0.5)
         assert sorted(training.names) == ["0.wav", "3.wav"]
         assert sorted(validation.names) == ["2.wav", "4.wav"]
-        assert list(recordings.test_part().names) == ["1.wav"]
-    only_test = recordings.test_part()
+        assert list(recordings.test_split().names) == ["1.wav"]
+    only_test = recordings.test_split()
     with pytest.raises(InputError, match="at least 2 recordings"):
         only_test.split(0.5)
     with pytest.raises(InputError, match="names no recordings as its test set"):
-        training.test_part()
+        training.test_split()
 
 
-def test_stretches_of_recordings_stay_on_one_side(tmp_path):
+def test_segments_of_a_recording_stay_on_one_side(tmp_path):
     write_corpus(tmp_path, [8000] * 6)
     clips = [
         data.Clip(f"{number}.wav", start=start, end=start + 0.25)
@@ -167,7 +167,7 @@ def test_stretches_of_recordings_stay_on_one_side(tmp_path):
     assert not sides[0] & sides[1]
 
 
-def test_trimming_normalising_and_the_report(tmp_path):
+def test_trimming_normalizing_and_the_report(tmp_path):
     source = tmp_path / "corpus"
     quiet = np.zeros(RATE, np.float32)
     sound = tone(1.0, RATE)
@@ -184,14 +184,14 @@ def test_trimming_normalising_and_the_report(tmp_path):
         wt.write_audio(source / f"{name}.wav", clip, RATE)
     wt.write_audio(source / "short.wav", sound[:20], RATE)
     (source / "text.wav").write_text("no audio")
-    report = prepare(source, tmp_path / "p", trim_db=40.0, normalise="peak", level_db=-6.0)
-    worth_a_look = {kind: part["names"] for kind, part in report["worth_a_look"].items()}
-    assert worth_a_look["duplicates"] == ["same_again.wav", "trimmed.wav"] or (
-        worth_a_look["duplicates"] == ["same_again.wav"]
+    report = prepare(source, tmp_path / "p", trim_db=40.0, normalize="peak", level_db=-6.0)
+    warnings = {kind: part["names"] for kind, part in report["warnings"].items()}
+    assert warnings["duplicates"] == ["same_again.wav", "trimmed.wav"] or (
+        warnings["duplicates"] == ["same_again.wav"]
     )
-    assert worth_a_look["dc_offset"] == ["offset.wav"]
-    assert worth_a_look["clipped"] == ["clipped.wav"]
-    assert set(worth_a_look["outlying_level"]) == {"faint.wav", "silence.wav"}
+    assert warnings["dc_offset"] == ["offset.wav"]
+    assert warnings["clipped"] == ["clipped.wav"]
+    assert set(warnings["outlying_level"]) == {"faint.wav", "silence.wav"}
     assert set(report["skipped"]["names"]) == {"short.wav", "text.wav"}
     assert report["samples_clipped"] > 1000
     recordings = data.read_recordings(tmp_path / "p", RATE)
@@ -204,7 +204,7 @@ def test_trimming_normalising_and_the_report(tmp_path):
     assert RATE <= trimmed <= 1.3 * RATE
     assert report["seconds_trimmed"] == pytest.approx(3 - trimmed / RATE, abs=0.05)
     assert recordings.lengths[names.index("silence.wav")] == RATE
-    summary = data.summarise(report)
+    summary = data.summarize(report)
     assert "7 clips" in summary and "1 clips with clipped samples: clipped.wav" in summary
     assert "short.wav: too short (20 samples)" in summary
 
@@ -240,7 +240,7 @@ def finished(process):
 
 
 @pytest.mark.once
-def test_goes_on_after_kills_without_losing_or_repeating_a_clip(tmp_path):
+def test_continues_after_kills_without_losing_or_repeating_a_clip(tmp_path):
     source = write_corpus(tmp_path / "corpus", [60000] * 60)
     flags = [f"--sample_rate={RATE}", "--shards=12", "--features=mel", "--workers=2"]
     killed, output = 0, tmp_path / "p"
@@ -290,7 +290,7 @@ def test_only_one_preparation_writes_to_a_folder(tmp_path):
     assert len(data.open_prepared(tmp_path / "p").names) == 30
 
 
-def test_a_full_disk_is_told_and_the_preparation_goes_on(tmp_path):
+def test_a_full_disk_is_an_error_and_the_preparation_can_be_continued(tmp_path):
     """The system refuses to let files grow, as a full disk does."""
     source = write_corpus(tmp_path / "corpus", [60000] * 12)
     code = (
@@ -322,14 +322,14 @@ def prepared_folder(tmp_path):
     return tmp_path / "p"
 
 
-def test_missing_and_cut_shards_are_told_and_the_rest_goes_on(prepared_folder):
+def test_missing_and_cut_shards_are_left_out_with_a_warning(prepared_folder):
     (prepared_folder / "shards" / "shard-00001.tfrecord").unlink()
     with open(prepared_folder / "shards" / "shard-00002.tfrecord", "ab") as file:
         file.truncate(1000)
-    with pytest.warns(UserWarning, match="shard-0000") as told:
+    with pytest.warns(UserWarning, match="shard-0000") as warned:
         recordings = data.read_recordings(prepared_folder, RATE)
-    assert "shard-00001.tfrecord: missing, 2 recordings left out" in str(told[0].message)
-    assert "has 1000 bytes where" in str(told[1].message)
+    assert "shard-00001.tfrecord: missing, 2 recordings left out" in str(warned[0].message)
+    assert "has 1000 bytes where" in str(warned[1].message)
     assert list(recordings.names) == ["0.wav", "1.wav", "6.wav", "7.wav"]
     for path in prepared_folder.glob("shards/*"):
         path.unlink()
@@ -337,18 +337,18 @@ def test_missing_and_cut_shards_are_told_and_the_rest_goes_on(prepared_folder):
         data.read_recordings(prepared_folder, RATE)
 
 
-def test_a_corrupted_clip_has_no_weight_and_is_told(prepared_folder):
+def test_a_corrupted_clip_has_no_weight_and_a_warning(prepared_folder):
     path = prepared_folder / "shards" / "shard-00000.tfrecord"
     contents = bytearray(path.read_bytes())
     contents[len(contents) // 4] ^= 1
     path.write_bytes(contents)
     recordings = data.read_recordings(prepared_folder, RATE)
-    with pytest.raises(InputError, match=r"shard-00000.tfrecord is damaged at byte 12"):
+    with pytest.raises(InputError, match=r"shard-00000.tfrecord is corrupted at byte 12"):
         recordings.clip(0)
     model = small_model()
     scored = 0
-    with pytest.warns(UserWarning, match="left out: .*shard-00000.tfrecord is damaged"):
-        for _, targets, weights in data.evaluation_batches(recordings, model, 4, 0.1):
+    with pytest.warns(UserWarning, match="left out: .*shard-00000.tfrecord is corrupted"):
+        for _, targets, weights in data.evaluation_batches(recordings, model.crop_spec, 4, 0.1):
             assert np.isfinite(weights).all()
             scored += int(tf.reduce_sum(weights))
             assert (targets.numpy()[weights.numpy().sum(axis=1) == 0] == 128).all()
@@ -356,25 +356,25 @@ def test_a_corrupted_clip_has_no_weight_and_is_told(prepared_folder):
 
 
 @pytest.mark.parametrize("name", ["index.json", "clips.npy", "pieces.npy", "names.npy"])
-def test_damaged_tables_are_told(prepared_folder, name):
+def test_corrupted_tables_are_errors(prepared_folder, name):
     path = prepared_folder / name
     for contents in (b"", path.read_bytes()[: len(path.read_bytes()) // 2], b"\x93NUMPY nonsense"):
         path.write_bytes(contents)
-        with pytest.raises(InputError, match=r"damaged|cannot read"):
+        with pytest.raises(InputError, match=r"corrupted|cannot read"):
             data.read_recordings(prepared_folder, RATE)
     path.unlink()
-    with pytest.raises(InputError, match=r"damaged|was not finished"):
+    with pytest.raises(InputError, match=r"corrupted|was not finished"):
         data.read_recordings(prepared_folder, RATE)
 
 
-def test_wrong_settings_are_told(tmp_path, prepared_folder):
+def test_wrong_settings_are_errors(tmp_path, prepared_folder):
     source = tmp_path / "corpus"
     for settings, message in (
         ({"trim_db": -1.0}, "trim_db must be above 0; received -1"),
         ({"trim_pauses": True}, "trim_pauses needs trim_db"),
-        ({"normalise": "loud"}, "normalise must be one of peak, rms; received 'loud'"),
-        ({"normalise": "rms", "level_db": 3.0}, "level_db must be below 0 dBFS; received 3.0"),
-        ({"level_db": -3.0}, "level_db needs normalise"),
+        ({"normalize": "loud"}, "normalize must be one of peak, rms; received 'loud'"),
+        ({"normalize": "rms", "level_db": 3.0}, "level_db must be below 0 dBFS; received 3.0"),
+        ({"level_db": -3.0}, "level_db needs normalize"),
         ({"features": ("mfcc",)}, "names must be some of mel, energy, f0"),
         ({"shards": 0}, "shards must be a whole number of at least 1; received 0"),
         ({"sample_rate": 0}, "sample_rate must be a whole number of at least 1"),
@@ -386,7 +386,7 @@ def test_wrong_settings_are_told(tmp_path, prepared_folder):
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="is not empty"):
         prepare(source, tmp_path / "full")
-    with pytest.raises(InputError, match="was prepared at 8000 Hz; wanted are 16000 Hz"):
+    with pytest.raises(InputError, match="was prepared at 8000 Hz; required are 16000 Hz"):
         data.read_recordings(prepared_folder, 16000)
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "text.wav").write_text("no audio")

@@ -91,12 +91,14 @@ def train_on_distributed_recordings(strategy, folder: Path, task: int):
         model = new_model(keras.optimizers.LossScaleOptimizer(sgd(), initial_scale=256.0))
 
     def batches(worker, workers):
-        arguments = (recordings, model, BATCH, 0.03)
+        arguments = (recordings, model.crop_spec, BATCH, 0.03)
         return data.training_batches(*arguments, worker=worker, num_workers=workers)
 
     history = model.fit(
         training.distribute(batches, BATCH, strategy),
-        validation_data=data.evaluation_batches(recordings, model, BATCH, 0.03, whole_batches=True),
+        validation_data=data.evaluation_batches(
+            recordings, model.crop_spec, BATCH, 0.03, whole_batches=True
+        ),
         steps_per_epoch=STEPS,
         epochs=2,
         verbose=0,
@@ -508,7 +510,7 @@ def test_a_loss_that_is_nan_raises_under_a_strategy():
 def test_whole_batches_only_add_crops_of_no_weight(tmp_path):
     recordings, model = recordings_of([tone(1000 / 8000)]), new_model(sgd())
     plain, whole = (
-        list(data.evaluation_batches(recordings, model, 4, 0.01, whole_batches=whole))
+        list(data.evaluation_batches(recordings, model.crop_spec, 4, 0.01, whole_batches=whole))
         for whole in (False, True)
     )
     assert [batch[1].shape[0] for batch in plain] == [4, 4, 4, 1]

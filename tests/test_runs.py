@@ -471,7 +471,7 @@ def test_ema_weights_are_validated_and_generate(recordings_dir, tmp_path):
         for weight, expected in zip(loaded.trainable_weights, average, strict=True):
             np.testing.assert_allclose(weight, expected, atol=1e-6)
     _, validation = data.read_recordings(recordings_dir, 8000).split(0.1)
-    crops = data.evaluation_batches(validation, final, 4, settings.crop_seconds)
+    crops = data.evaluation_batches(validation, final.crop_spec, 4, settings.crop_seconds)
     batches = crops.take(settings.validation_crops // 4)
     bits = final.evaluate(batches, return_dict=True, verbose=0)["bits_per_sample"]
     with open(tmp_path / "log.csv") as file:

@@ -71,7 +71,7 @@ def test_a_single_recording_trains_and_validates_on_its_end(tmp_path):
         assert validation.names[0] == "one.wav#19.0-20.0"
         assert not recordings.has_split
         model = small_model()
-        for _, _, weights in data.evaluation_batches(validation, model, 4, 0.5):
+        for _, _, weights in data.evaluation_batches(validation, model.crop_spec, 4, 0.5):
             assert np.sum(weights) == RATE
     for fraction in (0.001, 0.999):  # at least 0.1 s on each side
         parts = recordings.split(fraction, gap=1000)

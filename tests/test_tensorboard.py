@@ -53,15 +53,15 @@ def compiled_model(optimizer=None, **overrides):
 
 
 def fit(model, recordings, *callbacks, epochs=2, **kwargs):
-    """Trains a model further, three steps an epoch."""
-    batches = data.training_batches(recordings, model, batch_size=2, crop_seconds=0.05)
+    """Trains a model further, three steps per epoch."""
+    batches = data.training_batches(recordings, model.crop_spec, batch_size=2, crop_seconds=0.05)
     return model.fit(
         batches,
         steps_per_epoch=3,
         epochs=epochs,
         callbacks=list(callbacks),
         verbose=0,
-        validation_data=data.evaluation_batches(recordings, model, 2, 0.05).take(2),
+        validation_data=data.evaluation_batches(recordings, model.crop_spec, 2, 0.05).take(2),
         **kwargs,
     ).history
 
@@ -264,7 +264,7 @@ def test_spectrograms_share_a_scale_on_which_silence_is_black():
 def test_histograms_hold_weights_and_gradients(recordings_dir, tmp_path):
     model = compiled_model(**SPEAKERS)  # an embedding's gradients are sparse
     recordings = recordings_for(recordings_dir, model)
-    batch = next(iter(data.training_batches(recordings, model, 2, 0.05, seed=9)))
+    batch = next(iter(data.training_batches(recordings, model.crop_spec, 2, 0.05, seed=9)))
     inputs, targets, scored = batch
 
     def name_of(variable):
@@ -318,7 +318,7 @@ def test_two_replicas_write_what_one_writes(recordings_dir, tmp_path):
             with strategy.scope():
                 model = compiled_model()
             recordings = recordings_for(sys.argv[1], model)
-            batch = next(iter(data.training_batches(recordings, model, 2, 0.05)))
+            batch = next(iter(data.training_batches(recordings, model.crop_spec, 2, 0.05)))
             callbacks = [
                 training.TensorBoardScalars(f"{sys.argv[2]}/{name}"),
                 training.TensorBoardHistograms(f"{sys.argv[2]}/{name}", batch),

@@ -56,7 +56,9 @@ def test_crops_of_unreadable_clips_go_to_the_others(tmp_path, balanced):
     cut(tmp_path, 1, 4)
     arguments = {"seed": 5, "balance_speakers": balanced}
     with pytest.warns(UserWarning, match="left out: ") as warned:
-        batches = list(data.training_batches(recordings, model, 4, 0.1, **arguments).take(60))
+        batches = list(
+            data.training_batches(recordings, model.crop_spec, 4, 0.1, **arguments).take(60)
+        )
     counts = clips_scored(batches)
     assert counts.sum() == 240  # as many as if all could be read
     assert counts[1] == counts[4] == 0
@@ -65,7 +67,7 @@ def test_crops_of_unreadable_clips_go_to_the_others(tmp_path, balanced):
     assert len(warned) == 2  # once each
     assert recordings.unreadable_summary.startswith("left out: 2 recordings could not be read (")
     # A run that goes on in the middle gets the same crops.
-    again = data.training_batches(recordings, model, 4, 0.1, first_batch=7, **arguments)
+    again = data.training_batches(recordings, model.crop_spec, 4, 0.1, first_batch=7, **arguments)
     for batch, expected in zip(again.take(5), batches[7:], strict=False):
         tf.nest.map_structure(np.testing.assert_array_equal, batch, expected)
 
@@ -78,7 +80,7 @@ def test_clips_whose_features_cannot_be_extracted_are_left_out_too(tmp_path):
     with pytest.warns(UserWarning, match="left out") as warned:
         assert len(recordings.sample_frames()) == 5 * 40
         model = small_model(local_channels=1, upsample_factors=(100,), features=["energy"])
-        batches = list(data.training_batches(recordings, model, 4, 0.1).take(20))
+        batches = list(data.training_batches(recordings, model.crop_spec, 4, 0.1).take(20))
     assert len(warned) == 1
     assert clips_scored(batches).tolist()[0] == 0
     assert clips_scored(batches).sum() == 80
@@ -96,8 +98,8 @@ def test_a_run_in_which_nothing_is_scored_is_an_error(tmp_path):
     training, validation = recordings.split(0.2)
     model = small_model()
     model.compile("adam")
-    batches = data.training_batches(training, model, 2, 0.1)
-    whole = data.evaluation_batches(validation, model, 2, 0.1)
+    batches = data.training_batches(training, model.crop_spec, 2, 0.1)
+    whole = data.evaluation_batches(validation, model.crop_spec, 2, 0.1)
     model.fit(batches, steps_per_epoch=1, validation_data=whole, verbose=0)
     cut(tmp_path, *(int(name[0]) for name in validation.names))
     with pytest.raises(InputError, match="no sample was scored in validation: every crop has wei"):
@@ -189,10 +191,14 @@ def test_arguments_out_of_range_are_errors_that_name_them(tmp_path, name, values
         arguments = {"batch_size": 2, "crop_seconds": 0.1, "seed": 0, name: value}
         calls = [lambda a=arguments: wt.audio_datasets(tmp_path, model, **a)]
         if name != "validation_fraction":
-            calls.append(lambda a=arguments: data.training_batches(recordings, model, **a))
+            calls.append(
+                lambda a=arguments: data.training_batches(recordings, model.crop_spec, **a)
+            )
             arguments = {key: arguments[key] for key in ("batch_size", "crop_seconds")}
             if name != "seed":
-                calls.append(lambda a=arguments: data.evaluation_batches(recordings, model, **a))
+                calls.append(
+                    lambda a=arguments: data.evaluation_batches(recordings, model.crop_spec, **a)
+                )
                 calls.append(lambda a=arguments: evaluation.score(model, recordings, **a))
         for call in calls:
             with pytest.raises(InputError, match=f"{name} must .* received"):
@@ -202,9 +208,11 @@ def test_arguments_out_of_range_are_errors_that_name_them(tmp_path, name, values
 def test_whole_numbers_of_any_type_are_seeds_and_batch_sizes(tmp_path):
     recordings = write_corpus(tmp_path)
     model = small_model()
-    expected = list(data.training_batches(recordings, model, 2, 0.1, 2**32 - 1).take(2))
+    expected = list(data.training_batches(recordings, model.crop_spec, 2, 0.1, 2**32 - 1).take(2))
     for seed, batch_size in ((np.uint32(2**32 - 1), np.int64(2)), (np.int64(2**32 - 1), 2.0)):
-        again = data.training_batches(recordings, model, batch_size, np.float32(0.1), seed).take(2)
+        again = data.training_batches(
+            recordings, model.crop_spec, batch_size, np.float32(0.1), seed
+        ).take(2)
         for batch, other in zip(again, expected, strict=True):
             tf.nest.map_structure(np.testing.assert_array_equal, batch, other)
 

@@ -197,7 +197,7 @@ class TagSource(ConditionSource):
             raise InputError(f"tag_names must be different tags; received {list(self.tag_names)}")
 
     @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+    def shape(self) -> tuple[int, ...]:
         return (len(self.tag_names),)
 
     def check(self, recordings: Recordings) -> None:
@@ -236,7 +236,7 @@ class FeatureSource(FrameSource):
     name: str = "local_conditioning"
 
     @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+    def shape(self) -> tuple[int, ...]:
         return (self.channels,)
 
     def prepare(self, recordings: Recordings) -> Recordings:
@@ -283,7 +283,7 @@ class FrameFileSource(FrameSource):
     name: str = "local_conditioning"
 
     @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+    def shape(self) -> tuple[int, ...]:
         return (self.channels,)
 
     def check(self, recordings: Recordings) -> None:
