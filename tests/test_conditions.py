@@ -395,7 +395,7 @@ def test_specs_say_what_models_need():
         global_channels=2,
         local_channels=1,
         upsample_factors=(10,),
-        features=["energy"],
+        features=("energy",),
         context_stacks=[{"pooling": 16, "layers_per_stack": 3}],
     )
     spec = model.crop_spec
@@ -405,7 +405,7 @@ def test_specs_say_what_models_need():
     assert spec.conditions == (
         data.SpeakerSource(3),
         MissingSource("global_conditioning", (2,)),
-        data.FeatureSource(1, 10, ["energy"]),
+        data.FeatureSource(1, 10, ("energy",)),
     )
     assert [source.name for source in spec.clip_sources] == ["speaker_id", "global_conditioning"]
     assert [source.name for source in spec.frame_sources] == ["local_conditioning"]
