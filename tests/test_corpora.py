@@ -618,6 +618,7 @@ def test_tensorflow_datasets(tmp_path):
                 "speech": tfds.features.Audio(sample_rate=8000, dtype=np.int16),
                 "speaker": tfds.features.ClassLabel(names=["ann", "bob"]),
                 "text": tfds.features.Text(),
+                "label": tfds.features.ClassLabel(names=["loud", "quiet"]),
             }
             return tfds.core.DatasetInfo(
                 builder=self, features=tfds.features.FeaturesDict(features)
@@ -629,7 +630,10 @@ def test_tensorflow_datasets(tmp_path):
         def _generate_examples(self, initials):
             for n, initial in enumerate(initials):
                 speaker = "ann" if initial == "a" else "bob"
-                yield n, {"speech": spoken[n:], "speaker": speaker, "text": f"é {initial}"}
+                yield (
+                    n,
+                    {"speech": spoken[n:], "speaker": speaker, "text": f"é {initial}", "label": n},
+                )
 
     TinySpeech(data_dir=tmp_path / "tfds").download_and_prepare()
     tfds.core.add_data_dir(tmp_path / "tfds")
@@ -637,6 +641,7 @@ def test_tensorflow_datasets(tmp_path):
     by_split = itertools.groupby(clips, key=lambda clip: clip.split)
     facts = {split: {(c.speaker, c.text) for c in found} for split, found in by_split}
     assert facts == {"validation": {("bob", "é b")}, "train": {("ann", "é a"), ("bob", "é b")}}
+    assert {clip.tags for clip in clips} == {("loud",), ("quiet",)}
     assert paths(clips) == ["dev_x/000000.flac", "train/000000.flac", "train/000001.flac"]
     samples, rate = audio.read_audio(tmp_path / "flac" / clips[0].path)
     assert rate == 8000
