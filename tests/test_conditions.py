@@ -404,7 +404,7 @@ def test_specs_say_what_models_need():
     assert spec.crop_samples(0.1) == 800 and spec.crop_samples(801 / RATE) == 880
     assert spec.conditions == (
         data.SpeakerSource(3),
-        MissingSource("global_conditioning", (2,)),
+        MissingSource("global_conditioning", 2),
         data.FeatureSource(1, 10, ("energy",)),
     )
     assert [source.name for source in spec.clip_sources] == ["speaker_id", "global_conditioning"]

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import os
 import re
@@ -5,10 +6,11 @@ import struct
 
 import numpy as np
 import pytest
+import soundfile
 
-from wavenet_tf import audio
+from wavenet_tf import audio, data
 from wavenet_tf.data import corpora
-from wavenet_tf.data.corpora import detect_layout, read_corpus
+from wavenet_tf.data.corpora import detect_layout, folders, read_corpus
 from wavenet_tf.data.manifest import Clip, write_manifest
 from wavenet_tf.errors import InputError
 
@@ -486,6 +488,81 @@ def test_layouts_that_cannot_be_used(tmp_path, layout, message):
         read_corpus(plant(tmp_path, ["1.wav"]), layout)
 
 
+ALIGNMENT = {"phones": [(0.0, 0.2, "h#"), (0.2, 0.5, "d")]}
+# A corpus of each layout: its files, and speaker, text, tags, alignment and split of a recording.
+METADATA = {
+    "vctk": (
+        VCTK_080,
+        "wav48/p225/p225_001.wav",
+        Clip("a", 0, None, "p225", "Please call Stella."),
+    ),
+    "ljspeech": (
+        {"metadata.csv": "a|Größe|groesse\n", "wavs/a.wav": ""},
+        "wavs/a.wav",
+        Clip("a", speaker="LJ", text="groesse"),
+    ),
+    "librispeech": (
+        LIBRISPEECH,
+        "LibriSpeech/dev-clean/84/121123/84-121123-0000.flac",
+        Clip("a", speaker="84", text="GO", split="validation"),
+    ),
+    "libritts": (
+        {"train-clean/1_2_3_4.wav": "", "train-clean/1_2_3_4.normalized.txt": "One"},
+        "train-clean/1_2_3_4.wav",
+        Clip("a", speaker="1", text="One", split="train"),
+    ),
+    "timit": (
+        {
+            "TRAIN/DR1/FCJF0/SX37.WAV": "",
+            "TRAIN/DR1/FCJF0/SX37.TXT": "0 16000 Ask.",
+            "TRAIN/DR1/FCJF0/SX37.PHN": "0 3200 h#\n3200 8000 d\n",
+        },
+        "TRAIN/DR1/FCJF0/SX37.WAV",
+        Clip("a", speaker="FCJF0", text="Ask.", alignment=ALIGNMENT, split="train"),
+    ),
+    "magnatagatune": (
+        {"annotations_final.csv": "clip_id\tslow\tmp3_path\n1\t1\t0/a.mp3\n", "0/a.mp3": ""},
+        "0/a.mp3",
+        Clip("a", tags=("slow",), split="train"),
+    ),
+    "fsdd": ({"7_george_9.wav": ""}, "7_george_9.wav", Clip("a", 0, None, "george", "7")),
+    "manifest": (
+        {
+            "manifest.jsonl": '{"path": "1.wav", "speaker": "ann", "text": "é", "tags": ["x"], '
+            '"alignment": {"phones": [[0, 0.2, "h#"], [0.2, 0.5, "d"]]}, "take": "3"}',
+            "1.wav": "",
+        },
+        "1.wav",
+        Clip("a", 0, None, "ann", "é", ("x",), ALIGNMENT, other={"take": "3"}),
+    ),
+    "folder": ({"ann/1.wav": ""}, "ann/1.wav", Clip("a")),
+}
+
+
+@pytest.mark.parametrize("layout", corpora.LAYOUTS)
+def test_metadata_of_every_layout_arrive_in_recordings(tmp_path, layout):
+    """Read as they are, and prepared; for fsdd, the split follows from the take."""
+    files, path, expected = METADATA[layout]
+    plant(tmp_path / "raw", files)
+    for recording in (name for name in files if folders.is_recording(name)):
+        kind = {"mp3": "MP3", "lac": "FLAC"}.get(recording[-3:], "WAV")
+        samples = np.random.default_rng(0).uniform(-0.5, 0.5, 16000)
+        soundfile.write(tmp_path / "raw" / recording, samples, 16000, format=kind)
+    if layout == "fsdd":
+        expected = dataclasses.replace(expected, split="train")
+    data.prepare(data.Preparation(str(tmp_path / "raw"), sample_rate=16000), tmp_path / "p", 1)
+    for folder in ("raw", "p"):
+        recordings = data.read_recordings(tmp_path / folder, 16000)
+        assert recordings.tag_names == sorted(expected.tags)
+        index = list(recordings.names).index(path)
+        assert recordings.metadata[index] == dataclasses.replace(expected, path=path)
+        assert recordings.texts[index] == expected.text
+        assert recordings.tags[index] == expected.tags
+        assert recordings.alignments[index] == expected.alignment
+        speaker = recordings.speaker_ids[index]
+        assert (recordings.speaker_names[speaker] if speaker >= 0 else None) == expected.speaker
+
+
 LOOKED_FOR = {
     "vctk": "wav48",
     "ljspeech": "metadata.csv",
@@ -541,6 +618,7 @@ def test_tensorflow_datasets(tmp_path):
                 "speech": tfds.features.Audio(sample_rate=8000, dtype=np.int16),
                 "speaker": tfds.features.ClassLabel(names=["ann", "bob"]),
                 "text": tfds.features.Text(),
+                "label": tfds.features.ClassLabel(names=["loud", "quiet"]),
             }
             return tfds.core.DatasetInfo(
                 builder=self, features=tfds.features.FeaturesDict(features)
@@ -552,7 +630,10 @@ def test_tensorflow_datasets(tmp_path):
         def _generate_examples(self, initials):
             for n, initial in enumerate(initials):
                 speaker = "ann" if initial == "a" else "bob"
-                yield n, {"speech": spoken[n:], "speaker": speaker, "text": f"é {initial}"}
+                yield (
+                    n,
+                    {"speech": spoken[n:], "speaker": speaker, "text": f"é {initial}", "label": n},
+                )
 
     TinySpeech(data_dir=tmp_path / "tfds").download_and_prepare()
     tfds.core.add_data_dir(tmp_path / "tfds")
@@ -560,6 +641,7 @@ def test_tensorflow_datasets(tmp_path):
     by_split = itertools.groupby(clips, key=lambda clip: clip.split)
     facts = {split: {(c.speaker, c.text) for c in found} for split, found in by_split}
     assert facts == {"validation": {("bob", "é b")}, "train": {("ann", "é a"), ("bob", "é b")}}
+    assert {clip.tags for clip in clips} == {("loud",), ("quiet",)}
     assert paths(clips) == ["dev_x/000000.flac", "train/000000.flac", "train/000001.flac"]
     samples, rate = audio.read_audio(tmp_path / "flac" / clips[0].path)
     assert rate == 8000

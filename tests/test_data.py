@@ -14,7 +14,7 @@ RATE = 8000
 
 
 def write_ramps(folder, lengths):
-    """Clips whose samples tell their place: sample t of clip c is 1 + t + 1000 c, of 32768."""
+    """Writes clips whose samples encode their index: sample t of clip c is 1 + t + 1000 c."""
     folder.mkdir(exist_ok=True)
     for clip, length in enumerate(lengths):
         samples = (1 + np.arange(length) + 1000 * clip).astype(np.int16)
@@ -23,7 +23,7 @@ def write_ramps(folder, lengths):
 
 
 class Identity:
-    """In place of a distribution: a value is the sample's 16-bit number."""
+    """Stands for a distribution: the value of a sample is its 16-bit number."""
 
     silence = 0
 
@@ -59,9 +59,9 @@ def test_crops_hold_context_then_scored_samples(tmp_path, model):
             clip, start = divmod(scored[0] - 1, 1000)
             starts.add((clip, start))
             assert start + crop <= [300, 500][clip]
-            # The context is the clip's own past, and digital silence before its first sample.
-            places = np.arange(start - field, start)
-            expected = np.where(places >= 0, 1 + places + 1000 * clip, 0)
+            # The context is the clip's past samples, and digital silence before the first one.
+            times = np.arange(start - field, start)
+            expected = np.where(times >= 0, 1 + times + 1000 * clip, 0)
             np.testing.assert_array_equal(values[:field], expected)
     assert {(0, 0), (1, 0)} <= starts  # generation starts there
     assert len(starts) > 50
@@ -200,7 +200,7 @@ def test_audio_datasets_feed_fit(recordings_dir, capsys):
 
 
 def write_speakers(folder):
-    """Two clips of ana, one of ben, whose samples tell the clip."""
+    """Writes two clips of ana and one of ben; the samples of each clip have one value."""
     for clip, name in enumerate(["ana/one.wav", "ana/two.wav", "ben/three.wav"]):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         samples = np.full(500, 1 + 1000 * clip, np.int16)
@@ -260,7 +260,7 @@ def test_speakers_and_model_have_to_agree(tmp_path):
     recordings = write_speakers(tmp_path)
     with pytest.raises(InputError, match=r"conditioned on 2 speakers; the recordings .* with none"):
         data.evaluation_batches(recordings, small_model(num_speakers=2).crop_spec, 2, 0.02)
-    # A model without speakers does not ask who they are.
+    # A model without speakers ignores the speakers of recordings.
     labelled = recordings.with_speakers("folder")
     for inputs, _, _ in data.evaluation_batches(labelled, small_model().crop_spec, 2, 0.02):
         assert inputs.dtype == tf.int32
@@ -270,7 +270,7 @@ def test_speakers_and_model_have_to_agree(tmp_path):
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_crops_of_a_conditioned_model_hold_the_frames_of_their_targets(tmp_path, causal):
-    """A frame tells clip and number; the sample beside it tells clip and place."""
+    """Frames encode clip and frame number, samples encode clip and sample index."""
     hop = 10
     model = small_model(local_channels=1, upsample_factors=(2, 5), causal_upsampling=causal)
     model.distribution = Identity()
@@ -279,7 +279,7 @@ def test_crops_of_a_conditioned_model_hold_the_frames_of_their_targets(tmp_path,
     frames = [clip[:, None].astype(np.float32) for clip in frames]
     recordings = dataclasses.replace(recordings, features=frames, hop_length=hop)
     training = data.training_batches(recordings, model.crop_spec, 2, 75 / RATE).take(40)
-    starts, ends, scored_ever, longest = set(), set(), [], 0
+    starts, ends, all_scored, longest = set(), set(), [], 0
     for kind, batches in (
         ("training", training),
         ("evaluation", data.evaluation_batches(recordings, model.crop_spec, 2, 75 / RATE)),
@@ -290,23 +290,23 @@ def test_crops_of_a_conditioned_model_hold_the_frames_of_their_targets(tmp_path,
             for values, features, weight in zip(
                 targets.numpy(), inputs["local_conditioning"].numpy(), weights.numpy(), strict=True
             ):
-                places = np.flatnonzero(weight)
-                clip, place = np.divmod(values[places] - 1, 1000)
-                expected = 100 * clip + place // hop  # the frame of the sample that is predicted
-                np.testing.assert_array_equal(np.repeat(features, hop)[places], expected)
-                # All that the scored samples see is there: receptive field, frames around.
-                assert places[0] >= model.receptive_field - 1 + hop
-                assert len(weight) - 1 - places[-1] >= model.trunk.upsampler.look_ahead
-                assert len(places) <= 80
-                longest = max(longest, len(places))
-                starts.add(place[0])
-                ends.add((clip[0], place[-1]))
+                scored = np.flatnonzero(weight)
+                clip, index = np.divmod(values[scored] - 1, 1000)
+                expected = 100 * clip + index // hop  # the frame of the sample that is predicted
+                np.testing.assert_array_equal(np.repeat(features, hop)[scored], expected)
+                # The crop holds all inputs of the scored samples: receptive field, frames around.
+                assert scored[0] >= model.receptive_field - 1 + hop
+                assert len(weight) - 1 - scored[-1] >= model.trunk.upsampler.look_ahead
+                assert len(scored) <= 80
+                longest = max(longest, len(scored))
+                starts.add(index[0])
+                ends.add((clip[0], index[-1]))
                 if kind == "evaluation":
-                    scored_ever.extend(1000 * clip + place)
+                    all_scored.extend(1000 * clip + index)
         if kind == "training":  # to the last sample, which is in no whole frame
             assert {(0, 302), (1, 499)} <= ends
-    assert scored_ever == [*range(303), *range(1000, 1500)]
-    assert longest == 80  # 75 samples, and what is left of the last frame
+    assert all_scored == [*range(303), *range(1000, 1500)]
+    assert longest == 80  # 75 samples, rounded up to whole frames
     assert len(starts) > 20
     assert all(start % hop == 0 for start in starts)
 
@@ -328,7 +328,7 @@ def test_features_and_model_have_to_agree(tmp_path):
     recordings = recordings.with_features(["energy"], 100)
     with pytest.raises(InputError, match=r"on 3 local channels; the recordings .* of 1"):
         data.evaluation_batches(recordings, model.crop_spec, 2, 0.02)
-    # A model without conditioning does not look at them.
+    # A model without local conditioning ignores the features of recordings.
     for inputs, _, _ in data.evaluation_batches(recordings, small_model().crop_spec, 2, 0.02):
         assert inputs.dtype == tf.int32
 
@@ -366,7 +366,7 @@ def test_speakers_by_the_column_of_a_table(tmp_path):
             recordings.with_speakers(rule)
 
 
-def test_crops_of_a_model_with_context_stacks_hold_what_these_hear(tmp_path):
+def test_crops_of_a_model_with_context_stacks_hold_their_context(tmp_path):
     model = small_model(context_stacks=[{"pooling": 16, "layers_per_stack": 3}])
     model.distribution = Identity()
     recordings = write_ramps(tmp_path / "r", [700])
@@ -375,32 +375,32 @@ def test_crops_of_a_model_with_context_stacks_hold_what_these_hear(tmp_path):
     for inputs, targets, weights in data.training_batches(
         recordings, model.crop_spec, 2, 0.01
     ).take(20):
-        heard = np.concatenate([inputs["context_audio"], inputs["audio"]], axis=1)
+        audio_in = np.concatenate([inputs["context_audio"], inputs["audio"]], axis=1)
         assert inputs["context_audio"].shape[1] == context
         assert weights.shape == inputs["audio"].shape
         np.testing.assert_array_equal(inputs["audio"][:, 1:], targets[:, :-1])
-        for row, target in zip(heard, targets.numpy(), strict=True):
+        for row, target in zip(audio_in, targets.numpy(), strict=True):
             expected = target[-1] - np.arange(len(row), 0, -1)
             np.testing.assert_array_equal(row, np.maximum(expected, 0))
 
 
-def test_16_bit_models_hear_drifts_that_the_targets_decrease(tmp_path):
+def test_crops_for_16_bit_models_have_drifts_that_the_targets_decrease(tmp_path):
     model = small_model(output_distribution="logistic_mixture")
     wt.write_audio(tmp_path / "r" / "silence.wav", np.zeros(RATE, np.float32), RATE)
     recordings = data.read_recordings(tmp_path / "r", RATE)
     batches = unpacked(data.training_batches(recordings, model.crop_spec, 4, 0.2), 20)
-    heard, targets = (np.concatenate(parts) for parts in list(zip(*batches, strict=True))[:2])
+    audio_in, targets = (np.concatenate(parts) for parts in list(zip(*batches, strict=True))[:2])
     step = 2.0**-15
-    # Crop by crop: each target is nearer to silence than what is heard in its place.
-    np.testing.assert_allclose(targets[:, :-1], 0.98 * heard[:, 1:], atol=step)
-    drifting = np.abs(heard).max(axis=1) > step
+    # Each target is the sample's input with the drift reduced by 2%.
+    np.testing.assert_allclose(targets[:, :-1], 0.98 * audio_in[:, 1:], atol=step)
+    drifting = np.abs(audio_in).max(axis=1) > step
     assert 0.3 < drifting.mean() < 0.7
-    assert 0.1 < np.abs(heard).max() <= 0.2
+    assert 0.1 < np.abs(audio_in).max() <= 0.2
     # Nothing above 60 Hz, but for the rounding to 16 bits.
-    levels = np.abs(np.fft.rfft(heard * np.hanning(heard.shape[1]), axis=1))
-    frequencies = np.fft.rfftfreq(heard.shape[1], 1 / RATE)
+    levels = np.abs(np.fft.rfft(audio_in * np.hanning(audio_in.shape[1]), axis=1))
+    frequencies = np.fft.rfftfreq(audio_in.shape[1], 1 / RATE)
     assert levels[:, frequencies > 90].max() < 1e-3 * levels.max()
-    # What is scored in the end has none, nor have other models.
+    # There is no drift in evaluation, nor for the categorical distribution.
     for _inputs, expected, _ in unpacked(
         data.evaluation_batches(recordings, model.crop_spec, 4, 0.2), 1
     ):
@@ -413,13 +413,13 @@ def test_16_bit_models_hear_drifts_that_the_targets_decrease(tmp_path):
 
 
 def labelled_ramps(folder):
-    """Much of ana, little of ben, and less of eve."""
+    """Writes long clips of ana, a short one of ben and a shorter one of eve."""
     recordings = write_ramps(folder, [900, 200, 900, 160])
     ids = np.array([0, 1, 0, 2], np.int32)
     return dataclasses.replace(recordings, speaker_names=["ana", "ben", "eve"], speaker_ids=ids)
 
 
-def test_speakers_are_heard_alike_when_balanced(tmp_path):
+def test_balanced_speakers_have_equally_many_crops(tmp_path):
     model = small_model(num_speakers=3)
     model.distribution = Identity()
     recordings = labelled_ramps(tmp_path / "r")
@@ -446,7 +446,7 @@ def test_speakers_are_heard_alike_when_balanced(tmp_path):
 
 
 @pytest.mark.parametrize("balanced", [False, True])
-def test_workers_together_see_what_one_would_see(tmp_path, balanced):
+def test_shares_of_workers_are_together_the_batches_of_one(tmp_path, balanced):
     model = small_model(num_speakers=3)
     recordings = labelled_ramps(tmp_path / "r")
 

@@ -244,11 +244,11 @@ def test_continues_after_kills_without_losing_or_repeating_a_clip(tmp_path):
     source = write_corpus(tmp_path / "corpus", [60000] * 60)
     flags = [f"--sample_rate={RATE}", "--shards=12", "--features=mel", "--workers=2"]
     killed, output = 0, tmp_path / "p"
-    for wanted in (1, 3, 6):
+    for shards in (1, 3, 6):
         process = start(source, output, *flags)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
-            if len(list(output.glob("shards/*.npz"))) >= wanted:
+            if len(list(output.glob("shards/*.npz"))) >= shards:
                 break
             time.sleep(0.01)
         if process.poll() is None:

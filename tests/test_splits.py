@@ -1,4 +1,4 @@
-"""What is trained on and what is validated on."""
+"""The split into training and validation."""
 
 import json
 
@@ -29,7 +29,7 @@ def write_segments(folder, name, starts, seconds):
 
 
 def span(recordings):
-    """First and last second of the recording that a part has, and the part's duration."""
+    """Start and end of a part in its recording, and the duration of the part, in seconds."""
     starts = [float(name.split("#")[1].split("-")[0]) for name in recordings.names]
     ends = np.array(starts) + recordings.lengths / RATE
     return min(starts), ends.max(), recordings.seconds
@@ -47,7 +47,7 @@ def test_segments_of_one_recording_are_split_in_time(tmp_path, name):
     assert span(training) == pytest.approx((0.0, 17.9, 17.9))
     assert training.names[17] == f"{name}#17.0-17.9"
     np.testing.assert_array_equal(training.clip(17), samples[17 * RATE : 18 * RATE - 800])
-    # What is left of a clip is not what its text says.
+    # A part of a clip has no text: the clip's text is longer than what is said in the part.
     assert training.texts[16] == "from 16.0"
     assert training.texts[17] is None
     assert sorted(validation.texts) == ["from 18.0", "from 19.0"]
@@ -88,11 +88,11 @@ def test_parts_of_a_prepared_recording_begin_with_whole_frames_of_features(tmp_p
     recordings = data.read_recordings(tmp_path / "p", RATE)
     whole = recordings.features[0][:]
     training, validation = recordings.split(0.1, gap=500)
-    (begin,) = {recordings.lengths[0] - validation.lengths[0]}
-    assert begin % 150 == 0
-    assert 0 <= begin - round(0.9 * 3 * RATE) < 150
-    np.testing.assert_array_equal(validation.clip(0), samples[begin:])
-    np.testing.assert_array_equal(validation.features[0][:], whole[begin // 150 :])
+    (start,) = {recordings.lengths[0] - validation.lengths[0]}
+    assert start % 150 == 0
+    assert 0 <= start - round(0.9 * 3 * RATE) < 150
+    np.testing.assert_array_equal(validation.clip(0), samples[start:])
+    np.testing.assert_array_equal(validation.features[0][:], whole[start // 150 :])
     frames = -(-training.lengths[0] // 150)
     np.testing.assert_array_equal(training.features[0][:], whole[:frames])
     assert len(training.sample_frames()) == frames
@@ -177,10 +177,10 @@ def test_metadata_follow_the_clips(tmp_path):
             for index, name in enumerate(part.names):
                 assert part.texts[index] == f"é {name[0]}"
                 assert part.tags[index] == ("a",)
-                (begin, _, first), (_, end, _) = part.alignments[index]["words"]
+                (start, _, first), (_, end, _) = part.alignments[index]["words"]
                 assert first == f"first {name[0]}"
                 assert end == pytest.approx(part.lengths[index] / RATE, abs=1e-3)
-                assert end - begin == pytest.approx(1.0, abs=1e-3)
+                assert end - start == pytest.approx(1.0, abs=1e-3)
     # The preparation's manifest is that of the source, whose times are the source's.
     assert prepared.lengths[0] < raw.lengths[0]
     source = list(data.read_manifest(tmp_path / "p" / "source.jsonl"))

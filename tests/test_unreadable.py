@@ -25,7 +25,7 @@ def write_corpus(folder, clips=6, seconds=0.5):
 
 
 def cut(folder, *numbers):
-    """Leaves only the header of some recordings: it still promises the samples."""
+    """Cuts off all samples of some recordings; their headers still have the number of samples."""
     for number in numbers:
         path = folder / f"{number}.wav"
         path.write_bytes(path.read_bytes()[:44])
@@ -66,7 +66,7 @@ def test_crops_of_unreadable_clips_go_to_the_others(tmp_path, balanced):
     assert sorted(recordings.unreadable) == ["1.wav", "4.wav"]
     assert len(warned) == 2  # once each
     assert recordings.unreadable_summary.startswith("left out: 2 recordings could not be read (")
-    # A run that goes on in the middle gets the same crops.
+    # A run that is resumed in the middle gets the same crops.
     again = data.training_batches(recordings, model.crop_spec, 4, 0.1, first_batch=7, **arguments)
     for batch, expected in zip(again.take(5), batches[7:], strict=False):
         tf.nest.map_structure(np.testing.assert_array_equal, batch, expected)

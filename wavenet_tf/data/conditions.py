@@ -28,11 +28,10 @@ MAX_EXTRA_FRAMES = 4
 class ConditionSource(abc.ABC):
     """Computes one input of a model from recordings: one value per clip.
 
-    Subclasses set the attributes and implement `check` and `clip_value`.
+    Subclasses set the attributes and `shape`, and implement `check` and `clip_value`.
 
     Attributes:
         name: name of the model input: the key of the value in a batch's dict of inputs.
-        shape: shape of a clip's value, without the batch.
         dtype: numpy type of the value.
 
     Example: conditioning a model with `global_channels=1` on the duration of a clip.
@@ -48,8 +47,12 @@ class ConditionSource(abc.ABC):
     """
 
     name: str
-    shape: tuple[int, ...]
     dtype: Any
+
+    @property
+    @abc.abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a clip's value, without the batch; for frames, of one frame: `(channels,)`."""
 
     def prepare(self, recordings: Recordings) -> Recordings:
         """Returns the recordings with what this source needs and can compute, such as features.
@@ -83,34 +86,20 @@ class ConditionSource(abc.ABC):
         """Returns the shape of the value of a crop.
 
         Args:
-            num_frames: frames of the crop; 0 for a model without frames.
+            num_frames: number of frames of the crop; 0 for a model without frames.
         """
         return self.shape
-
-    def crop_value(self, recordings: Recordings, index: int, first_frame: int, num_frames: int):
-        """Returns the value of a crop of a clip, an array of shape `crop_shape(num_frames)`.
-
-        Args:
-            recordings: the clips.
-            index: index of the clip.
-            first_frame: index of the crop's first frame, counted from the clip's; may be negative.
-            num_frames: frames of the crop, which may end after the clip.
-
-        Raises:
-            InputError: if the value cannot be read.
-        """
-        return self.clip_value(recordings, index)
 
 
 class FrameSource(ConditionSource):
     """Computes an input with one vector per frame; before and after a clip, edge frames repeat.
 
-    Subclasses set the attributes and implement `check` and `clip_value`, which returns all frames
-    of a clip, float `[frames, *shape]` with a frame for each `hop_length` samples, the last one
-    for the rest. Instead of an array it may be an object that reads only the requested slice.
+    Subclasses set the attributes and `shape`, and implement `check` and `clip_value`, which returns
+    all frames of a clip, float `[frames, *shape]` with a frame for each `hop_length` samples, the
+    last one for the rest. Instead of an array it may be an object that reads only the requested
+    slice.
 
     Attributes:
-        shape: shape of one frame: `(channels,)`.
         hop_length: samples per frame.
     """
 
@@ -121,6 +110,17 @@ class FrameSource(ConditionSource):
         return (num_frames, *self.shape)
 
     def crop_value(self, recordings: Recordings, index: int, first_frame: int, num_frames: int):
+        """Returns the frames of a crop of a clip, `[num_frames, *shape]`.
+
+        Args:
+            recordings: the clips.
+            index: index of the clip.
+            first_frame: index of the crop's first frame, counted from the clip's; may be negative.
+            num_frames: number of frames; the crop may end after the clip.
+
+        Raises:
+            InputError: if the frames cannot be read.
+        """
         frames = self.clip_value(recordings, index)
         indices = np.arange(first_frame, first_frame + num_frames)
         indices = np.clip(indices, 0, len(frames) - 1)
@@ -342,12 +342,16 @@ class MissingSource(ConditionSource):
 
     Args:
         name: name of the model input.
-        shape: shape of the input, without the batch.
+        channels: length of the vector that the model takes.
     """
 
     name: str
-    shape: tuple[int, ...]
+    channels: int
     dtype = np.float32
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.channels,)
 
     def check(self, recordings: Recordings) -> None:
         raise InputError(
@@ -378,7 +382,7 @@ def condition_sources(spec: ConditioningSpec) -> tuple[ConditionSource, ...]:
     if spec.tag_names:
         sources.append(TagSource(spec.tag_names))
     elif spec.global_channels:
-        sources.append(MissingSource(GLOBAL_CONDITIONING, (spec.global_channels,)))
+        sources.append(MissingSource(GLOBAL_CONDITIONING, spec.global_channels))
     if spec.local_channels and spec.hop_length:
         sources.append(FeatureSource(spec.local_channels, spec.hop_length, spec.features))
     return tuple(sources)

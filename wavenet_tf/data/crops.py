@@ -140,7 +140,7 @@ class CropSpec:
         Example:
         >>> from wavenet_tf.data.conditions import MissingSource, TagSource
         >>> from wavenet_tf.distributions import Categorical
-        >>> missing = MissingSource("global_conditioning", shape=(2,))
+        >>> missing = MissingSource("global_conditioning", channels=2)
         >>> spec = CropSpec(8000, 1024, Categorical(256), conditions=(missing,))
         >>> spec.with_sources(TagSource(["fast", "slow"])).conditions
         (TagSource(tag_names=('fast', 'slow'), name='global_conditioning'),)
