@@ -82,7 +82,7 @@ def main(argv):
     print(f"model       {output_dir / runs.FINAL_MODEL}")
     print(f"audio       {generated_path}")
     print(f"picture     {picture_path}")
-    print(f"bits/sample {bits:.3f} on recordings kept aside (8 is uniform guessing)")
+    print(f"bits/sample {bits:.3f} on held-out recordings (8 is uniform guessing)")
     if not own_recordings:
         print(f"heard       {melodies.analyse_notes(generated, SAMPLE_RATE).summary}")
 
