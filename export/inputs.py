@@ -108,7 +108,7 @@ def length(seconds: float, sample_rate: int) -> int:
 
 
 def show_progress(made: int, samples: int, sample_rate: int, real_time_factor: float) -> None:
-    """Renews the line that tells someone at a terminal how far it is.
+    """Renews the progress line on a terminal.
 
     Args:
         made: samples so far.

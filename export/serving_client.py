@@ -70,7 +70,7 @@ FIRST_PAUSE_SECONDS = 0.2
 WAV_HEADER_BYTES = 44
 # The only outputs of their signatures: REST leaves out their names.
 ONLY_OUTPUTS = {"serving_default": "audio", "metadata": "json"}
-# gRPC's names for what REST tells by numbers.
+# gRPC's names for the status numbers of REST.
 CODES = {404: "NOT_FOUND", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
 # A batching server's words when requests of unlike lengths meet, which they need not do again.
 UNLIKE_LENGTHS = "from different tasks have different shapes"
@@ -113,14 +113,14 @@ class Server(abc.ABC):
         """Sends a request, once."""
 
     def error(self, code: str, message: str) -> InputError:
-        """What to raise for an error that the server, or the way to it, tells.
+        """Returns what to raise for an error of the server or of the connection.
 
         Args:
             code: gRPC's name for the kind of error.
             message: any number of lines.
         """
         lines = [line.strip() for line in message.splitlines() if line.strip()] or [code]
-        # TensorFlow counts errors before it tells the first one.
+        # TensorFlow counts errors before it reports the first one.
         line = next((line for line in lines if "assertion failed" in line), lines[0])
         if code == "DEADLINE_EXCEEDED":
             return InputError(

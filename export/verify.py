@@ -196,7 +196,7 @@ def compared(model: wt.WaveNet, request, answer, reference) -> dict[str, Any]:
     equal = np.all(values == wanted, axis=0)
     drawn = draws(model, request, answer["audio"])
     return {
-        # Of a stream, before the first that differs: from there on it hears something else.
+        # Of a stream, before the first that differs: from there on its past samples differ.
         "samples_equal": len(equal) if equal.all() else int(np.argmin(equal)),
         **drawn,
         "largest_difference_nats": float(np.abs(nats - expected).max()),
@@ -209,7 +209,7 @@ def compared(model: wt.WaveNet, request, answer, reference) -> dict[str, Any]:
 
 
 def draws(model: wt.WaveNet, request, audio: np.ndarray) -> dict[str, int]:
-    """How often Keras, which hears the same audio, draws something else from the same numbers.
+    """Counts the draws in which Keras, after the same samples, differs for the same uniform numbers.
 
     Returns:
         `draws`, all of them; `differing`, those that differ; and `by_rounding`, of these, those
@@ -264,7 +264,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def show(message: str) -> None:
-    """Tells someone at a terminal what goes on."""
+    """Prints what is being done, on a terminal."""
     if sys.stderr.isatty():
         print(message, file=sys.stderr)
 

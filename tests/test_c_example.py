@@ -96,17 +96,17 @@ def test_same_audio_as_the_runner(program, plain, tmp_path):
     )
     assert made.returncode == 0 and "samples/s, real-time factor" in made.stdout, made
     assert (tmp_path / "out.wav").stat().st_size == 44 + 2 * 1234
-    heard, sample_rate = soundfile.read(tmp_path / "out.wav", dtype="int16", always_2d=True)
+    written, sample_rate = soundfile.read(tmp_path / "out.wav", dtype="int16", always_2d=True)
     assert sample_rate == 8000 and len(np.unique(codes)) > 10
-    np.testing.assert_array_equal(heard, codes)
+    np.testing.assert_array_equal(written, codes)
 
 
 def test_speakers_streams_and_temperature(program, speakers, tmp_path):
     codes = expected(speakers, 500, tmp_path / "uniforms.f32", temperature=0.5, speaker_id=2)
     words = ["--uniforms", tmp_path / "uniforms.f32", "--temperature", 0.5]
     run(program, "--speaker", 2, speakers, tmp_path / "out.wav", 500 / 8000, *words)
-    heard, _ = soundfile.read(tmp_path / "out.wav", dtype="int16", always_2d=True)
-    np.testing.assert_array_equal(heard, codes)
+    written, _ = soundfile.read(tmp_path / "out.wav", dtype="int16", always_2d=True)
+    np.testing.assert_array_equal(written, codes)
     assert not np.array_equal(codes[:, 0], codes[:, 1])
     output = tmp_path / "out.wav"
     assert "choose one with --speaker" in refused(program, speakers, output)
@@ -141,9 +141,9 @@ def test_interrupted_file_can_be_read(program, plain, tmp_path):
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 130 and "interrupted" in output
-    heard = soundfile.info(tmp_path / "out.wav")
-    assert heard.frames % 16 == 0 and heard.frames > 900
-    assert (tmp_path / "out.wav").stat().st_size == 44 + 2 * heard.frames
+    written = soundfile.info(tmp_path / "out.wav")
+    assert written.frames % 16 == 0 and written.frames > 900
+    assert (tmp_path / "out.wav").stat().st_size == 44 + 2 * written.frames
 
 
 def test_damaged_files_are_refused(program, plain, tmp_path):

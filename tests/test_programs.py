@@ -103,7 +103,7 @@ def test_demo_goes_the_whole_way(tmp_path):
         "demo.py", f"--output_dir={tmp_path}", "--steps=2", "--clips=4", "--seconds=1"
     )
     assert result.returncode == 0, result.stderr
-    for line in ("bits/sample", "heard ", "picture ", "composed 4 melodies"):
+    for line in ("bits/sample", "notes ", "picture ", "composed 4 melodies"):
         assert line in result.stdout
     audio, rate = soundfile.read(tmp_path / "model" / "generated.wav")
     assert (len(audio), rate) == (8000, 8000)

@@ -29,7 +29,7 @@ lite = pytest.importorskip("wavenet_tf.lite", exc_type=ImportError)
 RATE = 8000
 NAMES = ["george", "lucas", "theo"]
 NO_NETWORK = "ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH"
-FIGURES = ("speed", "factor", "first", "made", "heard")
+FIGURES = ("speed", "factor", "first", "made", "played")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def models(web, tmp_path_factory) -> Path:
 
 @contextmanager
 def served(folder, *files):
-    """The address that the server of a folder tells."""
+    """The address that the server of a folder prints."""
     words = ["node", folder / "server.js", "--port=0", *files]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -176,8 +176,8 @@ def test_it_plays_blocks_as_they_come_and_waits_for_late_ones(page):
             const context = new OfflineAudioContext(1, 16000, 8000);
             await context.audioWorklet.addModule("/player_worklet.js");
             const node = new AudioWorkletNode(context, "player", { numberOfInputs: 0 });
-            const told = [];
-            node.port.onmessage = ({ data }) => told.push(data);
+            const reported = [];
+            node.port.onmessage = ({ data }) => reported.push(data);
             node.connect(context.destination);
             let next = 1;
             const post = (count) =>
@@ -194,17 +194,17 @@ def test_it_plays_blocks_as_they_come_and_waits_for_late_ones(page):
             at(0.768, () => (post(1), post(99), node.port.postMessage("end")));
             const rendered = await context.startRendering();
             await new Promise((resolve) => setTimeout(resolve, 100));
-            return [Array.from(rendered.getChannelData(0), (x) => x * 16384), told];
+            return [Array.from(rendered.getChannelData(0), (x) => x * 16384), reported];
         })()"""
     )
-    rendered, told = np.array(steps[0]), steps[1]
+    rendered, reported = np.array(steps[0]), steps[1]
     np.testing.assert_array_equal(rendered[:900], np.arange(1, 901))
     assert not rendered[900:4096].any()
     np.testing.assert_array_equal(rendered[4096 : 4096 + 8100], np.arange(901, 9001))
     assert not rendered[4096 + 8100 :].any()
-    assert told[-1] == {"heard": 9000, "gaps": 1, "over": True}
-    heard = [progress["heard"] for progress in told]
-    assert heard == sorted(heard) and len(heard) > 5
+    assert reported[-1] == {"played": 9000, "gaps": 1, "over": True}
+    played = [progress["played"] for progress in reported]
+    assert played == sorted(played) and len(played) > 5
 
 
 def test_same_audio_as_the_runner(page, models):
@@ -219,11 +219,11 @@ def test_same_audio_as_the_runner(page, models):
     assert page.text("#speed").endswith(" samples/s") and figure(page, "speed") > 100
     assert figure(page, "factor") == pytest.approx(figure(page, "speed") / RATE, abs=0.006)
     assert page.text("#first").endswith(" ms") and figure(page, "first") >= 1
-    assert page.text("#made") == "0.30 s" and page.text("#heard").startswith("0.30 s")
+    assert page.text("#made") == "0.30 s" and page.text("#played").startswith("0.30 s")
     # Once more, with a seed beyond the whole numbers of JavaScript.
     steps = sample(page, seconds=0.05, seed=2**60 + 1, temperature=0.5)
     np.testing.assert_array_equal(steps, expected(path, 400, 2**60 + 1, temperature=0.5))
-    # Without a seed, each run has one of its own, which is told.
+    # Without a seed, each run has one of its own, which is reported.
     first, second = sample(page, seed=""), sample(page, seed="")
     assert not np.array_equal(first, second)
     seed = int(re.search(r"\d+", page.text("#status"))[0])
@@ -233,7 +233,7 @@ def test_same_audio_as_the_runner(page, models):
 def test_speakers_and_streams(page, models):
     path = models / "speakers.tflite"
     choose(page, path)
-    assert "2 streams at once, of which the first is heard" in page.text("#model")
+    assert "2 streams at once, of which the first is played" in page.text("#model")
     assert page.text("#speaker").split() == NAMES
     for speaker in (0, 2):
         steps = sample(page, seconds=0.1, seed=5, speaker=speaker)
@@ -280,28 +280,28 @@ def test_it_plays_while_it_samples_until_stopped(page, models):
     set_up(page, seconds="", seed=5)
     page.click("#start")
     assert not page.enabled("#start")
-    page.wait(lambda: figure(page, "heard") > 0.2)
+    page.wait(lambda: figure(page, "played") > 0.2)
     assert page.text("#status") == "Sampling. Seed 5." and not page.visible("#download")
-    before = figure(page, "heard"), figure(page, "made")
-    page.wait(lambda: figure(page, "heard") > before[0] and figure(page, "made") > before[1])
-    # It does not go far ahead of what is heard.
+    before = figure(page, "played"), figure(page, "made")
+    page.wait(lambda: figure(page, "played") > before[0] and figure(page, "made") > before[1])
+    # It does not go far ahead of what is played.
     for _ in range(20):
-        ahead = page.evaluate("parseFloat(made.textContent) - parseFloat(heard.textContent)")
+        ahead = page.evaluate("parseFloat(made.textContent) - parseFloat(played.textContent)")
         assert 0 <= ahead < 5.5
         time.sleep(0.02)
     page.click("#stop")
     page.wait(lambda: page.visible("#download"))
-    heard, made = figure(page, "heard"), page.text("#made")
+    played, made = figure(page, "played"), page.text("#made")
     assert page.text("#status") == "Done; seed 5." and not page.enabled("#stop")
     steps = saved(page)
     assert made == f"{len(steps) / RATE:.2f} s"
     np.testing.assert_array_equal(steps, expected(path, len(steps), seed=5))
-    assert (figure(page, "heard"), page.text("#made")) == (heard, made)
+    assert (figure(page, "played"), page.text("#made")) == (played, made)
     # Stopped once all is sampled, it is silent too.
     np.testing.assert_array_equal(sample(page, seconds=5)[:1000], steps[:1000])
     assert page.text("#status") == "Sampled; playing. Seed 5."
     page.click("#stop")
-    assert page.text("#status") == "Done; seed 5." and figure(page, "heard") < 5
+    assert page.text("#status") == "Done; seed 5." and figure(page, "played") < 5
     # In the midst of a run, another model takes its place.
     page.click("#start")
     page.wait(lambda: figure(page, "made"))
@@ -335,7 +335,7 @@ def test_files_that_are_no_models(page, models, tmp_path):
     assert "it has no metadata" in refused(content.replace(b"wavenet\0", b"wavelet\0"))
     for old, new, message in (
         (b"generate_block", b"generate_clock", "it lacks generate_block"),
-        (b'"sample_rate"', b'"simple_rate"', "does not tell its sample_rate"),
+        (b'"sample_rate"', b'"simple_rate"', "has no sample_rate"),
         (b'"conditioning"', b'"konditioning"', "what it is conditioned on"),
         (b'"uniforms_per_sample"', b'"uniforms_per_simple"', "its uniforms_per_sample"),
     ):
@@ -346,7 +346,7 @@ def test_files_that_are_no_models(page, models, tmp_path):
     content = (models / "frames.tflite").read_bytes()
     for key in ("global_channels", "local_channels", "hop_length", "frames_after"):
         changed = content.replace(f'"{key}"'.encode(), f'"{key[:-1]}_"'.encode())
-        assert f"does not tell its {key}" in refused(lite.with_checksum(changed))
+        assert f"has no {key}" in refused(lite.with_checksum(changed))
     # What only LiteRT finds, each time.
     content = (models / "plain.tflite").read_bytes()
     bad.write_bytes(lite.with_checksum(content.replace(b'"batch_size": 1', b'"batch_size": 2')))
@@ -416,17 +416,17 @@ def test_address_of_a_model_and_its_settings(page, address, models):
     page.go(f"{address}&seed=5&temperature=0.5&seconds=0.3&autostart")
     page.wait(lambda: page.visible("#download"))
     # Before the user has done anything, browsers play no audio.
-    assert "click anywhere on this page" in page.text("#status") and page.text("#heard") == "-"
+    assert "click anywhere on this page" in page.text("#status") and page.text("#played") == "-"
     page.click("h1")
     page.wait(lambda: page.text("#status") == "Done; seed 5.")
-    assert page.text("#heard").startswith("0.30 s")
+    assert page.text("#played").startswith("0.30 s")
     wanted = expected(models / "plain.tflite", 2400, 5, temperature=0.5)
     np.testing.assert_array_equal(saved(page), wanted)
     # Held back, it can be stopped, and gives way to another model.
     page.go(f"{address}&seconds=0.05&autostart")
     page.wait(lambda: page.visible("#download"))
     page.click("#stop")
-    assert page.text("#status").startswith("Done") and page.text("#heard") == "-"
+    assert page.text("#status").startswith("Done") and page.text("#played") == "-"
     page.choose("#file", models / "speakers.tflite")
     page.wait(lambda: "Ready" in page.text("#status"))
     page.go(address.replace("plain", "none"))
@@ -492,7 +492,7 @@ require("./worker.cjs");
 const send = (data) => self.onmessage({ data });
 (async () => {
   send({ type: "stop" });  // before there is a run
-  send({ type: "heard", samples: 1 });
+  send({ type: "played", samples: 1 });
   await send({ type: "load", bytes: null, facts: null });
   const runs = [1, 2, 3].map((seed) =>
     send({ type: "start", settings: { seed }, samples: seed === 3 ? 4 : Infinity }));

@@ -22,7 +22,7 @@ def _silence_native_libraries() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
-    faulthandler.enable(sys.stderr)  # a crash in C++ is still told
+    faulthandler.enable(sys.stderr)  # a crash in C++ is still reported
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)

@@ -84,7 +84,7 @@ def main(argv):
     print(f"picture     {picture_path}")
     print(f"bits/sample {bits:.3f} on held-out recordings (8 is uniform guessing)")
     if not own_recordings:
-        print(f"heard       {melodies.analyse_notes(generated, SAMPLE_RATE).summary}")
+        print(f"notes       {melodies.analyse_notes(generated, SAMPLE_RATE).summary}")
 
 
 if __name__ == "__main__":

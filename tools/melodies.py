@@ -1,7 +1,7 @@
 """Plucked-string melodies: composing the demo corpus and recognising its notes.
 
 The composer plays a Karplus-Strong string (tuned with a fractional delay) in one fixed scale.
-The checker tracks the pitch of a recording by autocorrelation and tells whether the recording
+The checker tracks the pitch of a recording by autocorrelation and reports whether the recording
 is a melody in that scale.
 """
 
@@ -20,7 +20,7 @@ from wavenet_tf.errors import InputError
 SCALE_MIDI_NOTES = (60, 62, 64, 67, 69, 72, 74, 76, 79, 81)
 SCALE_FREQUENCIES = tuple(440.0 * 2.0 ** ((note - 69) / 12) for note in SCALE_MIDI_NOTES)
 
-# Below this rate the string damps the highest notes before half their frames can be heard.
+# Below this rate the string damps the highest notes before half their frames are loud enough.
 MIN_SAMPLE_RATE = 6000
 
 PEAK = 0.7
@@ -283,7 +283,7 @@ def write_corpus(
 
 @dataclasses.dataclass(frozen=True)
 class NoteReport:
-    """What was heard in a recording.
+    """Notes that the checker found in a recording.
 
     Attributes:
         frequencies: Fundamental of each frame in Hz, float64 [frames], NaN where there is no pitch.
@@ -291,7 +291,7 @@ class NoteReport:
             there is no pitch.
         fraction_pitched: Fraction of all frames that are loud and pitched.
         fraction_in_scale: Fraction of loud frames within SCALE_TOLERANCE_CENTS of a scale note.
-        midi_notes: Distinct scale notes heard for MIN_NOTE_SECONDS or more, as MIDI note numbers.
+        midi_notes: Distinct scale notes of MIN_NOTE_SECONDS or more, as MIDI note numbers.
     """
 
     frequencies: np.ndarray
@@ -302,7 +302,7 @@ class NoteReport:
 
     @property
     def num_notes(self) -> int:
-        """Number of distinct scale notes heard."""
+        """Number of distinct scale notes found."""
         return len(self.midi_notes)
 
     @property
@@ -316,7 +316,7 @@ class NoteReport:
 
     @property
     def summary(self) -> str:
-        """One line that says what was heard."""
+        """One line that sums up the notes."""
         names = [f"{_NOTE_NAMES[note % 12]}{note // 12 - 1}" for note in self.midi_notes]
         return (
             f"{'melody' if self.is_melody else 'no melody'}: "
@@ -334,7 +334,7 @@ def analyse_notes(audio: np.ndarray, sample_rate: int) -> NoteReport:
         sample_rate: Sample rate in Hz, at least MIN_SAMPLE_RATE.
 
     Returns:
-        The notes heard. A recording shorter than one frame has no frames and no notes.
+        The notes found. A recording shorter than one frame has no frames and no notes.
 
     Raises:
         InputError: The sample rate is too low.
@@ -353,13 +353,13 @@ def analyse_notes(audio: np.ndarray, sample_rate: int) -> NoteReport:
     # Comparisons with NaN are false, so a frame without a pitch is not in the scale.
     in_scale = np.abs(cents) <= SCALE_TOLERANCE_CENTS
     frames_per_note = np.bincount(nearest[in_scale], minlength=len(SCALE_MIDI_NOTES))
-    heard = frames_per_note * HOP_SECONDS >= MIN_NOTE_SECONDS
+    long_enough = frames_per_note * HOP_SECONDS >= MIN_NOTE_SECONDS
     return NoteReport(
         frequencies=frequencies,
         cents=cents,
         fraction_pitched=np.count_nonzero(~np.isnan(frequencies)) / max(len(frames), 1),
         fraction_in_scale=np.count_nonzero(in_scale) / max(np.count_nonzero(loud), 1),
-        midi_notes=tuple(np.array(SCALE_MIDI_NOTES)[heard].tolist()),
+        midi_notes=tuple(np.array(SCALE_MIDI_NOTES)[long_enough].tolist()),
     )
 
 

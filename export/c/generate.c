@@ -121,7 +121,7 @@ static void put(unsigned char *place, uint32_t value, int num_bytes) {
   for (int i = 0; i < num_bytes; ++i) place[i] = (unsigned char)(value >> (8 * i));
 }
 
-/* Tells of the frames written so far: whatever ends the program, the file can be played. */
+/* Updates the header for the frames written so far: whatever ends the program, the file can be played. */
 static void write_header(WavFile *wav) {
   unsigned char header[WAV_HEADER_SIZE];
   uint32_t frame_size = 2 * (uint32_t)wav->num_channels;
@@ -249,7 +249,7 @@ static const char *name_of(LiteRtSignature signature, bool is_output, size_t pla
   const char *name = NULL;
   LiteRtStatus status = is_output ? LiteRtGetSignatureOutputName(signature, place, &name)
                                   : LiteRtGetSignatureInputName(signature, place, &name);
-  check_litert(status, "tell a tensor's name");
+  check_litert(status, "get a tensor's name");
   return name;
 }
 
@@ -269,7 +269,7 @@ static LiteRtRankedTensorType type_of(LiteRtSignature signature, bool is_output,
   check_litert(is_output ? LiteRtGetSignatureOutputTensorByIndex(signature, place, &tensor)
                          : LiteRtGetSignatureInputTensorByIndex(signature, place, &tensor),
                "find a tensor");
-  check_litert(LiteRtGetRankedTensorType(tensor, &type), "tell a tensor's shape");
+  check_litert(LiteRtGetRankedTensorType(tensor, &type), "get a tensor's shape");
   return type;
 }
 
@@ -297,7 +297,7 @@ static LiteRtTensorBuffer new_buffer(const WaveNet *net, const Signature *signat
                                net->compiled, signature->index, place, &wanted)
                          : LiteRtGetCompiledModelInputBufferRequirements(
                                net->compiled, signature->index, place, &wanted),
-               "tell a tensor's size");
+               "get a tensor's size");
   check_litert(
       LiteRtCreateManagedTensorBufferFromRequirements(net->environment, &type, wanted, &buffer),
       "allocate a tensor");
@@ -324,7 +324,7 @@ static bool find_signature(LiteRtModel model, const char *key, Signature *signat
     const char *found = NULL;
     check_litert(LiteRtGetModelSignature(model, signature->index, &signature->handle),
                  "find a signature");
-    check_litert(LiteRtGetSignatureKey(signature->handle, &found), "tell a signature's name");
+    check_litert(LiteRtGetSignatureKey(signature->handle, &found), "get a signature's name");
     if (strcmp(found, key)) continue;
     check_litert(LiteRtGetNumSignatureInputs(signature->handle, &signature->num_inputs),
                  "count tensors");
@@ -410,7 +410,7 @@ static void read_shapes(WaveNet *net, const char *path) {
 /* Fills with what no state or audio holds: NaN, or -1 for a class. */
 static void mark(LiteRtTensorBuffer buffer) {
   size_t size = 0;
-  check_litert(LiteRtGetTensorBufferPackedSize(buffer, &size), "tell a tensor's size");
+  check_litert(LiteRtGetTensorBufferPackedSize(buffer, &size), "get a tensor's size");
   memset(lock(buffer, kLiteRtTensorBufferLockModeWrite), 0xff, size);
   LiteRtUnlockTensorBuffer(buffer);
 }

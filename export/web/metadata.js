@@ -1,4 +1,4 @@
-// What the exporter told of a model, read from the TFLite file, a flatbuffer.
+// Metadata of an exported model, read from the TFLite file, a flatbuffer.
 
 const METADATA_NAME = "wavenet";
 const CHECKSUM_NAME = "wavenet_sha256";
@@ -17,7 +17,7 @@ const TENSOR_NAME = 3;
 export class FileError extends Error {}
 
 /**
- * What a file tells of its model.
+ * Metadata of the model in a file.
  *
  * @param {Uint8Array} bytes of the file.
  * @param {string} name of the file, for messages.
@@ -63,11 +63,11 @@ export async function readModel(bytes, name) {
   }
   for (const key of ["sample_rate", "block_size", "batch_size", "uniforms_per_sample"]) {
     if (!(Number.isInteger(metadata[key]) && metadata[key] > 0)) {
-      throw new FileError(`${name} does not tell its ${key}`);
+      throw new FileError(`${name} has no ${key}`);
     }
   }
   if (!Array.isArray(metadata.conditioning)) {
-    throw new FileError(`${name} does not tell what it is conditioned on`);
+    throw new FileError(`${name} does not list what it is conditioned on`);
   }
   const unknown = metadata.conditioning.filter((condition) => !CONDITIONS.includes(condition));
   if (unknown.length) {
@@ -89,13 +89,13 @@ function checkConditions(metadata, name) {
   ];
   for (const key of needed) {
     if (!(Number.isInteger(metadata[key]) && metadata[key] > 0)) {
-      throw new FileError(`${name} does not tell its ${key}`);
+      throw new FileError(`${name} has no ${key}`);
     }
   }
   if (conditioning.includes("local_conditioning")) {
     for (const key of ["frames_before", "frames_after"]) {
       if (!(Number.isInteger(metadata[key]) && metadata[key] >= 0)) {
-        throw new FileError(`${name} does not tell its ${key}`);
+        throw new FileError(`${name} has no ${key}`);
       }
     }
     if (metadata.block_size % metadata.hop_length) {

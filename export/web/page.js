@@ -1,4 +1,4 @@
-// The page: what the user chooses, and what is told in return.
+// The page: the settings of the user, and the figures that it shows.
 
 import { readFrames } from "./frames.js";
 import { FileError, readModel } from "./metadata.js";
@@ -29,7 +29,7 @@ let run = null;
 async function load(name, read) {
   const mine = ++loads;
   leave();
-  tell("status", `Reading ${name} ...`);
+  show("status", `Reading ${name} ...`);
   let bytes, facts;
   try {
     bytes = await read();
@@ -46,7 +46,7 @@ async function load(name, read) {
   fileName = name;
   metadata = facts.metadata;
   showModel();
-  tell("status", "Starting LiteRT ...");
+  show("status", "Starting LiteRT ...");
   worker = new Worker(new URL("./worker.js", import.meta.url));
   worker.onmessage = ({ data }) => handlers[data.type](data);
   worker.onerror = (event) => fail(event.message || "the worker could not be started");
@@ -60,14 +60,14 @@ function leave() {
   metadata = null;
   endRun();
   part("settings").disabled = true;
-  tell("model", "");
+  show("model", "");
 }
 
 function showModel() {
   const { sample_rate: rate, block_size: size, batch_size: batch, conditioning } = metadata;
   const kind = metadata.quantization === "none" ? "float32" : metadata.quantization;
-  const streams = batch > 1 ? `, ${batch} streams at once, of which the first is heard` : "";
-  tell("model", `${fileName}: ${rate} Hz, ${kind}, blocks of ${size} samples${streams}`);
+  const streams = batch > 1 ? `, ${batch} streams at once, of which the first is played` : "";
+  show("model", `${fileName}: ${rate} Hz, ${kind}, blocks of ${size} samples${streams}`);
   for (const [row, condition] of [
     ["speaker_row", "speaker_id"],
     ["global_row", "global_conditioning"],
@@ -80,7 +80,7 @@ function showModel() {
     (_, index) => new Option(metadata.speaker_names?.[index] ?? `${index}`, index),
   );
   part("speaker").replaceChildren(...speakers);
-  tell("channels", metadata.local_channels ?? "");
+  show("channels", metadata.local_channels ?? "");
   part("seconds").disabled = conditioning.includes("local_conditioning");
 }
 
@@ -94,7 +94,7 @@ async function start() {
   const { sample_rate: rate } = metadata;
   try {
     mine.settings = await readSettings();
-    mine.player = await Player.create(rate, (progress) => mine === run && showHeard(progress));
+    mine.player = await Player.create(rate, (progress) => mine === run && showPlayed(progress));
   } catch (error) {
     if (mine === run) {
       fail(error.message);
@@ -155,7 +155,7 @@ async function readSettings() {
 const handlers = {
   loaded({ seconds }) {
     part("settings").disabled = false;
-    tell("status", `Ready: LiteRT and the model took ${number(seconds, 1)} s.`);
+    show("status", `Ready: LiteRT and the model took ${number(seconds, 1)} s.`);
     if (autostart) {
       autostart = false;
       part("form").requestSubmit(); // checks the settings
@@ -164,16 +164,16 @@ const handlers = {
 
   block({ audio, speed }) {
     if (!run.made) {
-      tell("first", `${number(performance.now() - run.started)} ms`);
+      show("first", `${number(performance.now() - run.started)} ms`);
     }
     const rate = metadata.sample_rate;
     if (run.made < KEPT_SECONDS * rate) {
       run.kept.push(to16Bits(audio));
     }
     run.made += audio.length;
-    tell("speed", `${number(speed)} samples/s`);
-    tell("factor", number(speed / rate, 2));
-    tell("made", `${number(run.made / rate, 2)} s`);
+    show("speed", `${number(speed)} samples/s`);
+    show("factor", number(speed / rate, 2));
+    show("made", `${number(run.made / rate, 2)} s`);
     run.player.play(audio);
   },
 
@@ -198,10 +198,10 @@ const handlers = {
   },
 };
 
-function showHeard({ heard, gaps, over }) {
+function showPlayed({ played, gaps, over }) {
   const waits = gaps ? `, with ${gaps} wait${gaps > 1 ? "s" : ""} for the model` : "";
-  tell("heard", `${number(heard / metadata.sample_rate, 2)} s${waits}`);
-  worker.postMessage({ type: "heard", samples: heard });
+  show("played", `${number(played / metadata.sample_rate, 2)} s${waits}`);
+  worker.postMessage({ type: "played", samples: played });
   if (over) {
     silence();
     showStatus();
@@ -217,11 +217,11 @@ function silence() {
 function showStatus() {
   const { seed } = run.settings;
   if (run.over) {
-    tell("status", `Done; seed ${seed}.`);
+    show("status", `Done; seed ${seed}.`);
   } else if (run.player.heldBack) {
-    tell("status", "The browser holds the sound back: click anywhere on this page to hear it.");
+    show("status", "The browser holds the sound back: click anywhere on this page to play it.");
   } else {
-    tell("status", run.finished ? `Sampled; playing. Seed ${seed}.` : `Sampling. Seed ${seed}.`);
+    show("status", run.finished ? `Sampled; playing. Seed ${seed}.` : `Sampling. Seed ${seed}.`);
   }
 }
 
@@ -236,19 +236,19 @@ function endRun() {
   part("stop").disabled = true;
   part("download").hidden = true;
   for (const words of ["problem", "status"]) {
-    tell(words, "");
+    show(words, "");
   }
-  for (const figure of ["speed", "factor", "first", "made", "heard"]) {
-    tell(figure, "-");
+  for (const figure of ["speed", "factor", "first", "made", "played"]) {
+    show(figure, "-");
   }
 }
 
 function fail(message) {
   endRun();
-  tell("problem", message);
+  show("problem", message);
 }
 
-function tell(id, words) {
+function show(id, words) {
   part(id).textContent = words;
 }
 

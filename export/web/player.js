@@ -3,7 +3,7 @@
 export class Player {
   /**
    * @param {number} sampleRate
-   * @param {(progress: {heard: number, gaps: number, over: boolean}) => void} onProgress
+   * @param {(progress: {played: number, gaps: number, over: boolean}) => void} onProgress
    */
   static async create(sampleRate, onProgress) {
     const context = new AudioContext({ sampleRate });

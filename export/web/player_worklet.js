@@ -6,8 +6,8 @@ class Player extends AudioWorkletProcessor {
     this.blocks = [];
     this.position = 0; // in the first block
     this.queued = 0;
-    this.heard = 0;
-    this.told = 0;
+    this.played = 0;
+    this.reported = 0;
     this.gaps = 0;
     this.waiting = true;
     this.ended = false;
@@ -22,7 +22,7 @@ class Player extends AudioWorkletProcessor {
   }
 
   process(_, [[output]]) {
-    // A little at first, more after each gap, so that slow models are heard in pieces.
+    // A little at first, more after each gap, so that slow models are played in pieces.
     const enough = sampleRate * (this.gaps ? 1 : 0.1);
     if (this.waiting && (this.ended || this.queued >= enough)) {
       this.waiting = false;
@@ -40,15 +40,15 @@ class Player extends AudioWorkletProcessor {
       }
     }
     this.queued -= filled;
-    this.heard += filled;
+    this.played += filled;
     const over = this.ended && !this.queued;
     if (!this.queued && !over && !this.waiting) {
       this.waiting = true;
       this.gaps += 1;
     }
-    if (over || this.heard - this.told > sampleRate / 10) {
-      this.told = this.heard;
-      this.port.postMessage({ heard: this.heard, gaps: this.gaps, over });
+    if (over || this.played - this.reported > sampleRate / 10) {
+      this.reported = this.played;
+      this.port.postMessage({ played: this.played, gaps: this.gaps, over });
     }
     return !over;
   }

@@ -22,7 +22,7 @@ async function loadLiteRt() {
   const folder = new URL("core/wasm/", PACKAGES).href;
   self.Module = {
     locateFile: (name) => folder + name,
-    // It tells facts as errors.
+    // Errors report facts about the model.
     printErr: (line) => (line.startsWith("INFO:") ? console.info(line) : console.error(line)),
   };
   await liteRt.loadLiteRt(folder);

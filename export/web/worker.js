@@ -1,6 +1,6 @@
 // Samples away from the page, which stays alive. A classic worker, as LiteRT calls importScripts.
 
-// Seconds that endless sampling goes ahead of what is heard.
+// Seconds that endless sampling goes ahead of what is played.
 const AHEAD = 5;
 let sampler = null;
 let run = null;
@@ -16,7 +16,7 @@ const handlers = {
   async start({ settings, samples }) {
     // One sampler holds one state: a run that goes on ends first.
     const before = run;
-    const mine = { heard: 0, stopped: false };
+    const mine = { played: 0, stopped: false };
     mine.over = new Promise((resolve) => {
       mine.end = resolve;
     });
@@ -32,9 +32,9 @@ const handlers = {
     }
   },
 
-  heard({ samples }) {
+  played({ samples }) {
     if (run) {
-      run.heard = samples;
+      run.played = samples;
     }
   },
 
@@ -63,7 +63,7 @@ async function sample(mine, settings, samples) {
     made += audio.length;
     postMessage({ type: "block", audio, speed: sampler.made / seconds }, [audio.buffer]);
     await turn();
-    while (end === Infinity && !mine.stopped && made - mine.heard > AHEAD * rate) {
+    while (end === Infinity && !mine.stopped && made - mine.played > AHEAD * rate) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
