@@ -209,7 +209,7 @@ def compared(model: wt.WaveNet, request, answer, reference) -> dict[str, Any]:
 
 
 def draws(model: wt.WaveNet, request, audio: np.ndarray) -> dict[str, int]:
-    """Counts the draws in which Keras, after the same samples, differs for the same uniform numbers.
+    """Counts draws in which Keras differs, after the same samples and for the same uniforms.
 
     Returns:
         `draws`, all of them; `differing`, those that differ; and `by_rounding`, of these, those

@@ -75,3 +75,17 @@ def assert_drawn_from(model, audio, uniforms, prompt=None, conditions=None, temp
     ]
     assert len(np.unique(audio)) > 20
     assert_same_draws(*draws[0], draws[1][1], draws[2][1])
+
+
+def frames_of(conditions: dict, metadata: dict, block: int) -> dict[str, np.ndarray]:
+    """Returns the conditions of a block, in which the first and last frame of the signal repeat."""
+    conditions = dict(conditions)
+    if "local_conditioning" in conditions:
+        frames = conditions["local_conditioning"]
+        whole = metadata["block_size"] // metadata["hop_length"]
+        first = block * whole
+        indices = np.arange(
+            first - metadata["frames_before"], first + whole + metadata["frames_after"]
+        )
+        conditions["local_conditioning"] = frames[:, np.clip(indices, 0, frames.shape[1] - 1)]
+    return conditions

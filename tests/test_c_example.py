@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT, small_model
-from test_lite import with_nan_weights
+from corruption import with_nan_weights
 
 from wavenet_tf import audio, deployment
 

@@ -7,8 +7,9 @@ import pytest
 import soundfile
 import tensorflow as tf
 from conftest import ROOT, run_program, small_model, tone
+from corruption import with_nan_weights
 from oracles import assert_drawn_from, random_conditions
-from test_serving import LOCAL
+from registry import LOCAL
 
 import wavenet_tf as wt
 from wavenet_tf import audio, deployment, models, runs, sampling
@@ -414,20 +415,6 @@ def test_threads_share_a_runner_and_a_stream(files, run_without):
     ran = run_without(TENSORFLOW, THREADS, files["voices"])
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() == "same audio"
-
-
-def with_nan_weights(file: bytes) -> bytes:
-    """The file with NaN in its largest float32 weight, as a training that diverged leaves it."""
-    content = bytearray(file)
-    model, weights = lite.schema.Model.GetRootAs(content), np.zeros(0, np.uint8)
-    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
-        for tensor in map(graph.Tensors, range(graph.TensorsLength())):
-            data = model.Buffers(tensor.Buffer()).DataAsNumpy()
-            is_float = tensor.Type() == lite.schema.TensorType.FLOAT32
-            if is_float and isinstance(data, np.ndarray) and data.size > weights.size:
-                weights = data
-    weights[:] = np.full(weights.size // 4, np.nan, np.float32).view(np.uint8)
-    return lite.with_checksum(bytes(content))
 
 
 def test_audio_that_is_no_number_is_an_error(files, tmp_path):

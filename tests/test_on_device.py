@@ -6,8 +6,8 @@ import itertools
 import numpy as np
 import pytest
 from conftest import randomise, small_model, tone
-from oracles import assert_drawn_from, random_conditions, uniforms_of
-from test_serving import CONTEXT, HOP, LOCAL, MODELS, frames_of
+from oracles import assert_drawn_from, frames_of, random_conditions, uniforms_of
+from registry import CONTEXT, EXPORTED, HOP, LOCAL
 
 from wavenet_tf import deployment, models, options, sampling
 from wavenet_tf.errors import InputError
@@ -19,7 +19,7 @@ schema = lite.schema
 BLOCK = 40
 # Streams of each model; the one without frames has a context stack besides.
 STREAMS = {"plain": 1, "speaker": 3, "repeated frames": 2, "everything": 1}
-KINDS = {**MODELS, "speaker": {**MODELS["speaker"], **CONTEXT}}
+KINDS = {**EXPORTED, "speaker": {**EXPORTED["speaker"], **CONTEXT}}
 # Of its size, weights make most of the file.
 WIDE = {
     "num_stacks": 1,

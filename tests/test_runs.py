@@ -114,7 +114,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(recordings
 def test_a_run_with_features_computes_their_statistics_once(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, features="energy,mel", steps=1)
     model = runs.train(settings, tmp_path / "run")
-    assert model.config.features == ["energy", "mel"]
+    assert model.config.features == ("energy", "mel")
     assert model.trunk.upsampler.upsample_factors == [10, 10]
     training, _ = data.read_recordings(recordings_dir, 8000).split(0.1)
     frames = np.concatenate(training.with_features(["energy", "mel"], 100).features)
@@ -172,7 +172,7 @@ def test_settings_of_a_run_are_stored(recordings_dir, tmp_path):
             {"overrides": {"num_speakers": 6}},
             r"contain num_speakers=6: set speakers \(--sp",
         ),
-        ({"overrides": {"global_channels": 2}}, "global_channels=2: use WaveNet.fit"),
+        ({"overrides": {"global_channels": 2}}, "global_channels=2: set tags"),
     ):
         with pytest.raises(InputError, match=message):
             settings_for(recordings_dir, **changes)

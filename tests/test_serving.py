@@ -11,43 +11,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import run_program, small_model, tone
-from oracles import assert_drawn_from, random_conditions, uniforms_of
+from oracles import assert_drawn_from, frames_of, random_conditions, uniforms_of
+from registry import EXPORTED, HOP, LOCAL
 
 import wavenet_tf as wt
 from wavenet_tf import deployment, models, runs, sampling
 from wavenet_tf.errors import InputError
 
-HOP = 20
 BLOCK = 2 * HOP
-LOCAL = {"local_channels": 5, "upsample_factors": (4, 5)}
-CONTEXT = {"context_stacks": [{"pooling": HOP, "layers_per_stack": 3, "channels": 4}]}
-# Near and far blocks of the sampling loop.
-MODELS = {
-    "plain": {"layers_per_stack": 6},
-    "speaker": {"num_speakers": 3, "global_channels": 2, "output_distribution": "gaussian_mixture"},
-    "repeated frames": {**LOCAL, "upsampling": "repeat", "kernel_size": 3},
-    "everything": {
-        "layers_per_stack": 5,
-        "num_speakers": 3,
-        **LOCAL,
-        **CONTEXT,
-        "output_distribution": "logistic_mixture",
-    },
-}
-
-
-def frames_of(conditions: dict, metadata: dict, block: int) -> dict[str, np.ndarray]:
-    """The conditioning of a block; around the signal its first and last frame hold."""
-    conditions = dict(conditions)
-    if "local_conditioning" in conditions:
-        frames = conditions["local_conditioning"]
-        whole = metadata["block_size"] // metadata["hop_length"]
-        first = block * whole
-        places = np.arange(
-            first - metadata["frames_before"], first + whole + metadata["frames_after"]
-        )
-        conditions["local_conditioning"] = frames[:, np.clip(places, 0, frames.shape[1] - 1)]
-    return conditions
 
 
 def streamed(signatures, metadata, conditions, samples, batch, seed, state=None, skipped=0):
@@ -71,10 +42,10 @@ def streamed(signatures, metadata, conditions, samples, batch, seed, state=None,
     return np.concatenate(blocks, axis=1)
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=EXPORTED)
 def exported(request, tmp_path_factory):
     """A model, the loaded signatures of its SavedModel, and its metadata."""
-    model = small_model(**MODELS[request.param])
+    model = small_model(**EXPORTED[request.param])
     directory = tmp_path_factory.mktemp("served") / "1"
     signatures = deployment.SavedModelSignatures(model, BLOCK, max_seconds=0.1)
     deployment.save(signatures, directory)

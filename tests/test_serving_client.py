@@ -28,9 +28,9 @@ from google.protobuf import (
     text_format,
     wrappers_pb2,
 )
+from registry import LOCAL
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
-from test_serving import LOCAL
 
 import wavenet_tf as wt
 from wavenet_tf import audio, deployment

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT, randomise, small_model
-from test_serving import LOCAL
+from registry import LOCAL
 
 from wavenet_tf import audio, deployment
 

@@ -1,0 +1,64 @@
+"""Tiny models by name, which the suites of contracts, sampling and exports run over."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from conftest import small_model
+from oracles import random_conditions
+
+import wavenet_tf as wt
+
+HOP = 20
+LOCAL = {"local_channels": 5, "upsample_factors": (4, 5)}
+CONTEXT = {"context_stacks": [{"pooling": HOP, "layers_per_stack": 3, "channels": 4}]}
+
+# Every kind of conditioning by itself, and all at once. Six layers per stack have short- and
+# long-dilation blocks in the sampling loop.
+MODELS: Mapping[str, dict[str, Any]] = {
+    "unconditional": {"layers_per_stack": 6},
+    "global": {"num_speakers": 4, "global_channels": 3},
+    "local": {**LOCAL, "kernel_size": 3},
+    "causal": {**LOCAL, "causal_upsampling": True},
+    "repeat": {**LOCAL, "upsampling": "repeat"},
+    "several frames a chunk": {**LOCAL, "upsample_factors": (7,), "upsampling": "repeat"},
+    "both": {"num_speakers": 4, **LOCAL},
+    "context": {"context_stacks": [{"pooling": 24, "layers_per_stack": 3, "channels": 5}]},
+    "dilations": {"dilations": (1, 3, 16, 32, 21), "residual_scale": 0.7},
+    "all": {
+        "num_speakers": 4,
+        "context_stacks": [
+            {"pooling": 5, "layers_per_stack": 2, "channels": 4, "kernel_size": 3},
+            {"pooling": 40, "num_stacks": 2, "layers_per_stack": 2},
+        ],
+        **LOCAL,
+    },
+}
+
+# Models of which every export is compared with the original.
+EXPORTED: Mapping[str, dict[str, Any]] = {
+    "plain": MODELS["unconditional"],
+    "speaker": {"num_speakers": 3, "global_channels": 2, "output_distribution": "gaussian_mixture"},
+    "repeated frames": {**LOCAL, "upsampling": "repeat", "kernel_size": 3},
+    "everything": {
+        "layers_per_stack": 5,
+        "num_speakers": 3,
+        **LOCAL,
+        **CONTEXT,
+        "output_distribution": "logistic_mixture",
+    },
+}
+
+
+def new_model(name: str, **overrides) -> wt.WaveNet:
+    """Returns the model of that name, with random weights."""
+    return small_model(**{**MODELS[name], **overrides})
+
+
+def random_inputs(model: wt.WaveNet, batch: int, samples: int) -> dict[str, Any]:
+    """Returns random audio and conditions, as the model takes them."""
+    audio = np.random.default_rng(0).uniform(-0.5, 0.5, [batch, samples]).astype(np.float32)
+    return {
+        "audio": model.distribution.encode(audio).numpy(),
+        **random_conditions(model, batch, samples),
+    }
