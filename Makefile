@@ -13,7 +13,7 @@ CHECK_VERSION = import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint format benchmark clean
+.PHONY: demo test lint format benchmark reference clean
 
 demo: $(INSTALLED)  ## trains on melodies, or on DATA=folder, and generates audio
 	$(BIN)/python tools/demo.py --output_dir demo $(if $(DATA),--data_dir "$(DATA)")
@@ -30,10 +30,13 @@ format: $(INSTALLED)  ## rewrites the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: $(INSTALLED)  ## measures sampling and renews table and picture in the README
+benchmark: $(INSTALLED)  ## measures sampling and renews table and picture of docs/benchmarks.md
 	$(BIN)/python tools/benchmark.py --preset small --preset medium --preset paper \
-	    --conditioning small --conditioning medium --readme README.md \
+	    --conditioning small --conditioning medium --readme docs/benchmarks.md \
 	    --picture docs/benchmark.png
+
+reference: $(INSTALLED)  ## renews the reference pages that follow from the code
+	$(BIN)/python tools/make_reference.py --output_dir docs/reference
 
 clean:  ## removes the environments and the demo
 	rm -rf .venv .venv-* demo

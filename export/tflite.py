@@ -2,7 +2,7 @@
 
     python export/tflite.py --model_dir runs/first --output model.tflite --quantization dynamic_int8
 
-`int8` rounds the activations too: it is the fastest, and needs recordings to calibrate on.
+`int8` quantizes the activations too, to ranges that are measured on `--representative_data`.
 """
 
 from __future__ import annotations

@@ -50,13 +50,13 @@ class Settings:
 
     Attributes:
         data_dir: the folder of recordings, raw or prepared.
-        layout: of the corpus, see `corpora.read_corpus`.
-        preset: the model's configuration, see `models.PRESETS`.
+        layout: layout of the corpus, see `corpora.read_corpus`.
+        preset: name of the model's configuration, see `models.PRESETS`.
         overrides: arguments of `WaveNet` that replace those of the preset.
         features: names of features of the recordings to condition the model on, see
             `audio.FEATURES`, joined by commas; None trains without.
-        speakers: where a recording's speaker is named, see `Recordings.with_speakers`; None trains
-            without speakers.
+        speakers: rule that finds a recording's speaker, see `Recordings.with_speakers`; None
+            trains without speakers.
         tags: tags of the recordings to condition the model on, joined by commas, or "all"; None
             trains without tags.
         balance_speakers: draw crops of all speakers equally often, however long their recordings
@@ -66,13 +66,13 @@ class Settings:
         gradient_accumulation: batches per step; more than 1 gives steps of large batches in little
             memory.
         crop_seconds: scored part of a crop, in seconds.
-        learning_rate: the highest.
-        schedule: of the learning rate, see `training.learning_rate_schedule`.
+        learning_rate: the highest learning rate.
+        schedule: schedule of the learning rate, see `training.learning_rate_schedule`.
         weight_decay: fraction of every weight, times the learning rate, that each step subtracts
             (AdamW).
         ema_decay: fraction of the exponential moving average (EMA) of the weights that each step
             retains, such as 0.999. The average is validated and generates. None trains without.
-        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        precision: precision of the network: "float32", "mixed_bfloat16" or "mixed_float16".
         gradient_checkpointing: compute the blocks again for the gradient instead of storing their
             activations (rematerialization): less memory, a third more computation.
         validation_fraction: fraction of the duration to validate on, if the corpus has no
@@ -87,7 +87,7 @@ class Settings:
             generates none.
         tensorboard_histograms: write histograms of weights and gradients at each validation.
         deterministic: make repeated runs equal bit for bit; somewhat slower.
-        seed: of the weights, and of the crops' order and positions.
+        seed: seed of the weights, and of the order and the positions of crops.
     """
 
     data_dir: str
