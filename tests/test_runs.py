@@ -609,7 +609,7 @@ def test_runs_in_half_precision_resume(recordings_dir, tmp_path, precision):
     model = runs.train(dataclasses.replace(settings, steps=4), tmp_path)
     assert int(model.optimizer.iterations) == 4
     assert model.trunk.stack.blocks[0].compute_dtype == precision.removeprefix("mixed_")
-    assert runs.load_model(tmp_path).output_convolution.compute_dtype == "float32"
+    assert runs.load_model(tmp_path).head.output_convolution.compute_dtype == "float32"
 
 
 def test_gradient_checkpointing_does_not_change_training(recordings_dir, tmp_path):
