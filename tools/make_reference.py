@@ -11,7 +11,7 @@ import re
 import runpy
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from absl import flags
@@ -125,15 +125,14 @@ def settings_page(programs: list[Program]) -> str:
     parts = [NOTE, SETTINGS.strip()]
     for title, kind, introduction in CLASSES:
         descriptions = _attributes(kind)
-        rows = []
-        for field in dataclasses.fields(kind):
-            row = (f"`{field.name}`", _type(field.type), _default_of_field(field))
-            if kind is runs.Settings:
-                row += (f"`--{field.name}`" if field.name in trained else "",)
-            rows.append((*row, descriptions[field.name]))
-        columns = ("name", "type", "default", "description")
+        columns, rows = ["name", "type", "default", "description"], []
         if kind is runs.Settings:
-            columns = ("name", "type", "default", "flag of `train.py`", "description")
+            columns.insert(3, "flag of `train.py`")
+        for field in dataclasses.fields(kind):
+            row = [f"`{field.name}`", _type(field.type), _default_of_field(field)]
+            if kind is runs.Settings:
+                row.append(f"`--{field.name}`" if field.name in trained else "")
+            rows.append([*row, descriptions[field.name]])
         parts += [f"## {title}", textwrap.fill(introduction, 100), _table(columns, rows)]
     return "\n\n".join(parts) + "\n"
 
@@ -204,8 +203,8 @@ def _default_of_field(field: dataclasses.Field) -> str:
     return "required" if field.default is dataclasses.MISSING else f"`{field.default!r}`"
 
 
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [columns, ("---",) * len(columns), *rows]
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
