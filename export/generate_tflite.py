@@ -2,7 +2,7 @@
 
     python export/generate_tflite.py --model model.tflite --output out.wav --seconds 5
 
-Needs no TensorFlow: numpy, soundfile, absl-py and ai-edge-litert.
+Needs no TensorFlow: numpy, soundfile, soxr, absl-py and ai-edge-litert.
 """
 
 from shared import command_line  # isort: skip
@@ -16,6 +16,7 @@ import soundfile
 from absl import flags
 
 from wavenet_tf import files
+from wavenet_tf.audio import formats
 from wavenet_tf.errors import InputError
 
 _MODEL = command_line.define_path("model", None, "TFLite file of export/tflite.py.", required=True)
@@ -68,8 +69,7 @@ def main(argv):
         if not blocks:
             raise
     audio = np.concatenate(blocks, axis=1)[:, :samples]
-    # soundfile would scale floats by 32767, and divides by 32768 when it reads.
-    steps = np.clip(np.round(audio * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
+    steps = formats.to_16_bits(audio)
     with files.atomic_path(_OUTPUT.value) as temporary:
         try:
             soundfile.write(os.fsencode(temporary), steps.T, runner.sample_rate, subtype="PCM_16")

@@ -7,8 +7,8 @@ import zipfile
 from typing import Any
 
 import numpy as np
-import soundfile
 
+from wavenet_tf.audio import formats
 from wavenet_tf.conditioning import tag_vector
 from wavenet_tf.errors import InputError
 
@@ -67,29 +67,21 @@ def _read_array(path: str) -> np.ndarray:
 
 
 def prompt(path: str | None, sample_rate: int) -> np.ndarray | None:
-    """The recording that the flag --prompt names, float32 `[1, samples]`; None for none.
+    """Returns the recording of --prompt, float32 `[1, samples]`; None if there is none.
 
     Args:
         path: of a recording.
-        sample_rate: that it must have.
+        sample_rate: sample rate that the recording must have, in Hz.
 
     Raises:
         InputError: for a file that cannot be read, or of another sample rate.
     """
     if path is None:
         return None
-    try:
-        # An open file: libsndfile reads MP3 files wrongly where a hidden one lies beside them.
-        with open(path, "rb") as file:
-            audio, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    # A ValueError or MemoryError for a header that claims an impossible length.
-    except (MemoryError, OSError, ValueError, soundfile.LibsndfileError) as error:
-        # The full text of libsndfile's error names the open file instead of its path.
-        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
-        raise InputError(f"cannot read {path} as audio: {reason}") from error
+    audio, rate = formats.read_audio(path)
     if rate != sample_rate:
         raise InputError(f"{path} must be at {sample_rate} Hz; it is at {rate} Hz")
-    return audio.mean(axis=1)[None]
+    return audio[None]
 
 
 def length(seconds: float, sample_rate: int) -> int:

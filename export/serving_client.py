@@ -3,8 +3,8 @@
     python export/serving_client.py --output out.wav --seconds 5
     python export/serving_client.py --protocol rest --server localhost:8501 --output out.wav
 
-REST needs numpy, soundfile and absl-py; gRPC needs tensorflow-serving-api besides, and with it
-TensorFlow. A stream that is interrupted leaves a WAV file of what came.
+REST needs numpy, soundfile, soxr and absl-py; gRPC needs tensorflow-serving-api and TensorFlow.
+A stream that is interrupted leaves a WAV file of the audio received until then.
 """
 
 from shared import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
@@ -33,6 +33,7 @@ import numpy as np
 from absl import flags
 
 from wavenet_tf import clients, files
+from wavenet_tf.audio import formats
 from wavenet_tf.conditioning import ConditioningSpec
 from wavenet_tf.errors import InputError
 
@@ -386,8 +387,7 @@ def write(blocks: Iterable[np.ndarray], samples: int, rate: int, started: float)
         raise InputError(f"a WAV file holds less than 2**31 samples; received {samples}")
     try:
         for block in blocks:
-            steps = np.round(block[0, : samples - made] * 2**15)
-            steps = np.clip(steps, -(2**15), 2**15 - 1).astype("<i2")
+            steps = formats.to_16_bits(block[0, : samples - made]).astype("<i2")
             if made:
                 append(path, steps)
             else:

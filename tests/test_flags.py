@@ -315,6 +315,19 @@ def test_an_interruption_of_imports_is_a_line():
 NAMES = ["t\u00e9st \u2603.wav", os.fsdecode(b"t\xe9st.wav")]
 
 
+def test_a_prompt_may_be_a_file_whose_header_has_no_length(tmp_path):
+    import inputs
+
+    path = tmp_path / "pipe.flac"
+    wt.write_audio(path, tone(), 8000)
+    expected, _ = wt.read_audio(path)
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the number of samples, as encoders that write to a pipe leave it
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(inputs.prompt(str(path), 8000), expected[None])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_files_may_be_any_bytes(tmp_path, name):
     import inputs

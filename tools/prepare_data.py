@@ -32,8 +32,8 @@ _TRIM_DB = flags.DEFINE_float(
     "Cut off silence at the ends of a clip, so far below its loudest part; 60 is a good value.",
 )
 _TRIM_PAUSES = flags.DEFINE_bool("trim_pauses", False, "Shorten long pauses inside clips too.")
-_NORMALISE = flags.DEFINE_enum(
-    "normalise", None, data.NORMALIZATIONS, "Bring the peak or the mean power of every clip to..."
+_NORMALIZE = flags.DEFINE_enum(
+    "normalize", None, data.NORMALIZATIONS, "Bring the peak or the mean power of every clip to..."
 )
 _LEVEL_DB = flags.DEFINE_float(
     "level_db", None, "...this level, in dB of full scale (-3; rms -23)."
@@ -55,7 +55,7 @@ def main(argv):
         sample_rate=_SAMPLE_RATE.value,
         trim_db=_TRIM_DB.value,
         trim_pauses=_TRIM_PAUSES.value,
-        normalize=_NORMALISE.value,
+        normalize=_NORMALIZE.value,
         level_db=_LEVEL_DB.value,
         features=tuple(_FEATURES.value),
         hop_length=_HOP_LENGTH.value,

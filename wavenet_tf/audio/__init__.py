@@ -1,4 +1,4 @@
-"""Recordings as arrays: mu-law, reading, resampling, writing, hygiene and features.
+"""Recordings as arrays: mu-law, reading, resampling, writing, silence, levels and features.
 
 Audio is float32 in [-1, 1]. Nothing here knows of models or datasets.
 """

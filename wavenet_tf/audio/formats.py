@@ -14,7 +14,7 @@ import soxr
 
 from wavenet_tf import files
 from wavenet_tf.audio import containers
-from wavenet_tf.audio.hygiene import PROBLEMS, find_problems
+from wavenet_tf.audio.levels import PROBLEMS, find_problems
 from wavenet_tf.errors import InputError, positive_integer
 
 WRITTEN_SUFFIXES = (".wav", ".aif", ".aiff", ".flac", ".ogg", ".mp3")

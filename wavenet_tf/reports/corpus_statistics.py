@@ -71,7 +71,7 @@ def measure_clips(recordings: data.Recordings, progress: bool = False) -> ClipMe
             unreadable[name] = str(error)
             continue
         waveform = samples / np.float32(audio.STEPS_OF_16_BITS)
-        segments = audio.kept_stretches(waveform, recordings.sample_rate, SILENCE_DB)
+        segments = audio.audible_segments(waveform, recordings.sample_rate, SILENCE_DB)
         names.append(name)
         lengths.append(len(samples))
         sounding.append(sum(end - begin for begin, end in segments))

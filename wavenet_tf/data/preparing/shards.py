@@ -209,7 +209,7 @@ def _write_clip(
         return
     if preparation.normalize:
         level_db = preparation.level_db or NORMALIZATIONS[preparation.normalize]
-        waveform = audio.normalise(waveform, preparation.normalize, level_db)
+        waveform = audio.normalize(waveform, preparation.normalize, level_db)
     samples = audio.to_16_bits(waveform)
     frames = None
     if preparation.features:
@@ -259,11 +259,11 @@ def _trimmed(
     if preparation.trim_db is None:
         return waveform, clip.alignment
     rate = preparation.sample_rate
-    segments = audio.kept_stretches(
+    segments = audio.audible_segments(
         waveform, rate, preparation.trim_db, inner=preparation.trim_pauses
     )
     alignment = audio.move_alignment(clip.alignment, segments, rate)
-    return audio.keep(waveform, segments), alignment
+    return audio.join_segments(waveform, segments), alignment
 
 
 def _flac(samples: np.ndarray, sample_rate: int) -> bytes:

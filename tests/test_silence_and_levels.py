@@ -7,7 +7,7 @@ import scipy.stats
 from conftest import tone
 
 from wavenet_tf import audio as wt_audio
-from wavenet_tf.audio import Levels, keep, kept_stretches, measure_levels, normalise
+from wavenet_tf.audio import Levels, audible_segments, join_segments, measure_levels, normalize
 from wavenet_tf.errors import InputError
 
 RATE = 8000
@@ -48,32 +48,32 @@ def sound_and_pauses(*seconds, background=0.0):
 def test_ends_are_trimmed_as_librosa_does_with_a_margin(audio, trim_db):
     _, (begin, end) = librosa.effects.trim(audio, top_db=trim_db, frame_length=400, hop_length=100)
     expected = (max(0, begin - MARGIN), min(len(audio), end + MARGIN))
-    assert kept_stretches(audio, RATE, trim_db) == [expected]
+    assert audible_segments(audio, RATE, trim_db) == [expected]
 
 
 def test_silence_is_relative_to_the_clip():
     audio = sound_and_pauses(0.5, 0.5, 0.5, background=1e-6)
-    expected = kept_stretches(audio, RATE)
+    expected = audible_segments(audio, RATE)
     assert expected[0][0] > 3000
     for gain in (1e-3, 0.1, 10.0):
-        assert kept_stretches(gain * audio, RATE) == expected
+        assert audible_segments(gain * audio, RATE) == expected
 
 
 def test_frames_hops_and_margin_are_in_seconds():
     audio = sound_and_pauses(0.5, 0.5, 0.5)
-    [(begin, end)] = kept_stretches(audio, RATE)
-    assert kept_stretches(np.repeat(audio, 2), 2 * RATE) == [(2 * begin, 2 * end)]
+    [(begin, end)] = audible_segments(audio, RATE)
+    assert audible_segments(np.repeat(audio, 2), 2 * RATE) == [(2 * begin, 2 * end)]
 
 
 def test_pauses_longer_than_half_a_second_become_half_a_second():
     audio = sound_and_pauses(1.0, 0.5, 0.45, 0.5, 0.75, 0.5, 3.0, 0.5, 1.0)
-    stretches = kept_stretches(audio, RATE, inner=True)
-    assert len(stretches) == 3
-    flat = np.array(stretches).flatten()
+    segments = audible_segments(audio, RATE, inner=True)
+    assert len(segments) == 3
+    flat = np.array(segments).flatten()
     assert (np.diff(flat) > 0).all()
-    [whole] = kept_stretches(audio, RATE)
+    [whole] = audible_segments(audio, RATE)
     assert (flat[0], flat[-1]) == whole
-    kept = keep(audio, stretches)
+    kept = join_segments(audio, segments)
     assert kept.dtype == np.float32
     np.testing.assert_array_equal(kept[kept != 0], audio[audio != 0])
     # Frames that hold a bit of sound reach up to 25 ms, and a hop, beyond it.
@@ -85,23 +85,23 @@ def test_pauses_longer_than_half_a_second_become_half_a_second():
 
 def test_pauses_stay_by_default_and_where_they_are_short():
     audio = sound_and_pauses(0.2, 0.5, 0.45, 0.5, 0.2)
-    assert kept_stretches(audio, RATE, inner=True) == kept_stretches(audio, RATE)
+    assert audible_segments(audio, RATE, inner=True) == audible_segments(audio, RATE)
     long = sound_and_pauses(0.2, 0.5, 2.0, 0.5, 0.2)
-    assert len(kept_stretches(long, RATE)) == 1
-    assert len(kept_stretches(long, RATE, inner=True)) == 2
+    assert len(audible_segments(long, RATE)) == 1
+    assert len(audible_segments(long, RATE, inner=True)) == 2
 
 
 @pytest.mark.parametrize("inner", [False, True])
 @pytest.mark.parametrize("audio", [np.zeros(9000), np.full(9000, 1e-7), np.zeros(1), np.ones(1)])
 def test_a_clip_without_levels_to_compare_is_kept_whole(audio, inner):
-    assert kept_stretches(audio, RATE, inner=inner) == [(0, len(audio))]
+    assert audible_segments(audio, RATE, inner=inner) == [(0, len(audio))]
 
 
 def test_a_single_click_is_kept_wherever_it_is():
     for place in (0, 1, 4000, 7998, 7999):
         audio = np.zeros(8000)
         audio[place] = 1.0
-        [(begin, end)] = kept_stretches(audio, RATE, inner=True)
+        [(begin, end)] = audible_segments(audio, RATE, inner=True)
         assert begin <= place < end
         assert end - begin <= 2 * MARGIN + 600
 
@@ -111,15 +111,15 @@ def test_labels_move_with_their_sound(seed):
     """Each label's sound is the same samples before and after, less what is dropped."""
     generator = np.random.default_rng(seed)
     audio = sound_and_pauses(*generator.uniform(0.1, 1.5, 9))
-    stretches = kept_stretches(audio, RATE, inner=True)
+    segments = audible_segments(audio, RATE, inner=True)
     bounds = np.unique(generator.integers(0, len(audio), 40)).tolist()
     labels = [
         (begin / RATE, end / RATE, str(index))
         for index, (begin, end) in enumerate(itertools.pairwise(bounds))
     ]
     numbered = np.arange(len(audio))
-    kept = keep(numbered, stretches)
-    moved = wt_audio.move_alignment({"phones": labels}, stretches, RATE)
+    kept = join_segments(numbered, segments)
+    moved = wt_audio.move_alignment({"phones": labels}, segments, RATE)
     assert list(moved) == ["phones"]
     by_label = {label: (begin, end) for begin, end, label in moved["phones"]}
     for begin, end, label in labels:
@@ -194,7 +194,7 @@ def test_a_loud_wave_is_not_clipped_and_a_cut_one_is():
 @pytest.mark.parametrize("kind", ["peak", "rms"])
 def test_levels_become_those_wanted(kind, level):
     audio = tone(0.5, RATE)
-    out = normalise(audio, kind, level)
+    out = normalize(audio, kind, level)
     assert out.dtype == np.float32
     if (kind, level) == ("rms", -3.0):  # -3.01 dB would be a sine of amplitude 1
         assert np.abs(out).max() == np.float32(32767 / 32768)
@@ -209,7 +209,7 @@ def test_levels_become_those_wanted(kind, level):
 def test_normalised_audio_fits_16_bits(kind, peak):
     audio = noise(0.2, 0.01)
     audio[50] = peak
-    out = normalise(audio, kind, 0.0)
+    out = normalize(audio, kind, 0.0)
     assert np.abs(out).max() <= 1.0
     steps = wt_audio.to_16_bits(out)
     assert np.abs(steps.astype(int)).max() == 32767
@@ -219,20 +219,20 @@ def test_normalised_audio_fits_16_bits(kind, peak):
 @pytest.mark.parametrize("kind", ["peak", "rms"])
 def test_silence_is_not_made_louder(kind):
     for audio in (np.zeros(10), np.full(10, 5e-7, np.float32)):
-        np.testing.assert_array_equal(normalise(audio, kind, -20.0), audio)
+        np.testing.assert_array_equal(normalize(audio, kind, -20.0), audio)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: kept_stretches(np.ones(9), RATE, trim_db=0.0), "trim_db must be .*received 0.0"),
-        (lambda: kept_stretches(np.ones(9), 0), "sample_rate must be .*received 0"),
-        (lambda: kept_stretches(np.ones([9, 2]), RATE), r"audio must be .*shape \[9, 2\]"),
+        (lambda: audible_segments(np.ones(9), RATE, trim_db=0.0), "trim_db must be .*received 0.0"),
+        (lambda: audible_segments(np.ones(9), 0), "sample_rate must be .*received 0"),
+        (lambda: audible_segments(np.ones([9, 2]), RATE), r"audio must be .*shape \[9, 2\]"),
         (lambda: measure_levels([]), r"audio must be .*shape \[0\]"),
         (lambda: measure_levels([np.nan]), "audio must be finite"),
-        (lambda: normalise(np.ones(9), "loudness", -20.0), "kind must be .*received 'loudness'"),
-        (lambda: normalise(np.ones(9), "peak", 0.1), "level_db must be .*received 0.1"),
-        (lambda: normalise(np.ones(9), "peak", np.nan), "level_db must be .*received nan"),
+        (lambda: normalize(np.ones(9), "loudness", -20.0), "kind must be .*received 'loudness'"),
+        (lambda: normalize(np.ones(9), "peak", 0.1), "level_db must be .*received 0.1"),
+        (lambda: normalize(np.ones(9), "peak", np.nan), "level_db must be .*received nan"),
         (lambda: wt_audio.move_alignment({}, [(0, 9)], 0), "sample_rate must be .*received 0"),
     ],
 )
