@@ -13,13 +13,10 @@ from wavenet_tf.data.features import default_hop_length, extract_of_clips, sampl
 from wavenet_tf.data.labels import UNKNOWN, find_speakers, reindex_speakers, speaker_by_rule
 from wavenet_tf.data.lazy import Mapped
 from wavenet_tf.data.manifest import SPLITS, Clip
-from wavenet_tf.data.segments import cut_clips, segment_start
 from wavenet_tf.data.splits import (
-    SHORTEST_PART_SECONDS,
-    SHORTEST_RECORDING_SECONDS,
     check_fraction,
     split_by_recording,
-    split_by_time,
+    split_in_time,
     unit_hash,
 )
 from wavenet_tf.errors import InputError
@@ -123,13 +120,13 @@ class Recordings:
     def summary(self) -> str:
         """One line for a log: number and duration of clips, skipped files, clips with problems."""
         line = f"{len(self.names)} recordings, {self.seconds:,.1f} s at {self.sample_rate} Hz"
-        line += self._skipped_note
+        line += self.skipped_note
         if self.problems:
             line += f"; problems in {len(self.problems)} clips ({first_reasons(self.problems)})"
         return line
 
     @property
-    def _skipped_note(self) -> str:
+    def skipped_note(self) -> str:
         """The end of a sentence about skipped files; empty if none was skipped."""
         if not self.skipped:
             return ""
@@ -304,7 +301,7 @@ class Recordings:
         - A corpus that names a validation split is split as it says; its test split is left out.
         - Other corpora are split by a hash of each recording's path, see `split_by_recording`. All
           segments of a recording are on the same side.
-        - A single recording is divided in time, see `split_by_time`; its end is for validation.
+        - A single recording is divided in time, see `split_in_time`; its end is for validation.
 
         Clips for validation are in the order of their hashes: the first clips are an unbiased
         sample of them.
@@ -326,10 +323,10 @@ class Recordings:
             if validated.all():
                 raise InputError(
                     f"{self.directory} has recordings to validate on, none to train on"
-                    f"{self._skipped_note}"
+                    f"{self.skipped_note}"
                 )
         elif len(np.unique(hashes)) == 1:
-            return self._split_in_time(candidates, validation_fraction, gap)
+            return split_in_time(self, candidates, validation_fraction, gap)
         else:
             lengths = self.lengths[candidates]
             validated = split_by_recording(hashes, lengths, validation_fraction)
@@ -350,28 +347,3 @@ class Recordings:
         if len(self.path_hashes):
             return np.asarray(self.path_hashes)[indices]
         return np.array([unit_hash(self.names[index]) for index in indices], np.float64)
-
-    def _split_in_time(
-        self, indices: np.ndarray, validation_fraction: float, gap: int
-    ) -> tuple["Recordings", "Recordings"]:
-        """Splits the clips of one recording in time."""
-        rate, hop = self.sample_rate, self.hop_length or 1
-        seconds = int(self.lengths[indices].sum()) / rate
-        shortest_seconds = SHORTEST_RECORDING_SECONDS + gap / rate
-        if seconds < shortest_seconds:
-            raise InputError(
-                "a split into training and validation takes at least 2 recordings, or one of "
-                f"{shortest_seconds:.2f} s; {self.directory} has one of {seconds:.2f} s"
-                f"{self._skipped_note}"
-            )
-        starts = [round(segment_start(self.names[index]) * rate) for index in indices]
-        shortest = round(SHORTEST_PART_SECONDS * rate) + hop - 1
-        try:
-            training, validation = split_by_time(
-                np.array(starts), self.lengths[indices], validation_fraction, gap, shortest
-            )
-        except InputError as error:
-            raise InputError(f"{self.directory}: {error}{self._skipped_note}") from error
-        # Each side starts with a whole frame of features.
-        validation[:, 0] += -validation[:, 0] % hop
-        return cut_clips(self, indices, training), cut_clips(self, indices, validation)

@@ -3,11 +3,15 @@
 import hashlib
 import os
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wavenet_tf.data.segments import recording_path
+from wavenet_tf.data.segments import cut_clips, recording_path, segment_start
 from wavenet_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from wavenet_tf.data.recordings import Recordings
 
 # Allowed difference between the requested and the resulting duration of the validation split, as a
 # share of the smaller side. Recordings change sides only beyond it: those of a large corpus, which
@@ -156,3 +160,42 @@ def split_by_time(
             f"samples and a gap of {gap} samples between them"
         )
     return training, validation
+
+
+def split_in_time(
+    recordings: "Recordings", indices: np.ndarray, validation_fraction: float, gap: int
+) -> tuple["Recordings", "Recordings"]:
+    """Splits the clips of one recording in time, see `split_by_time`.
+
+    Args:
+        recordings: the clips.
+        indices: which of the clips to split, int `[clips]`; all are of one recording.
+        validation_fraction: requested share of the duration, between 0 and 1.
+        gap: samples before the validation part that are not used for training.
+
+    Returns:
+        The parts for training and for validation; those for validation start with a whole frame of
+        features.
+
+    Raises:
+        InputError: if the recording is too short.
+    """
+    rate, hop = recordings.sample_rate, recordings.hop_length or 1
+    lengths = recordings.lengths[indices]
+    seconds, shortest_seconds = int(lengths.sum()) / rate, SHORTEST_RECORDING_SECONDS + gap / rate
+    if seconds < shortest_seconds:
+        raise InputError(
+            "a split into training and validation takes at least 2 recordings, or one of "
+            f"{shortest_seconds:.2f} s; {recordings.directory} has one of {seconds:.2f} s"
+            f"{recordings.skipped_note}"
+        )
+    starts = [round(segment_start(recordings.names[index]) * rate) for index in indices]
+    shortest = round(SHORTEST_PART_SECONDS * rate) + hop - 1
+    try:
+        training, validation = split_by_time(
+            np.array(starts), lengths, validation_fraction, gap, shortest
+        )
+    except InputError as error:
+        raise InputError(f"{recordings.directory}: {error}{recordings.skipped_note}") from error
+    validation[:, 0] += -validation[:, 0] % hop
+    return cut_clips(recordings, indices, training), cut_clips(recordings, indices, validation)
