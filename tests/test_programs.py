@@ -137,7 +137,7 @@ def test_speakers_are_trained_saved_and_asked_for_by_name(tmp_path):
     assert result.returncode == 0, result.stderr
     assert out.exists()
     for arguments, message in (
-        (["--speaker=eve"], "unknown speaker 'eve': the model knows ana, ben"),
+        (["--speaker=eve"], "unknown speaker 'eve': the model has the speakers ana, ben"),
         ([], "--speaker must be one of ana, ben"),
     ):
         result = run_program(*generate, *arguments)
