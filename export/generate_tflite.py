@@ -2,7 +2,7 @@
 
     python export/generate_tflite.py --model model.tflite --output out.wav --seconds 5
 
-Needs no TensorFlow: numpy, soundfile, soxr, absl-py and ai-edge-litert.
+Needs no TensorFlow: numpy, soundfile, absl-py and ai-edge-litert.
 """
 
 from shared import command_line  # isort: skip

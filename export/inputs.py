@@ -35,7 +35,7 @@ def conditions(
     if speaker is not None or names:
         if speaker not in names:
             raise InputError(
-                f"--speaker must be one of {', '.join(names) or 'none, the model knows nobody'}; "
+                f"--speaker must be one of {', '.join(names) or 'none: it has no speakers'}; "
                 f"received {speaker}"
             )
         values["speaker_id"] = names.index(speaker)

@@ -3,7 +3,7 @@
     python export/serving_client.py --output out.wav --seconds 5
     python export/serving_client.py --protocol rest --server localhost:8501 --output out.wav
 
-REST needs numpy, soundfile, soxr and absl-py; gRPC needs tensorflow-serving-api and TensorFlow.
+REST needs numpy, soundfile and absl-py; gRPC needs tensorflow-serving-api and TensorFlow.
 A stream that is interrupted leaves a WAV file of the audio received until then.
 """
 
@@ -44,7 +44,7 @@ _SERVER = command_line.define(
     lambda text: server_address(text),
 )
 _PROTOCOL = flags.DEFINE_enum("protocol", "grpc", ["grpc", "rest"], "That the port speaks.")
-_MODEL = flags.DEFINE_string("model", "wavenet", "Name by which the server knows the model.")
+_MODEL = flags.DEFINE_string("model", "wavenet", "Name of the model on the server.")
 _MODE = flags.DEFINE_enum(
     "mode", "stream", ["once", "stream"], "All audio in one answer, or a block in each."
 )

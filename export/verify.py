@@ -148,7 +148,7 @@ def start(program: str, *arguments: str) -> None:
 def recordings_to_score(recordings: data.Recordings, model: wt.WaveNet):
     """Recordings as audio `[batch, time]` and their conditions; whole frames of each."""
     batch, hop = _BATCH_SIZE.value, model.hop_length or 1
-    wanted = _SCORED_SECONDS.value * model.sample_rate
+    remaining = _SCORED_SECONDS.value * model.sample_rate
     for first in range(0, len(recordings.names) - batch + 1, batch):
         clips = range(first, first + batch)
         waveforms = [recordings.waveform(clip) for clip in clips]
@@ -161,8 +161,8 @@ def recordings_to_score(recordings: data.Recordings, model: wt.WaveNet):
             frames = conditions["local_conditioning"]
             conditions["local_conditioning"] = frames[:, : length // hop]
         yield audio, conditions
-        wanted -= batch * length
-        if wanted <= 0:
+        remaining -= batch * length
+        if remaining <= 0:
             return
 
 
@@ -192,8 +192,8 @@ def compared(model: wt.WaveNet, request, answer, reference) -> dict[str, Any]:
     """The figures of one runtime, of which some are relative to Keras."""
     nats = np.concatenate([part.ravel() for part in answer["nats"]])
     expected = np.concatenate([part.ravel() for part in reference["nats"]])
-    values, wanted = (model.distribution.encode(part["audio"]) for part in (answer, reference))
-    equal = np.all(values == wanted, axis=0)
+    encode = model.distribution.encode
+    equal = np.all(encode(answer["audio"]) == encode(reference["audio"]), axis=0)
     drawn = draws(model, request, answer["audio"])
     return {
         # Of a stream, before the first that differs: from there on its past samples differ.

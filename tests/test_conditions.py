@@ -67,10 +67,8 @@ def test_tags_become_multi_hot_vectors(tagged, tmp_path, prepared):
     for make in (data.training_batches, data.evaluation_batches):
         with pytest.warns(UserWarning) as caught:
             batches = make(recordings, spec, 4, 0.1)
-        (warning,) = caught
-        assert (
-            str(warning.message) == "the model has no input for the tags new, odd: they are ignored"
-        )
+        messages = [str(entry.message) for entry in caught if entry.category is UserWarning]
+        assert messages == ["the model has no input for the tags new, odd: they are ignored"]
         for inputs, targets, weights in batches.take(10):
             clips = clips_of_batch(targets, weights)
             assert inputs["global_conditioning"].dtype == tf.float32

@@ -196,8 +196,8 @@ def define_temperature():
     """Defines --temperature, of a program that samples."""
 
     def read(text) -> float:
-        wanted = "0 or above, and finite"
-        return _number("temperature", text, wanted, lambda value: 0.0 <= value < math.inf)
+        expected = "0 or above, and finite"
+        return _number("temperature", text, expected, lambda value: 0.0 <= value < math.inf)
 
     help = "Below 1 more careful, above 1 wilder; 0 takes the most likely value always."
     return define("temperature", 1.0, help, read)
@@ -219,13 +219,13 @@ def define_top_p():
     return define("top_p", None, help, read)
 
 
-def _number(name: str, text: Any, wanted: str, accepts: Callable[[float], bool]) -> float:
+def _number(name: str, text: Any, expected: str, accepts: Callable[[float], bool]) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not accepts(value):
-        raise InputError(f"{name} must be {wanted}; received {text}")
+        raise InputError(f"{name} must be {expected}; received {text}")
     return value
 
 
@@ -309,7 +309,7 @@ def asked_speaker(model, speaker: str | None) -> int | None:
         speaker: the flag's value.
 
     Raises:
-        InputError: for an unknown speaker, or none where the model knows some by name.
+        InputError: for an unknown speaker, or none if the speakers of the model have names.
     """
     if speaker is None and model.config.speaker_names:
         raise InputError(f"--speaker must be one of {', '.join(model.config.speaker_names)}")

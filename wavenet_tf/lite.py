@@ -292,10 +292,10 @@ class Runner:
             InputError: for an input that is missing, that the signature does not take, or that has
                 the wrong shape, type or range.
         """
-        wanted = self.inputs[signature]
-        _check_names(signature, inputs, wanted)
+        expected = self.inputs[signature]
+        _check_names(signature, inputs, expected)
         for name, value in inputs.items():
-            _check_tensor(name, value, *wanted[name])
+            _check_tensor(name, value, *expected[name])
             if not name.startswith(clients.STATE_PREFIX):  # large, and computed by the model
                 check_finite(name, value)
             if name == "uniforms":
@@ -311,10 +311,10 @@ class Runner:
         if not isinstance(state, Mapping):
             raise InputError(f"state must be a dict of arrays; received {type(state).__name__}")
         inputs = self.inputs["generate_block"]
-        wanted = {name: inputs[name] for name in inputs if name.startswith(clients.STATE_PREFIX)}
-        _check_names("a state of this model", state, wanted)
+        expected = {name: inputs[name] for name in inputs if name.startswith(clients.STATE_PREFIX)}
+        _check_names("a state of this model", state, expected)
         for name, value in state.items():
-            _check_tensor(name, value, *wanted[name])
+            _check_tensor(name, value, *expected[name])
             check_finite(name, value)
         return dict(state)
 
@@ -327,13 +327,13 @@ def _inputs_of(signature_runner) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     }
 
 
-def _check_names(what: str, given: Mapping, wanted: Mapping) -> None:
+def _check_names(what: str, given: Mapping, expected: Mapping) -> None:
     """Raises InputError unless the names given are those expected."""
-    for name in wanted:
+    for name in expected:
         if name not in given:
             raise InputError(f"{what} needs {name}")
     for name in given:
-        if name not in wanted:
+        if name not in expected:
             raise InputError(f"{what} takes no {name}")
 
 

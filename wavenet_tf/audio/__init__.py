@@ -1,6 +1,6 @@
 """Recordings as arrays: mu-law, reading, resampling, writing, silence, levels and features.
 
-Audio is float32 in [-1, 1]. Nothing here knows of models or datasets.
+Audio is float32 in [-1, 1]. Nothing here imports models or datasets.
 """
 
 from wavenet_tf.lazy_imports import lazy_attributes

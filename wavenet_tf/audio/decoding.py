@@ -31,7 +31,7 @@ def decode_audio(contents, sample_rate: int, decoder: str = SOUNDFILE) -> tf.Ten
 
     Args:
         contents: scalar string, the bytes of a WAV, AIFF, FLAC, OGG, MP3 or NIST SPHERE file.
-        sample_rate: the rate wanted, in Hz; the recording is resampled to it (band-limited).
+        sample_rate: requested rate, in Hz; the recording is resampled to it (band-limited).
         decoder: "soundfile"; or "tensorflow-io", where its native library loads, for FLAC of 16 or
             24 bits, OGG Vorbis and MP3: soundfile, which is 4 to 8 times as fast, has to check
             them first, as tensorflow-io never returns from some that are damaged.

@@ -10,7 +10,6 @@ from typing import BinaryIO
 
 import numpy as np
 import soundfile
-import soxr
 
 from wavenet_tf import files
 from wavenet_tf.audio import containers
@@ -334,7 +333,7 @@ def read_channels(
     last = sound.frames if end is None else np.rint(end * sound.samplerate)
     if not 0 <= first < last <= sound.frames:
         raise InputError(
-            f"start and end must be a stretch of {name}, which lasts "
+            f"start and end must be a segment of {name}, which lasts "
             f"{sound.frames / sound.samplerate:g} s; received {start!r} and {end!r}"
         )
     channels = sound.read(int(first), int(last))
@@ -378,6 +377,8 @@ def to_one_channel(channels: np.ndarray, file_rate: int, sample_rate: int) -> np
     """
     audio = channels.mean(axis=1)
     if sample_rate != file_rate:
+        import soxr  # which clients of exported models do without
+
         audio = soxr.resample(audio, file_rate, sample_rate)
     if not audio.size:
         raise InputError(
@@ -411,7 +412,7 @@ def write_audio(path: str | os.PathLike, audio, sample_rate: int) -> None:
         # soundfile would scale floats by 32767, and divides by 32768 when it reads.
         audio = to_16_bits(audio)
         subtype = "PCM_16"
-    file_format = "AIFF" if suffix == ".aif" else None  # a suffix that soundfile does not know
+    file_format = "AIFF" if suffix == ".aif" else None  # a suffix that soundfile does not have
     with files.atomic_path(path) as temporary:
         try:
             soundfile.write(
@@ -455,7 +456,7 @@ def to_16_bits(audio) -> np.ndarray:
 
 
 def check_output(path: str | os.PathLike) -> None:
-    """Raises InputError if `write_audio` knows no format for the path's suffix."""
+    """Raises InputError if `write_audio` has no format for the path's suffix."""
     if Path(path).suffix.lower() not in WRITTEN_SUFFIXES:
         raise InputError(
             f"cannot write audio to {path}: its suffix must be one of {', '.join(WRITTEN_SUFFIXES)}"
