@@ -1,6 +1,7 @@
 """The configuration of a WaveNet, and what each of its widths changes."""
 
 import dataclasses
+import inspect
 import json
 
 import numpy as np
@@ -46,6 +47,15 @@ def test_derived_sizes():
     assert config.context_stacks == (ContextConfig(pooling=20, layers_per_stack=2),)
     assert config.conditioning.names == ("speaker_id", "global_conditioning", "local_conditioning")
     assert (config.conditioning.frames_before, config.conditioning.frames_after) == (1, 1)
+
+
+def test_the_signature_of_a_model_has_the_arguments_of_its_configuration():
+    parameters = inspect.signature(wt.WaveNet).parameters
+    names = [field.name for field in dataclasses.fields(WaveNetConfig)]
+    assert list(parameters) == [*names, "dtype", "name"]
+    with pytest.raises(TypeError):
+        wt.WaveNet(3)  # by name only, as the signature shows
+    assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
 
 
 def test_widths_are_those_of_the_weights():

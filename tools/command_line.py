@@ -316,6 +316,23 @@ def asked_speaker(model, speaker: str | None) -> int | None:
     return None if speaker is None else model.speaker_index(speaker)
 
 
+def only_folder(kind: str, words: Sequence[str], flag: str | None) -> str:
+    """Returns the one folder that a command line names, as a word or by a flag.
+
+    Args:
+        kind: of the folder, such as "model directory", for the error.
+        words: words of the command line that are not flags.
+        flag: value of the flag; None if it is not given.
+
+    Raises:
+        InputError: unless the command line names exactly one folder.
+    """
+    folders = [*words, *([] if flag is None else [flag])]
+    if len(folders) != 1:
+        raise InputError(f"name one {kind}; received {', '.join(folders) or 'none'}")
+    return folders[0]
+
+
 def requested_tags(model, tags: Sequence[str] | None):
     """Returns the value of `global_conditioning` for the flag --tags.
 

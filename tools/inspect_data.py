@@ -41,16 +41,12 @@ _SEED = command_line.define_seed(0, "Seed of the training batch.")
 
 def main(argv: Sequence[str]) -> None:
     """Writes the page about the folder named on the command line."""
-    directories = [*argv[1:], *([] if _DATA_DIR.value is None else [_DATA_DIR.value])]
-    if len(directories) != 1:
-        raise command_line.InputError(
-            f"name one folder of recordings; received {', '.join(directories) or 'none'}"
-        )
-    command_line.check_exists("folder of recordings", directories[0])
+    folder = command_line.only_folder("folder of recordings", argv[1:], _DATA_DIR.value)
+    command_line.check_exists("folder of recordings", folder)
     command_line.check_output("output", _OUTPUT.value)
-    print(f"reading {directories[0]}")
+    print(f"reading {folder}")
     reports.write_corpus_report(
-        directories[0],
+        folder,
         _OUTPUT.value,
         layout=_LAYOUT.value,
         sample_rate=_SAMPLE_RATE.value,

@@ -27,16 +27,12 @@ _SEED = command_line.define_seed(0)
 
 def main(argv: Sequence[str]) -> None:
     """Writes the page about the run named on the command line."""
-    directories = [*argv[1:], *([] if _MODEL_DIR.value is None else [_MODEL_DIR.value])]
-    if len(directories) != 1:
-        raise command_line.InputError(
-            f"name one model directory; received {', '.join(directories) or 'none'}"
-        )
+    model_dir = command_line.only_folder("model directory", argv[1:], _MODEL_DIR.value)
     command_line.check_output("output", _OUTPUT.value, _EVALUATION.value)
-    runs.find_model(directories[0], _STEP.value)
-    print(f"reading {directories[0]}")
+    runs.find_model(model_dir, _STEP.value)
+    print(f"reading {model_dir}")
     reports.write_run_report(
-        directories[0],
+        model_dir,
         _OUTPUT.value,
         step=_STEP.value,
         data_dir=_DATA_DIR.value,

@@ -78,10 +78,13 @@ class WaveNet(TrainableModel):
     (1, 100)
     """
 
-    # Shown by `help` and by editors.
+    # `help` and editors show the arguments of the configuration.
     __signature__ = inspect.Signature(
         [
-            *inspect.signature(WaveNetConfig).parameters.values(),
+            *(
+                parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+                for parameter in inspect.signature(WaveNetConfig).parameters.values()
+            ),
             inspect.Parameter("dtype", inspect.Parameter.KEYWORD_ONLY, default=None),
             inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None),
         ]

@@ -179,12 +179,8 @@ def open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
         model, recordings, position = _open_model(settings, model_dir)
-        training_part, validation_part = recordings.split(
-            settings.validation_fraction, model.receptive_field
-        )
-        if model.config.features:
-            training_part = training_part.with_features(model.config.features, model.hop_length)
-            validation_part = validation_part.with_features(model.config.features, model.hop_length)
+        parts = recordings.split(settings.validation_fraction, model.receptive_field)
+        training_part, validation_part = (model.crop_spec.prepare(part) for part in parts)
         if not model.compiled:
             if model.config.features:
                 model.trunk.adapt(training_part.sample_frames())

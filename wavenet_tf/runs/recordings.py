@@ -62,6 +62,4 @@ def recordings_from_run(
         _, recordings = recordings.split(validation_fraction, model.receptive_field)
     elif split == "test":
         recordings = recordings.test_split()
-    if model.config.features:
-        recordings = recordings.with_features(model.config.features, model.hop_length)
-    return recordings
+    return model.crop_spec.prepare(recordings)

@@ -210,7 +210,7 @@ class Sampler:
     def _prime(
         self, device: str, values: np.ndarray, conditions: dict[str, np.ndarray]
     ) -> SamplerState:
-        """Returns the state after `values`, a kept one if they were primed recently."""
+        """Returns the state after `values`, from the states that are kept if it is among them."""
         digest = hashlib.blake2b()
         for array in (values, *conditions.values()):
             digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
@@ -218,12 +218,12 @@ class Sampler:
         if key in self._primed:
             self._primed.move_to_end(key)
             return self._primed[key]
-        compute = self._traced_prime
+        inputs = {name: tf.constant(value) for name, value in conditions.items()}
         if self._primed_eagerly < PRIMED_BEFORE_TRACING:
             self._primed_eagerly += 1
-            compute = functools.partial(prime, self.model)
-        inputs = {name: tf.constant(value) for name, value in conditions.items()}
-        state = compute(tf.constant(values), inputs)
+            state = prime(self.model, tf.constant(values), inputs)
+        else:
+            state = self._traced_prime(tf.constant(values), inputs)
         self._primed[key] = state
         if len(self._primed) > PRIMED_STATES_KEPT:
             self._primed.popitem(last=False)
