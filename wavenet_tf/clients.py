@@ -1,7 +1,6 @@
 """What clients of exported models share, on devices and of servers; it needs numpy only."""
 
 import dataclasses
-import numbers
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,8 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from wavenet_tf.conditioning import LOCAL_CONDITIONING, ConditioningSpec, as_finite_floats
-from wavenet_tf.errors import InputError
+from wavenet_tf.conditioning import (
+    LOCAL_CONDITIONING,
+    ConditioningSpec,
+    as_finite_floats,
+    samples_after_prompt,
+)
+from wavenet_tf.errors import InputError, check_temperature
 
 # Calls a signature of an exported model by its name, with its inputs as keyword arguments.
 CallSignature = Callable[..., dict[str, np.ndarray]]
@@ -211,9 +215,7 @@ class AudioStream(Iterator[np.ndarray]):
         temperature: float = 1.0,
         seed: int | None = None,
     ):
-        number = isinstance(temperature, numbers.Real)
-        if not (number and temperature >= 0.0 and np.isfinite(temperature)):
-            raise InputError(f"temperature must be 0 or above; received {temperature!r}")
+        check_temperature(temperature)
         self.call_signature, self.metadata = call_signature, metadata
         self.conditions, self.state, self.start = conditions, state, start
         streams = len(next(iter(state.values())))
@@ -225,15 +227,7 @@ class AudioStream(Iterator[np.ndarray]):
             raise InputError(
                 f"seed must be a whole number of at least 0; received {seed!r}"
             ) from error
-        self.num_samples = None
-        if LOCAL_CONDITIONING in conditions:
-            frames, hop = conditions[LOCAL_CONDITIONING].shape[1], metadata["hop_length"]
-            self.num_samples = frames * hop - start
-            if self.num_samples < 1:
-                raise InputError(
-                    f"local_conditioning must go beyond the prompt of {start} samples; "
-                    f"received {frames} frames of {hop} samples"
-                )
+        self.num_samples = samples_after_prompt(conditions, metadata["hop_length"], start)
         self.samples_done, self.seconds = 0, 0.0
 
     def __next__(self) -> np.ndarray:

@@ -201,3 +201,31 @@ def tag_vector(names, tags) -> np.ndarray:
         if tag not in names:
             raise InputError(f"unknown tag {tag!r}: the model has {', '.join(names) or 'no tags'}")
     return np.array([name in tags for name in names], np.float32)
+
+
+def samples_after_prompt(
+    conditions: Mapping[str, np.ndarray], hop_length: int | None, prompt_samples: int
+) -> int | None:
+    """Returns the samples from the end of a prompt to the end of the frames; None for no end.
+
+    Args:
+        conditions: as `ConditioningSpec.checked` returns them.
+        hop_length: samples per frame; None for a model without frames.
+        prompt_samples: length of the prompt, which the first frames are of.
+
+    Raises:
+        InputError: if the frames end with the prompt or before.
+
+    Example:
+    >>> samples_after_prompt({"local_conditioning": np.zeros([1, 5, 80])}, 200, 300)
+    700
+    """
+    if LOCAL_CONDITIONING not in conditions or hop_length is None:
+        return None
+    frames = conditions[LOCAL_CONDITIONING].shape[1]
+    if frames * hop_length <= prompt_samples:
+        raise InputError(
+            f"local_conditioning must go beyond the prompt of {prompt_samples} samples; received "
+            f"{frames} frames of {hop_length} samples"
+        )
+    return frames * hop_length - prompt_samples

@@ -48,3 +48,19 @@ def check_seed(seed, name: str = "seed") -> None:
     whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
     if seed is not None and not (whole and 0 <= seed <= MAX_SEED):
         raise InputError(f"{name} must be a whole number from 0 to {MAX_SEED}; received {seed!r}")
+
+
+def check_temperature(temperature) -> None:
+    """Raises InputError unless `temperature` is a finite number of at least 0.
+
+    Args:
+        temperature: of sampling.
+
+    Example:
+    >>> check_temperature(1.0)
+    >>> check_temperature(-1.0)
+    Traceback (most recent call last):
+    wavenet_tf.errors.InputError: temperature must be 0 or above; received -1.0
+    """
+    if not isinstance(temperature, numbers.Real) or not 0.0 <= float(temperature) < math.inf:
+        raise InputError(f"temperature must be 0 or above; received {temperature!r}")

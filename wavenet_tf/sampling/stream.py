@@ -4,7 +4,6 @@ import collections
 import functools
 import hashlib
 import itertools
-import math
 import threading
 import warnings
 from collections.abc import Generator, Iterator, Mapping
@@ -14,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf.conditioning import LOCAL_CONDITIONING, as_finite_floats
-from wavenet_tf.errors import InputError, check_seed, positive_integer
+from wavenet_tf.conditioning import LOCAL_CONDITIONING, as_finite_floats, samples_after_prompt
+from wavenet_tf.errors import InputError, check_seed, check_temperature, positive_integer
 from wavenet_tf.layers import RepeatedFrames
 from wavenet_tf.sampling.block import sample_block
 from wavenet_tf.sampling.buffers import ShiftBuffers
@@ -116,8 +115,7 @@ class Sampler:
         block_size = BLOCK_SIZE if block_size is None else block_size
         block_size = positive_integer("block_size", block_size)
         check_seed(seed)
-        if not 0.0 <= temperature < math.inf:
-            raise InputError(f"temperature must be 0 or above; received {temperature}")
+        check_temperature(temperature)
         if temperature == 0.0:
             warnings.warn(
                 "temperature 0 always takes the most likely value; such audio tends to fall "
@@ -127,7 +125,7 @@ class Sampler:
         config = sampler_config(self.model, top_k, top_p)
         prompt = checked_prompt(prompt, batch_size)
         checked = self.model.conditioning.checked(conditions, batch_size)
-        num_samples = self._samples_after(prompt, checked)
+        num_samples = samples_after_prompt(checked, self.model.hop_length, prompt.shape[1])
         with self._lock, tf.device(plan.device):
             self._forget_old_weights()
             weights = self._weights.get(plan.device) or prepare_weights(self.model)
@@ -159,22 +157,6 @@ class Sampler:
             block_size=block_size,
             seed=seed,
         )
-
-    def _samples_after(
-        self, prompt: np.ndarray, conditions: Mapping[str, np.ndarray]
-    ) -> int | None:
-        """Returns the samples from the end of the prompt to that of the frames; None if no end."""
-        hop_length = self.model.hop_length
-        if hop_length is None:
-            return None
-        frames = conditions[LOCAL_CONDITIONING].shape[1]
-        num_samples = frames * hop_length - prompt.shape[1]
-        if num_samples < 1:
-            raise InputError(
-                f"local_conditioning must go beyond the prompt of {prompt.shape[1]} samples; "
-                f"received {frames} frames of {hop_length} samples"
-            )
-        return num_samples
 
     def _forget_old_weights(self) -> None:
         """Drops what was computed from weights that have changed since."""
