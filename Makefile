@@ -13,13 +13,16 @@ CHECK_VERSION = import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint format benchmark reference clean
+.PHONY: demo test test-fast lint format benchmark reference clean
 
 demo: $(INSTALLED)  ## trains on melodies, or on DATA=folder, and generates audio
 	$(BIN)/python tools/demo.py --output_dir demo $(if $(DATA),--data_dir "$(DATA)")
 
 test: $(INSTALLED)  ## runs all tests, or those that ARGS selects: make test ARGS='-m "not once"'
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-fast: $(INSTALLED)  ## runs the tests that take less than a second each: for daily work
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .

@@ -178,6 +178,7 @@ def mel_oracle(audio, sample_rate, hop, window, bands=80, min_hz=125.0, max_hz=7
     return np.log(np.maximum(spectrogram, floor)).swapaxes(-1, -2)[..., :frames, :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sample_rate", "hop", "window"),
     [(8000, 100, 400), (16000, 200, 800), (22050, 276, 1102)],
@@ -239,6 +240,7 @@ def test_features_have_a_frame_for_every_hop_that_begins_in_the_audio(function):
         assert function(np.ones(samples), 8000).shape[0] == frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [features.log_mel, features.energy])
 def test_features_work_in_graphs(function):
     audio = signals(1000, 8000)
@@ -272,6 +274,7 @@ def test_features_take_any_batch_dimensions(function):
     np.testing.assert_allclose(tf.reshape(batched, [4, 10, -1]), singles, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sample_rate", "hop"), [(8000, None), (16000, 256), (8000, 8)])
 def test_pitch_of_tones_with_silence_between(sample_rate, hop):
     low, high = tone(0.3, sample_rate, 110.0), tone(0.3, sample_rate, 330.0)
@@ -300,6 +303,7 @@ def test_pitch_of_tones_with_silence_between(sample_rate, hop):
     assert np.log(100) < between[0] < between[-1] < np.log(340)
 
 
+@pytest.mark.slow
 def test_pitch_follows_a_glide_at_a_hop_of_a_millisecond():
     hz = np.linspace(120, 240, 4000)
     audio = 0.5 * np.sin(2 * np.pi * np.cumsum(hz) / 8000)
@@ -313,6 +317,7 @@ def test_pitch_without_voice_is_the_middle_of_the_range():
     np.testing.assert_allclose(pitch, [[np.log(200), 0]] * 20, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_pitch_at_hops_of_any_length():
     for samples, hop, frames in ((1, 100, 1), (100, 100, 1), (4000, 1600, 3), (4000, 3999, 2)):
         pitch = features.pitch(tone()[:samples], 8000, hop)

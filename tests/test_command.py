@@ -60,6 +60,7 @@ def test_programs_of_a_checkout_are_found():
     assert all(command.summary(path).endswith(".") for path in command.programs().values())
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_the_command_of_a_wheel_starts_every_program(installed, tmp_path):
     shown = wavenet(installed, folder=tmp_path)
@@ -73,6 +74,7 @@ def test_the_command_of_a_wheel_starts_every_program(installed, tmp_path):
     assert unknown.stderr.startswith("wavenet: unknown program 'tain': expected one of ")
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_the_command_of_a_wheel_trains_generates_and_exports(installed, recordings_dir, tmp_path):
     model = tmp_path / "model"

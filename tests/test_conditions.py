@@ -79,12 +79,13 @@ def test_tags_become_multi_hot_vectors(tagged, tmp_path, prepared):
     assert seen == {0, 1, 2, 3}
 
 
+@pytest.mark.slow
 def test_a_model_trains_on_tags(tagged):
     model = small_model(global_channels=5)
     model.compile("adam")
     source = data.TagSource(data.read_recordings(tagged, RATE).tag_names)
     training, validation = wt.audio_datasets(
-        tagged, model, batch_size=2, crop_seconds=0.1, conditions=[source]
+        tagged, model, batch_size=2, crop_seconds=0.1, sources=[source]
     )
     history = model.fit(training, steps_per_epoch=2, validation_data=validation, verbose=0).history
     assert np.isfinite(history["val_bits_per_sample"]).all()
@@ -187,6 +188,7 @@ def test_edge_frames_repeat():
     assert frames(20, 2) == [9, 9]
 
 
+@pytest.mark.slow
 def test_a_model_adapts_to_frames_of_files_and_trains_on_them(tmp_path):
     write_clips(tmp_path)
     write_frames(tmp_path)
@@ -195,7 +197,7 @@ def test_a_model_adapts_to_frames_of_files_and_trains_on_them(tmp_path):
     model.trunk.upsampler.scale.assign(np.ones(2))
     model.compile("adam")
     training, validation = wt.audio_datasets(
-        tmp_path, model, batch_size=2, crop_seconds=0.1, conditions=[data.FrameFileSource(2, HOP)]
+        tmp_path, model, batch_size=2, crop_seconds=0.1, sources=[data.FrameFileSource(2, HOP)]
     )
     assert model.trunk.upsampler.mean.numpy()[1] == pytest.approx(np.arange(40).mean())
     history = model.fit(training, steps_per_epoch=2, validation_data=validation, verbose=0).history
@@ -330,7 +332,7 @@ def test_a_toy_source_conditions_a_model(tmp_path):
     model.compile("adam")
     sources = (DurationSource(), PhoneSource(("a", "b")))
     training, validation = wt.audio_datasets(
-        tmp_path, model, batch_size=2, crop_seconds=0.1, conditions=sources
+        tmp_path, model, batch_size=2, crop_seconds=0.1, sources=sources
     )
     spec = model.crop_spec.with_sources(*sources)
     for inputs, targets, _ in training.take(10):
@@ -402,7 +404,7 @@ def test_specs_say_what_models_need():
     assert spec.crop_samples(0.1) == 800 and spec.crop_samples(801 / RATE) == 880
     assert spec.conditions == (
         data.SpeakerSource(3),
-        MissingSource("global_conditioning", 2),
+        MissingSource("global_conditioning", (2,)),
         data.FeatureSource(1, 10, ("energy",)),
     )
     assert [source.name for source in spec.clip_sources] == ["speaker_id", "global_conditioning"]

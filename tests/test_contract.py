@@ -34,6 +34,7 @@ def test_chunks_with_a_state_give_the_outputs_of_the_whole(name, output):
     np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "output"), CASES)
 def test_a_saved_model_loads_as_the_same_function(name, output, tmp_path):
     model = new_model(name, output_distribution=output)
@@ -45,6 +46,7 @@ def test_a_saved_model_loads_as_the_same_function(name, output, tmp_path):
     np.testing.assert_array_equal(loaded(inputs), model(inputs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("output", "precision"), zip(DISTRIBUTIONS, PRECISIONS, strict=True))
 def test_a_model_with_every_condition_trains_in_every_precision(output, precision):
     model = new_model("all", output_distribution=output, dtype=precision)

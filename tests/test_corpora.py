@@ -308,7 +308,7 @@ def test_timit_prefers_riff_to_sphere(tmp_path):
 @pytest.mark.parametrize("line", ["0 h#", "0 1.5 h#", "0 1 2 3"])
 def test_timit_names_the_alignment_that_cannot_be_read(tmp_path, line):
     plant(tmp_path, {"TRAIN/DR1/FCJF0/SX37.WAV": "", "TRAIN/DR1/FCJF0/SX37.PHN": line})
-    with pytest.raises(InputError, match=rf"SX37\.PHN: .*received '{re.escape(line)}'"):
+    with pytest.raises(InputError, match=rf"SX37\.PHN, line 1: .*received '{re.escape(line)}'"):
         list(read_corpus(tmp_path))
 
 

@@ -13,6 +13,8 @@ from html_page import Page
 import wavenet_tf as wt
 from wavenet_tf import audio, data
 
+pytestmark = [pytest.mark.slow, pytest.mark.once]
+
 SAMPLE_RATE = 8000
 ANA, BEN = "ana & <b>co", "ben"
 ODD_NAME = f'{ANA}/Übung <1> & "2" $x$.wav'

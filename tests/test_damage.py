@@ -160,6 +160,7 @@ def damaged(draw):
     return bytes(contents)
 
 
+@pytest.mark.slow
 @FUZZED
 @given(contents=st.one_of(st.binary(max_size=200), damaged()), suffix=st.sampled_from([*WHOLE]))
 def test_fuzzed_files_are_audio_or_an_error(tmp_path, contents, suffix):
@@ -175,6 +176,7 @@ def test_fuzzed_files_are_audio_or_an_error(tmp_path, contents, suffix):
         assert len(clip[10:20]) == 10
 
 
+@pytest.mark.slow
 @FUZZED
 @given(lines=st.lists(st.one_of(st.text(max_size=60), st.binary(max_size=60)), max_size=5))
 def test_fuzzed_manifests_are_clips_or_an_error(tmp_path, lines):

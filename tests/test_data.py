@@ -43,6 +43,7 @@ def unpacked(dataset, batches):
     return [tuple(part.numpy() for part in batch) for batch in dataset.take(batches)]
 
 
+@pytest.mark.slow
 def test_crops_hold_context_then_scored_samples(tmp_path, model):
     recordings = write_ramps(tmp_path / "r", [300, 500])
     field, crop = model.receptive_field, 80
@@ -91,6 +92,7 @@ def test_short_clips_are_padded_with_weight_zero(tmp_path, model):
         assert (targets[0, context + 200 :] == 0).all()
 
 
+@pytest.mark.slow
 def test_batches_depend_on_the_seed_and_resume_in_the_middle(tmp_path, model):
     recordings = write_ramps(tmp_path / "r", [300, 500, 700])
 
@@ -188,6 +190,7 @@ def test_nothing_to_use_is_an_error_that_says_what_was_looked_for(tmp_path):
         data.read_recordings(tmp_path, RATE)
 
 
+@pytest.mark.slow
 def test_audio_datasets_feed_fit(recordings_dir, capsys):
     model = small_model()
     model.compile("adam")
@@ -333,6 +336,7 @@ def test_features_and_model_have_to_agree(tmp_path):
         assert inputs.dtype == tf.int32
 
 
+@pytest.mark.slow
 def test_audio_datasets_extract_and_normalize_features(recordings_dir):
     model = small_model(local_channels=80, upsample_factors=(10, 10), features=["mel"])
     model.trunk.upsampler.mean.assign(np.zeros(80))
@@ -419,6 +423,7 @@ def labelled_ramps(folder):
     return dataclasses.replace(recordings, speaker_names=["ana", "ben", "eve"], speaker_ids=ids)
 
 
+@pytest.mark.slow
 def test_balanced_speakers_have_equally_many_crops(tmp_path):
     model = small_model(num_speakers=3)
     model.distribution = Identity()

@@ -88,6 +88,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
 def test_python_blocks_run(page, folder):
     namespace = {"__name__": "documentation"}
@@ -130,7 +131,7 @@ def commands(page: str) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_name_programs_flags_and_targets_that_exist(page):
-    targets = set(re.findall(r"^(\w+):", read("Makefile"), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", read("Makefile"), re.MULTILINE))
     for words in commands(page):
         if "make" in words:
             (target,) = [word for word in words[words.index("make") + 1 :] if "=" not in word][:1]

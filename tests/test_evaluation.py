@@ -12,6 +12,7 @@ from wavenet_tf.errors import InputError
 from wavenet_tf.evaluation import spectral
 
 
+@pytest.mark.slow
 def test_the_right_speaker_is_the_most_likely(tmp_path):
     """High tones are ana's, low ones are ben's: a trained model separates them."""
     for index in range(12):
@@ -33,6 +34,7 @@ def test_the_right_speaker_is_the_most_likely(tmp_path):
         evaluation.score_speakers(small_model(), recordings)
 
 
+@pytest.mark.slow
 def test_scores_with_frames_do_not_depend_on_the_crops(tmp_path):
     for index, seconds in enumerate((0.051, 0.1, 0.033)):
         wt.write_audio(tmp_path / f"{index}.wav", tone(seconds, frequency=300 + 99 * index), 8000)
@@ -46,6 +48,7 @@ def test_scores_with_frames_do_not_depend_on_the_crops(tmp_path):
     np.testing.assert_allclose(crops.nats, whole.nats, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_copy_synthesis_generates_every_clip(tmp_path):
     for index, seconds in enumerate((0.051, 0.1)):
         wt.write_audio(tmp_path / f"{index}.wav", tone(seconds), 8000)

@@ -30,8 +30,10 @@ PROGRAMS = [
             "generate",
             "inspect_data",
             "make_demo_data",
+            "make_reference",
             "plot",
             "prepare_data",
+            "recognize",
             "report",
             "train",
             "vocode",
@@ -217,6 +219,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.slow
 def test_wrong_flags_are_refused_in_a_line_before_tensorflow_is_imported(folder):
     (folder / "folder.png").mkdir(exist_ok=True)
     (folder / "folder.wav").mkdir(exist_ok=True)
@@ -230,6 +233,7 @@ def test_wrong_flags_are_refused_in_a_line_before_tensorflow_is_imported(folder)
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_help_needs_no_tensorflow(folder):
     results = run(folder, [[program, "--help"] for program in PROGRAMS])
     helps = {program: text for program, (_, text, _) in zip(PROGRAMS, results, strict=True)}
@@ -264,6 +268,7 @@ class InterruptedStream:
         return next(self.stream)
 
 
+@pytest.mark.slow
 def test_an_interruption_keeps_the_audio_so_far(capsys):
     import command_line
 
@@ -342,6 +347,7 @@ def test_names_of_files_may_be_any_bytes(tmp_path, name):
     assert (tmp_path / "page.html").read_text(encoding="utf-8").endswith(".wav")
 
 
+@pytest.mark.slow
 def test_programs_take_any_name_in_any_locale(folder):
     locales = ({"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
     for number, locale in enumerate(locales):

@@ -30,6 +30,7 @@ def deep_model(**overrides):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.parametrize("kernel_size", [1, 2, 3])
 def test_generation_equals_teacher_forcing_at_every_step(kernel_size, batch_size):
@@ -48,6 +49,7 @@ def test_generation_equals_teacher_forcing_at_every_step(kernel_size, batch_size
 ONCE = [pytest.mark.once]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "output", "prompted", "jit_compile"),
     [
@@ -110,6 +112,7 @@ def test_every_model_generates_what_teacher_forcing_gives(kind, output, prompted
         assert (others != expected).any(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_a_model_trained_in_half_precision_samples_in_full(precision):
     """Nearly all its samples are those of the same weights in float32: only the state after the
@@ -171,6 +174,7 @@ def test_conditions_of_an_unconditional_model_are_refused():
         small_model().generate(5, speaker_id=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["unconditional", "context"])
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
 def test_blocks_of_any_size_carry_the_state(jit_compile, kind):
@@ -188,6 +192,7 @@ def test_blocks_of_any_size_carry_the_state(jit_compile, kind):
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), model.distribution.encode(audio))
 
 
+@pytest.mark.slow
 def test_a_state_of_generation_is_the_state_of_the_layers():
     contexts = [{"pooling": 7, "layers_per_stack": 2}, {"pooling": 16, "channels": 4}]
     model = deep_model(kernel_size=3, context_stacks=contexts)
@@ -208,6 +213,7 @@ def test_a_state_of_generation_is_the_state_of_the_layers():
         np.testing.assert_allclose(actual, wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_prompt_in_one_pass_equals_the_prompt_sample_by_sample():
     model = small_model()
     length = model.receptive_field + 20  # of which one pass takes in what still has influence
@@ -257,6 +263,7 @@ def test_temperature_zero_is_argmax_and_warns():
     np.testing.assert_array_equal(values, expected)
 
 
+@pytest.mark.slow
 def test_top_k_and_top_p_keep_to_the_likely():
     model = small_model()
     for filters in ({"top_k": 1}, {"top_p": 1e-6}):
@@ -279,6 +286,7 @@ def test_of_equally_likely_codes_no_more_are_kept():
         np.testing.assert_array_equal(top_p, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
 def test_long_dilations_of_any_length_generate_what_teacher_forcing_gives(jit_compile):
     model = deep_model()
@@ -344,6 +352,7 @@ def test_bad_arguments_are_named_with_their_value(arguments, message):
         sample(**arguments)
 
 
+@pytest.mark.slow
 def test_streams_do_not_depend_on_the_threads_they_share():
     model = small_model()
     batch = 3 * sampling.STREAMS_PER_THREAD + 1
@@ -356,6 +365,7 @@ def test_streams_do_not_depend_on_the_threads_they_share():
         np.testing.assert_array_equal(next(alone), next(shared))
 
 
+@pytest.mark.slow
 def test_the_way_of_sampling_can_be_seen_and_told(capsys):
     model = small_model()
     chosen = model.stream(seed=SEED)
@@ -382,6 +392,7 @@ def test_a_closed_stream_has_ended():
         next(stream)
 
 
+@pytest.mark.slow
 def test_threads_share_a_model_and_a_stream():
     model = small_model(num_speakers=3)
 

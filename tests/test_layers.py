@@ -135,6 +135,7 @@ def test_layers_survive_serialisation(name):
         np.testing.assert_array_equal(actual, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "function"])
 @pytest.mark.parametrize("kernel_size", [2, 3])
 def test_model_whole_equals_chunks_equals_samples(kernel_size, compiled):
@@ -309,6 +310,7 @@ def test_context_stack_is_its_definition_whole_and_in_chunks(pooling):
     np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_context_of_a_stack_is_exact_and_nothing_depends_on_the_future():
     stack = wt.ContextStack(pooling=20, num_stacks=1, layers_per_stack=2, kernel_size=2, channels=8)
     signal = np.random.default_rng(0).normal(size=(1, 300)).astype(np.float32)

@@ -55,6 +55,7 @@ def test_what_programs_check_flags_with_needs_no_tensorflow():
     assert run_python(WITHOUT_TENSORFLOW) == "[]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first", ["import wavenet_tf", "from wavenet_tf.layers.convolutions import CausalConv1D"]
 )

@@ -190,6 +190,7 @@ print(lite.Interpreter.__module__, "tensorflow" in sys.modules)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "told"),
     [
@@ -504,6 +505,7 @@ def test_the_program_writes_what_the_runner_makes(files, voices, run_without, tm
     )
 
 
+@pytest.mark.slow
 def test_the_program_takes_frames_and_speakers_without_a_name(files, run_without, tmp_path):
     model, output = model_of("melody"), tmp_path / "out.wav"
     frames = np.random.default_rng(0).normal(size=(13, 5)).astype(np.float32)
@@ -523,6 +525,7 @@ def test_the_program_takes_frames_and_speakers_without_a_name(files, run_without
         np.testing.assert_array_equal(in_steps(output), audio.to_16_bits(expected.T))
 
 
+@pytest.mark.slow
 def test_the_programs_errors_are_one_line(files, run_without, tmp_path):
     output = tmp_path / "out.wav"
     damaged = tmp_path / "damaged.tflite"
@@ -597,6 +600,7 @@ def export(*flags):
     return run_program("../export/tflite.py", *flags)
 
 
+@pytest.mark.slow
 def test_the_exporting_program(model_dir, run_without, tmp_path):
     output = tmp_path / "exported" / "model.tflite"
     result = export(

@@ -163,6 +163,7 @@ def test_whole_notes_fill_the_theme(monkeypatch, seed, theme_seconds):
     assert set(plucked) <= {1000, 2000}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample_rate", [8000, 22050])
 def test_notes_of_the_theme_are_drawn_from_the_whole_scale(sample_rate):
     melody = _theme_melody(0, theme_seconds=30.0, sample_rate=sample_rate, seconds=30.0)
@@ -286,6 +287,7 @@ def test_corpus_of_impossible_size_is_refused(tmp_path, arguments):
     assert not (tmp_path / "corpus").exists()
 
 
+@pytest.mark.slow
 def test_program_writes_the_corpus(tmp_path):
     result = run_program(
         "make_demo_data.py", "--output", tmp_path, "--num_clips=2", "--clip_seconds=0.5", "--seed=3"

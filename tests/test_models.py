@@ -21,6 +21,7 @@ def random_codes(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.int32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel_size", [2, 3])
 def test_receptive_field_is_exact_and_nothing_depends_on_the_future(kernel_size):
     model = small_model(kernel_size=kernel_size)
@@ -83,6 +84,7 @@ def test_the_model_is_figure_4(conditioned):
     np.testing.assert_allclose(actual, logits, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_conditioned_model_trains_saves_and_tells_speakers_apart(tmp_path):
     """Each speaker repeats one code: nothing but the id tells which."""
     keras.utils.set_random_seed(2)  # at this pace, some first weights lead nowhere
@@ -144,6 +146,7 @@ def test_a_sample_sees_its_frame_and_the_declared_look_ahead(upsampling, causal)
     assert seen.tolist() == list(range(4 * 6 - look_ahead, last + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["logistic_mixture", "gaussian_mixture"])
 def test_every_input_and_output_trains_saves_and_loads(output, tmp_path):
     keras.utils.set_random_seed(0)
@@ -244,6 +247,7 @@ def test_half_precision_keeps_16_bit_samples_apart():
     assert model.trunk.stack.blocks[0].dilated_convolution.compute_dtype == "bfloat16"
 
 
+@pytest.mark.slow
 def test_saved_model_is_the_same_model(tmp_path):
     model = small_model(kernel_size=3)
     model.compile("adam")
@@ -267,6 +271,7 @@ def test_accepts_a_dict_of_inputs():
     np.testing.assert_array_equal(model({"audio": codes}), model(codes))
 
 
+@pytest.mark.slow
 def test_compile_and_fit_need_no_arguments_and_report_bits():
     model = small_model()
     model.compile("adam")
@@ -292,6 +297,7 @@ def test_every_weight_has_a_part_in_the_output():
     assert all(gradient is not None for gradient in gradients)
 
 
+@pytest.mark.slow
 def test_overfits_one_short_clip():
     keras.utils.set_random_seed(0)
     model = wt.WaveNet(**SMALL)
@@ -303,6 +309,7 @@ def test_overfits_one_short_clip():
     assert model.evaluate(inputs, targets, verbose=0)[0] < 0.05
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_with_float32_logits_and_loss():
     model = small_model(dtype="mixed_bfloat16")
     assert model(random_codes(1, 10)).dtype == tf.float32
@@ -312,6 +319,7 @@ def test_mixed_precision_trains_with_float32_logits_and_loss():
     assert history["loss"][-1] < history["loss"][0]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_training_and_says_what_to_do():
     model = small_model()
     model.compile("adam")
@@ -320,6 +328,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_says_what_to_do():
         model.fit(random_codes(2, 20), random_codes(2, 20), verbose=0)
 
 
+@pytest.mark.slow
 def test_any_integers_are_codes_and_all_else_is_named():
     model = small_model()
     model.compile("adam")
@@ -367,6 +376,7 @@ def test_any_integers_are_codes_and_all_else_is_named():
             mixture.fit(values, audio)
 
 
+@pytest.mark.slow
 def test_training_takes_one_callback_and_something_to_train():
     model = small_model()
     codes = random_codes(2, 30)
@@ -414,6 +424,7 @@ def test_the_automatic_choice_of_xla_is_not_saved(tmp_path):
         assert ("jit_compile" in config) == bool(saved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditioned", [False, True])
 def test_an_exported_network_is_the_same_function(conditioned, tmp_path):
     inputs = {"audio": tf.zeros([2, 20], tf.int32) + 120}
@@ -491,6 +502,7 @@ def test_output_shapes_are_computed_with_and_without_states():
             assert computed == shapes(layer(inputs, state=given))
 
 
+@pytest.mark.slow
 def test_rematerialized_blocks_are_those_of_the_network_and_take_conditions(monkeypatch):
     calls, call = collections.Counter(), GatedResidualBlock.call
 

@@ -12,6 +12,8 @@ from registry import CONTEXT, EXPORTED, HOP, LOCAL
 from wavenet_tf import deployment, models, options, sampling
 from wavenet_tf.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 # It needs an interpreter, which not every TensorFlow brings.
 lite = pytest.importorskip("wavenet_tf.lite", exc_type=ImportError)
 schema = lite.schema

@@ -155,6 +155,7 @@ def test_learning_curves_are_drawn_with_the_best_point():
     assert axis.get_legend() is None
 
 
+@pytest.mark.slow
 def test_program_draws_files(tmp_path):
     paths = [tmp_path / "a.wav", tmp_path / "b.wav"]
     for path in paths:

@@ -108,6 +108,7 @@ def test_prepared_features_are_those_of_the_whole_clip(tmp_path):
         recordings.with_features(names, None)
 
 
+@pytest.mark.slow
 def test_training_sees_the_same_batches_raw_and_prepared(tmp_path):
     source = write_corpus(tmp_path / "corpus")
     prepare(source, tmp_path / "p", sample_rate=RATE, features=("energy",), hop_length=100)
@@ -121,6 +122,8 @@ def test_training_sees_the_same_batches_raw_and_prepared(tmp_path):
         tf.nest.map_structure(np.testing.assert_array_equal, raw, again)
 
 
+@pytest.mark.once
+@pytest.mark.slow
 def test_workers_make_the_same_files(tmp_path):
     source = write_corpus(tmp_path / "corpus", [1000] * 12)
     for workers in (1, 2):
@@ -239,6 +242,7 @@ def finished(process):
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_continues_after_kills_without_losing_or_repeating_a_clip(tmp_path):
     source = write_corpus(tmp_path / "corpus", [60000] * 60)
@@ -290,6 +294,8 @@ def test_only_one_preparation_writes_to_a_folder(tmp_path):
     assert len(data.open_prepared(tmp_path / "p").names) == 30
 
 
+@pytest.mark.once
+@pytest.mark.slow
 def test_a_full_disk_is_an_error_and_the_preparation_can_be_continued(tmp_path):
     """The system refuses to let files grow, as a full disk does."""
     source = write_corpus(tmp_path / "corpus", [60000] * 12)

@@ -40,6 +40,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_an_estimate_and_writes_nothing(run, tmp_path):
     result = run_program(
         "train.py",
@@ -56,6 +57,7 @@ def test_a_dry_run_prints_an_estimate_and_writes_nothing(run, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_train_resumes_with_the_settings_of_the_run(run):
     result = run_program("train.py", f"--model_dir={run / 'model'}", "--steps=6")
     assert result.returncode == 0, result.stderr
@@ -82,6 +84,7 @@ def test_generate_writes_audio_and_shows_progress(run, tmp_path):
         assert np.ptp(audio) > 0
 
 
+@pytest.mark.slow
 def test_evaluate_reports_every_file(run, tmp_path):
     result = run_program(
         "evaluate.py",
@@ -98,6 +101,8 @@ def test_evaluate_reports_every_file(run, tmp_path):
     assert "tone_3.flac" in result.stdout
 
 
+@pytest.mark.once
+@pytest.mark.slow
 def test_demo_goes_the_whole_way(tmp_path):
     result = run_program(
         "demo.py", f"--output_dir={tmp_path}", "--steps=2", "--clips=4", "--seconds=1"
@@ -110,6 +115,8 @@ def test_demo_goes_the_whole_way(tmp_path):
     assert matplotlib.image.imread(tmp_path / "model" / "picture.png").shape[1] > 800
 
 
+@pytest.mark.once
+@pytest.mark.slow
 def test_speakers_are_trained_saved_and_asked_for_by_name(tmp_path):
     for index in range(6):
         path = tmp_path / "recordings" / f"{index}_{'ana' if index % 2 else 'ben'}.wav"
@@ -144,6 +151,8 @@ def test_speakers_are_trained_saved_and_asked_for_by_name(tmp_path):
         assert (result.returncode, result.stderr) == (1, f"generate.py: {message}\n")
 
 
+@pytest.mark.once
+@pytest.mark.slow
 def test_a_vocoder_is_trained_scored_and_makes_a_recording_again(tmp_path):
     """16-bit outputs, mel and pitch features, speakers from a table."""
     folder = tmp_path / "ana's model"
@@ -206,6 +215,7 @@ def test_a_vocoder_is_trained_scored_and_makes_a_recording_again(tmp_path):
         assert message in result.stderr
 
 
+@pytest.mark.slow
 def test_a_corpus_is_prepared_trained_on_and_scored(tmp_path):
     """A corpus whose layout names speakers and a test set, prepared with features."""
     for take in range(8):
@@ -256,6 +266,7 @@ def test_a_corpus_is_prepared_trained_on_and_scored(tmp_path):
         assert message in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_benchmark_measures_how_fast_a_corpus_feeds_training(run):
     result = run_program(
@@ -268,6 +279,7 @@ def test_benchmark_measures_how_fast_a_corpus_feeds_training(run):
     assert min(speeds.values()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_benchmark_measures_how_fast_models_train(tmp_path):
     result = run_program(
@@ -293,6 +305,7 @@ def test_benchmark_measures_how_fast_models_train(tmp_path):
         assert f"| {row['batch_size']} x 200 | {row['samples_per_second']:,.0f} |" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_benchmark_renews_its_table(tmp_path):
     (tmp_path / "page.md").write_text("above <!-- benchmark -->old<!-- end of benchmark --> below")
@@ -324,6 +337,7 @@ def test_benchmark_renews_its_table(tmp_path):
     assert f"| `tiny` | 8 | 2 | {rows[1]['samples_per_second']:,.0f} |" in page
 
 
+@pytest.mark.slow
 def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "one").mkdir()
@@ -360,6 +374,7 @@ def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
     assert not (tmp_path / "out.wav").exists()
 
 
+@pytest.mark.slow
 def test_odd_but_usable_input_works(run, tmp_path):
     """A prompt of one sample, a silent prompt: they are audio."""
     for name, samples in {"one_sample": np.float32([0.5]), "silence": np.zeros(4000)}.items():

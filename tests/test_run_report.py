@@ -16,6 +16,8 @@ from html_page import Page
 import wavenet_tf as wt
 from wavenet_tf import audio, evaluation, runs
 
+pytestmark = [pytest.mark.slow, pytest.mark.once]
+
 SECONDS = 0.2
 SAMPLES = round(SECONDS * 8000)
 SCORES = {

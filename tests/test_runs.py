@@ -42,6 +42,7 @@ def settings_for(recordings_dir, **changes):
     )
 
 
+@pytest.mark.slow
 def test_a_run_leaves_model_checkpoints_logs_and_settings(recordings_dir, tmp_path, capsys):
     model = runs.train(settings_for(recordings_dir, steps=7, checkpoints_kept=2), tmp_path / "run")
     assert int(model.optimizer.iterations) == 7
@@ -80,6 +81,7 @@ def test_a_run_leaves_model_checkpoints_logs_and_settings(recordings_dir, tmp_pa
     np.testing.assert_array_equal(loaded(codes), model(codes))
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_a_killed_run_resumes_from_its_last_checkpoint(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, steps=400)
@@ -99,6 +101,7 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(recordings_dir, tmp_path)
     assert (tmp_path / "killed" / "model.keras").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(recordings_dir, tmp_path):
     whole = runs.train(settings_for(recordings_dir, schedule="constant"), tmp_path / "whole")
     for steps in (3, 6):
@@ -111,6 +114,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(recordings
         assert [float(row["step"]) for row in csv.DictReader(file)] == [3, 6]
 
 
+@pytest.mark.slow
 def test_a_run_with_features_computes_their_statistics_once(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, features="energy,mel", steps=1)
     model = runs.train(settings, tmp_path / "run")
@@ -141,6 +145,7 @@ def test_a_folder_with_fewer_speakers_keeps_their_ids(recordings_dir):
     assert recordings.speaker_ids.tolist() == [8, 7, 6, 5, 4, 3, 2, 1]
 
 
+@pytest.mark.slow
 def test_settings_of_a_run_are_stored(recordings_dir, tmp_path):
     runs.train(settings_for(recordings_dir, steps=1), tmp_path / "run")
     again = runs.Settings.from_run(tmp_path / "run", steps=2, seed=None)
@@ -183,6 +188,8 @@ def test_settings_of_a_run_are_stored(recordings_dir, tmp_path):
             settings_for(recordings_dir, seed=seed)
 
 
+@pytest.mark.once
+@pytest.mark.slow
 def test_a_run_resumes_from_another_working_directory(recordings_dir, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs.train(settings_for("recordings", steps=1), "run")
@@ -242,6 +249,7 @@ def test_the_model_of_the_last_step_is_found_whatever_the_file_times(tmp_path):
         assert find_model(tmp_path) == final
 
 
+@pytest.mark.slow
 def test_scores_are_the_likelihood_of_each_clip_after_silence(recordings_dir):
     model = small_model()
     recordings = data.read_recordings(recordings_dir, 8000)
@@ -297,6 +305,7 @@ def assert_same_run(model_dir, other):
     assert log == expected_log
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_kills_at_any_moment_change_nothing_bit_by_bit(recordings_dir, tmp_path):
     settings = settings_for(
@@ -357,6 +366,8 @@ runs.train(settings, parts)
 """
 
 
+@pytest.mark.once
+@pytest.mark.slow
 def test_interruptions_leave_a_checkpoint_and_change_nothing_bit_by_bit(recordings_dir, tmp_path):
     settings = settings_for(
         recordings_dir, steps=4, steps_per_validation=2, deterministic=True, ema_decay=0.9
@@ -403,6 +414,8 @@ def test_only_the_main_thread_delays_interruptions_and_restores_how_they_act():
         signal.signal(signal.SIGTERM, before[1])
 
 
+@pytest.mark.once
+@pytest.mark.slow
 def test_a_corrupted_checkpoint_is_renamed_and_the_one_before_it_resumed(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, deterministic=True)
     whole, corrupted = tmp_path / "whole", tmp_path / "corrupted"
@@ -425,6 +438,8 @@ def test_a_corrupted_checkpoint_is_renamed_and_the_one_before_it_resumed(recordi
         runs.train(settings, corrupted)
 
 
+@pytest.mark.once
+@pytest.mark.slow
 def test_a_full_disk_is_an_error_after_which_the_run_resumes(recordings_dir, tmp_path):
     """The system refuses to let files grow, as a full disk does."""
     settings = settings_for(recordings_dir, steps=4, steps_per_validation=2)
@@ -446,6 +461,7 @@ def test_a_full_disk_is_an_error_after_which_the_run_resumes(recordings_dir, tmp
     assert int(runs.train(settings, tmp_path / "run").optimizer.iterations) == 4
 
 
+@pytest.mark.slow
 def test_ema_weights_are_validated_and_generate(recordings_dir, tmp_path):
     settings = settings_for(
         recordings_dir, ema_decay=0.7, steps=5, steps_per_validation=1, checkpoints_kept=9
@@ -507,6 +523,7 @@ def test_the_best_checkpoint_is_kept_and_patience_ends_training(tmp_path, capsys
             runs.load_model(tmp_path, step)
 
 
+@pytest.mark.slow
 def test_accumulated_gradients_are_those_of_a_larger_batch(recordings_dir, tmp_path):
     arguments = {"validation_fraction": 0.2, "crop_seconds": 0.1, "steps": 3}
     arguments |= {"schedule": "constant", "learning_rate": 0.01}
@@ -520,6 +537,7 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(recordings_dir, tmp_p
     assert int(longer.optimizer.iterations) == 4
 
 
+@pytest.mark.slow
 def test_accumulation_changes_neither_the_learning_rate_nor_the_ema_decay_per_step(
     recordings_dir, tmp_path
 ):
@@ -548,6 +566,7 @@ def test_accumulation_changes_neither_the_learning_rate_nor_the_ema_decay_per_st
         np.testing.assert_allclose(weight, expected, atol=1e-3 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_batches_whose_gradients_overflow_are_no_steps(recordings_dir, tmp_path):
     settings = settings_for(
         recordings_dir, precision="mixed_float16", deterministic=True, schedule="constant", steps=3
@@ -567,6 +586,7 @@ def test_batches_whose_gradients_overflow_are_no_steps(recordings_dir, tmp_path)
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_over_only_writes_its_model_again(recordings_dir, tmp_path, capsys):
     settings = settings_for(
         recordings_dir, ema_decay=0.9, steps=30, patience=1, learning_rate=0.3, schedule="constant"
@@ -602,6 +622,7 @@ def test_an_incomplete_line_of_the_log_is_ignored(tmp_path):
     assert (tmp_path / "log.csv").read_text() == lines[: lines.index("4.5")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_runs_in_half_precision_resume(recordings_dir, tmp_path, precision):
     settings = settings_for(recordings_dir, precision=precision, ema_decay=0.5, steps=2)
@@ -612,6 +633,7 @@ def test_runs_in_half_precision_resume(recordings_dir, tmp_path, precision):
     assert runs.load_model(tmp_path).head.output_convolution.compute_dtype == "float32"
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_does_not_change_training(recordings_dir, tmp_path):
     settings = settings_for(recordings_dir, steps=3, schedule="constant")
     model = runs.train(settings, tmp_path / "plain")
@@ -623,6 +645,7 @@ def test_gradient_checkpointing_does_not_change_training(recordings_dir, tmp_pat
         np.testing.assert_allclose(weight, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_estimate_writes_nothing(recordings_dir, tmp_path):
     text = runs.estimate(settings_for(recordings_dir, steps=1000))
     for line in ("8,998 parameters", "receptive field 16 samples (2 ms)", "memory      ", "GiB"):

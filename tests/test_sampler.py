@@ -42,6 +42,7 @@ def test_a_second_stream_prepares_nothing_again(counted):
     assert counted == {"prepare_weights": 1, "prime": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["assign", "fit", "set_weights"])
 def test_changed_weights_are_sampled_from(change, counted):
     model = small_model()
@@ -63,6 +64,7 @@ def test_changed_weights_are_sampled_from(change, counted):
     np.testing.assert_array_equal(fresh.generate(60, seed=1), after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [{}, {"num_speakers": 3, **LOCAL}])
 def test_traced_priming_gives_the_same_audio(arguments, monkeypatch):
     def generate_all(eager: int):

@@ -18,6 +18,8 @@ import wavenet_tf as wt
 from wavenet_tf import deployment, models, runs, sampling
 from wavenet_tf.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 BLOCK = 2 * HOP
 
 

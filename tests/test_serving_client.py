@@ -35,6 +35,8 @@ from tensorflow_serving.config import model_server_config_pb2
 import wavenet_tf as wt
 from wavenet_tf import audio, deployment
 
+pytestmark = pytest.mark.once
+
 RATE = 8000
 BLOCK = 100
 NAMES = ["george", "lucas", "theo"]
@@ -253,6 +255,7 @@ def assert_refused(result, *told):
         assert words in result.stderr
 
 
+@pytest.mark.slow
 def test_a_stream_is_what_the_model_generates(speakers, ask, tmp_path):
     output = tmp_path / "out.wav"
     flags = speakers.flags("rest", output, "--seconds=0.11", "--seed=5", "--speaker=lucas")
@@ -265,6 +268,7 @@ def test_a_stream_is_what_the_model_generates(speakers, ask, tmp_path):
     assert speakers.served.requests == ["metadata", "initial_state"] + ["generate_block"] * 9
 
 
+@pytest.mark.slow
 def test_a_prompt_is_continued_as_the_model_does(speakers, ask, tmp_path):
     prompt = tone(0.0301)  # of any length
     wt.write_audio(tmp_path / "prompt.wav", prompt, RATE)
@@ -275,6 +279,7 @@ def test_a_prompt_is_continued_as_the_model_does(speakers, ask, tmp_path):
     assert_generated(tmp_path / "out.wav", speakers.model, 400, prompt=heard, speaker_id=2, seed=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])
 def test_audio_at_once(speakers, ask, tmp_path, protocol):
     request = {
@@ -294,6 +299,7 @@ def test_audio_at_once(speakers, ask, tmp_path, protocol):
     assert len(np.unique(expected)) > 20
 
 
+@pytest.mark.slow
 def test_frames_of_conditioning(ask, tmp_path):
     model = small_model(**LOCAL, upsampling="repeat", num_stacks=1)
     running = Serving(model, tmp_path)
@@ -316,6 +322,7 @@ def test_frames_of_conditioning(ask, tmp_path):
     running.stop()
 
 
+@pytest.mark.slow
 def test_eight_clients_at_once(speakers, ask, tmp_path):
     def stream(seed):
         protocol = "grpc" if seed < 2 else "rest"
@@ -331,6 +338,7 @@ def test_eight_clients_at_once(speakers, ask, tmp_path):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])
 def test_it_asks_again_while_the_server_is_not_ready(speakers, ask, tmp_path, protocol):
     speakers.served.refusals = [
@@ -347,6 +355,7 @@ def test_it_asks_again_while_the_server_is_not_ready(speakers, ask, tmp_path, pr
         assert_refused(ask(*flags, "--retries=1"), "is not ready: not")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])
 def test_errors_are_one_line(speakers, ask, tmp_path, protocol):
     speakers.served.seconds = 1.0
@@ -369,6 +378,7 @@ def test_errors_are_one_line(speakers, ask, tmp_path, protocol):
     assert not (tmp_path / "out.wav").exists()
 
 
+@pytest.mark.slow
 def test_wrong_flags_are_told(speakers, ask, tmp_path):
     flags = speakers.flags("rest", tmp_path / "out.wav", "--speaker=theo")
     assert_refused(ask(*flags, "--speaker=nobody"), "must be one of george, lucas, theo; received")
@@ -379,6 +389,7 @@ def test_wrong_flags_are_told(speakers, ask, tmp_path):
     assert_refused(ask(*flags, f"--server={speakers.addresses['grpc']}"), "does not speak")
 
 
+@pytest.mark.slow
 def test_an_interrupted_stream_leaves_what_came(speakers, command, ask, tmp_path):
     output = tmp_path / "out.wav"
     flags = speakers.flags("rest", output, "--seconds=0.2", "--speaker=george", "--seed=7")
@@ -435,6 +446,7 @@ class StrangeHandler(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.slow
 def test_strange_answers_are_told_and_replace_no_file(speakers, ask, tmp_path):
     facts = deployment.SavedModelSignatures(speakers.model, BLOCK, 0.5).metadata
     metadata, state = [json.dumps(facts)], {"state_previous": [0], "state_block_0": [[[0.5]]]}

@@ -67,6 +67,7 @@ def test_batches_hold_the_tags_of_their_clips(corpus):
     np.testing.assert_array_equal(inputs_of_batch["global_conditioning"], expected)
 
 
+@pytest.mark.slow
 def test_the_names_are_kept_with_the_model_and_say_what_it_generates(model_dir, tmp_path):
     model = runs.load_model(model_dir)
     assert model.config.tag_names == ("high", "low")
@@ -102,6 +103,7 @@ def test_wrong_tags_are_named(model_dir, flag, message, tmp_path):
     assert (result.returncode, result.stderr) == (1, f"generate.py: {message}\n")
 
 
+@pytest.mark.slow
 def test_exports_take_tags_by_name(model_dir, tmp_path):
     model = runs.load_model(model_dir)
     path = tmp_path / "model.tflite"
@@ -119,6 +121,7 @@ def test_exports_take_tags_by_name(model_dir, tmp_path):
         inputs.conditions(metadata, None, ["loud"], None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tags", "message"),
     [

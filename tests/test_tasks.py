@@ -56,6 +56,7 @@ def clips():
     return wt.mu_law_encode(np.stack(waveforms)), labels
 
 
+@pytest.mark.slow
 def test_a_classifier_on_the_trunk_trains_saves_and_loads(clips, tmp_path):
     codes, labels = clips
     keras.utils.set_random_seed(0)
@@ -70,6 +71,7 @@ def test_a_classifier_on_the_trunk_trains_saves_and_loads(clips, tmp_path):
     np.testing.assert_array_equal(loaded(codes), model(codes))
 
 
+@pytest.mark.slow
 def test_a_task_shares_the_trunk_of_a_generator(clips):
     codes, labels = clips
     generator = wt.WaveNet(**SMALL)

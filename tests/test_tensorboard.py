@@ -89,6 +89,7 @@ def decoded(audio_summary):
     return samples
 
 
+@pytest.mark.slow
 def test_scalars_are_written_at_their_steps(recordings_dir, tmp_path):
     model = compiled_model()
     norm = keras.callbacks.LambdaCallback(
@@ -134,6 +135,7 @@ def test_accuracy_is_the_share_of_scored_samples_that_are_likeliest():
     assert 0.4 < right.sum() / weights.sum() < 0.8
 
 
+@pytest.mark.slow
 def test_a_model_is_saved_with_its_accuracy(tmp_path):
     compiled_model().save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -149,6 +151,7 @@ def spoken(model):
     return model.generate(SAMPLES, batch_size=3, seed=5, speaker_id=[2, 0, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "function", "labels", "clips"),
     [
@@ -191,6 +194,7 @@ def test_audio_comes_from_the_current_weights(
         np.testing.assert_allclose(picture, expected, atol=0.5)
 
 
+@pytest.mark.slow
 def test_audio_comes_from_the_ema_weights_and_training_is_unchanged(recordings_dir, tmp_path):
     weights, audio = [], []
     for folder in (None, tmp_path):
@@ -211,6 +215,7 @@ def test_audio_comes_from_the_ema_weights_and_training_is_unchanged(recordings_d
     assert np.abs(model.generate(SAMPLES, seed=0)[0] - found).max() > 0.01
 
 
+@pytest.mark.slow
 def test_audio_is_generated_every_few_epochs_up_to_a_time_limit(recordings_dir, tmp_path):
     model = compiled_model()
     recordings = recordings_for(recordings_dir, model)
@@ -231,6 +236,7 @@ def test_audio_is_generated_every_few_epochs_up_to_a_time_limit(recordings_dir, 
         training.TensorBoardAudio(tmp_path, recordings, every=0)
 
 
+@pytest.mark.slow
 def test_audio_skips_recordings_that_are_corrupted(recordings_dir, tmp_path):
     model = compiled_model()
     recordings = data.read_recordings(recordings_dir, 8000, in_memory_bytes=0)
@@ -261,6 +267,7 @@ def test_spectrograms_share_a_scale_on_which_silence_is_black():
     assert 150 < brightness[:, -frames // 2].max() < 400  # -46 dB
 
 
+@pytest.mark.slow
 def test_histograms_hold_weights_and_gradients(recordings_dir, tmp_path):
     model = compiled_model(**SPEAKERS)  # an embedding's gradients are sparse
     recordings = recordings_for(recordings_dir, model)
@@ -299,6 +306,7 @@ def test_histograms_hold_weights_and_gradients(recordings_dir, tmp_path):
     assert not np.array_equal(changing[3], changing[6])
 
 
+@pytest.mark.slow
 def test_two_replicas_write_what_one_writes(recordings_dir, tmp_path):
     """Runs in a subprocess, because logical devices must be created before any other use."""
     program = """if True:
@@ -359,6 +367,7 @@ def test_the_configuration_is_a_table(tmp_path):
     assert "| dtype | float32 |" in rows
 
 
+@pytest.mark.slow
 def test_a_second_training_adds_files(recordings_dir, tmp_path):
     model = compiled_model()
     scalars = training.TensorBoardScalars(tmp_path)

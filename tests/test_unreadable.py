@@ -47,6 +47,7 @@ def clips_scored(batches):
     return counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("balanced", [False, True])
 def test_crops_of_unreadable_clips_go_to_the_others(tmp_path, balanced):
     recordings = write_corpus(tmp_path)
@@ -92,6 +93,7 @@ def test_clips_whose_features_cannot_be_extracted_are_left_out_too(tmp_path):
         ).with_features(["energy"], 100).sample_frames()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:left out")
 def test_a_run_in_which_nothing_is_scored_is_an_error(tmp_path):
     recordings = write_corpus(tmp_path)
@@ -115,6 +117,7 @@ def test_a_run_in_which_nothing_is_scored_is_an_error(tmp_path):
         model.fit(values, values, sample_weight=np.zeros([2, 30], np.float32), verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:left out")
 def test_scores_leave_out_what_cannot_be_read(tmp_path):
     recordings = write_corpus(tmp_path)
@@ -125,6 +128,7 @@ def test_scores_leave_out_what_cannot_be_read(tmp_path):
     json.dumps(scores.bits_per_sample_by_name, allow_nan=False)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:left out")
 def test_a_run_names_what_it_could_not_read_and_caps_its_crops(tmp_path, monkeypatch, capsys):
     write_corpus(tmp_path / "r")
@@ -205,6 +209,7 @@ def test_arguments_out_of_range_are_errors_that_name_them(tmp_path, name, values
                 call()
 
 
+@pytest.mark.slow
 def test_whole_numbers_of_any_type_are_seeds_and_batch_sizes(tmp_path):
     recordings = write_corpus(tmp_path)
     model = small_model()

@@ -7,6 +7,8 @@ from conftest import run_program, tone
 
 import wavenet_tf as wt
 
+pytestmark = pytest.mark.once
+
 pytest.importorskip("wavenet_tf.lite", exc_type=ImportError)
 
 
@@ -40,6 +42,7 @@ def verify(folder, *flags):
     )
 
 
+@pytest.mark.slow
 def test_exports_are_compared_with_keras(trained):
     figures = trained / "figures.json"
     result = verify(
@@ -65,6 +68,7 @@ def test_exports_are_compared_with_keras(trained):
     assert exact["peak_megabytes"] < keras["peak_megabytes"] / 2
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_told(trained):
     refused = verify(trained, "--seconds=0")
     assert refused.returncode == 1

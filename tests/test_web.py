@@ -450,6 +450,7 @@ def test_page_without_its_packages(page, models, tmp_path):
 needs_node = pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
 
 
+@pytest.mark.slow
 @needs_node
 def test_what_the_server_cannot_serve_is_told_at_its_start(tmp_path):
     (tmp_path / "model.tflite").touch()

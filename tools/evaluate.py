@@ -1,13 +1,15 @@
-"""Scores recordings under a trained WaveNet, in bits per sample.
+"""Scores recordings under a trained model: in bits per sample, or the error rate of a classifier.
 
 python tools/evaluate.py --model_dir runs/first --data_dir recordings --per_file
 """
+
+from __future__ import annotations
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 from absl import flags
 
-from wavenet_tf import evaluation, files, runs
+from wavenet_tf import data, evaluation, files, models, runs
 
 _MODEL_DIR = command_line.define_model_dir()
 _STEP = command_line.define_step()
@@ -43,7 +45,7 @@ def main(argv):
     command_line.check_exists("folder of recordings", _DATA_DIR.value)
     runs.find_model(_MODEL_DIR.value, _STEP.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
+    model = runs.load_any_model(_MODEL_DIR.value, _STEP.value, verbose=True)
     # Reading a large corpus takes long, and a wrong flag is refused before.
     if _IDENTIFY_SPEAKERS.value:
         evaluation.check_has_speakers(model)
@@ -53,6 +55,9 @@ def main(argv):
         _MODEL_DIR.value, model, _DATA_DIR.value, _SPLIT.value, _VALIDATION_FRACTION.value
     )
     print(recordings.summary)
+    if isinstance(model, models.WaveNetClassifier):
+        _evaluate_classifier(model, recordings)
+        return
     report = evaluation.evaluate(
         model,
         recordings,
@@ -66,6 +71,17 @@ def main(argv):
             print(f"{bits:8.4f}  {name}")
     if recordings.unreadable:
         print(recordings.unreadable_summary)
+    if _JSON.value:
+        files.write_text(_JSON.value, report.to_json())
+
+
+def _evaluate_classifier(model: models.WaveNetClassifier, recordings: data.Recordings) -> None:
+    (source,) = runs.class_sources(runs.Settings.from_run(_MODEL_DIR.value), model)
+    report = evaluation.evaluate_classifier(model, recordings, source)
+    print(report)
+    if _PER_FILE.value:
+        for name, errors in sorted(report.files.items(), key=lambda file: file[1]):
+            print(f"{errors:8d}  {name}")
     if _JSON.value:
         files.write_text(_JSON.value, report.to_json())
 

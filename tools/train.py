@@ -31,6 +31,29 @@ _LAYOUT = flags.DEFINE_string(
 _MODEL_DIR = command_line.define_path(
     "model_dir", None, "Folder for checkpoints, logs and the model.", required=True
 )
+_TASK = flags.DEFINE_enum(
+    "task",
+    None,
+    options.TASKS,
+    "generate: a model that generates audio; classify: a class per recording; recognize: labels "
+    "within recordings, such as phones (generate).",
+)
+_CLASSES = flags.DEFINE_string(
+    "classes",
+    None,
+    "For the task classify, the rule that finds a recording's class: 'folder', "
+    "'table.csv:column', 'column:NAME' of the manifest, 'tags', or a regular expression whose "
+    "first group finds it in the recording's path.",
+)
+_LABELS = flags.DEFINE_string(
+    "labels", None, "For the task recognize, which alignment to learn, such as words (phones)."
+)
+_ALIGNMENTS = flags.DEFINE_string(
+    "alignments",
+    None,
+    "Files of alignments: '*' stands for the recording's path without its suffix, as in "
+    "'*.TextGrid' (those of the corpus).",
+)
 _PRESET = flags.DEFINE_enum("preset", None, list(models.PRESETS), "Size of the model (small).")
 _SAMPLE_RATE = flags.DEFINE_integer("sample_rate", None, "Sample rate in Hz (the preset's).")
 _SET = flags.DEFINE_multi_string(
@@ -71,7 +94,8 @@ _OUTPUT_DISTRIBUTION = flags.DEFINE_enum(
     "output_distribution",
     None,
     options.DISTRIBUTIONS,
-    "Distribution of a sample: over 256 mu-law codes, or a mixture over 16 bits (categorical).",
+    "Distribution of a sample: over 256 mu-law codes, or a mixture over 16 bits (categorical; "
+    "logistic_mixture for classifiers).",
 )
 _STEPS = flags.DEFINE_integer("steps", None, "Total number of optimizer steps (20000).")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Crops per batch (4).")
@@ -79,7 +103,9 @@ _GRADIENT_ACCUMULATION = flags.DEFINE_integer(
     "gradient_accumulation", None, "Batches per step: steps of large batches in little memory (1)."
 )
 _CROP_SECONDS = flags.DEFINE_float("crop_seconds", None, "Length of a crop, in seconds (1).")
-_LEARNING_RATE = flags.DEFINE_float("learning_rate", None, "The highest learning rate (0.004).")
+_LEARNING_RATE = flags.DEFINE_float(
+    "learning_rate", None, "The highest learning rate (0.004; 0.001 for classifiers)."
+)
 _SCHEDULE = flags.DEFINE_enum(
     "schedule", None, options.SCHEDULES, "Schedule of the learning rate over the steps (cosine)."
 )
@@ -135,6 +161,18 @@ _VALIDATION_FRACTION = flags.DEFINE_float(
     None,
     "Fraction of the duration to validate on, if the corpus has no validation split (0.1).",
 )
+_SPLIT_BY = flags.DEFINE_enum(
+    "split_by",
+    None,
+    options.SPLITS_BY,
+    "recording: any recordings are for validation; speaker: all recordings of some speakers "
+    "(recording).",
+)
+_VALIDATION_PATTERN = flags.DEFINE_string(
+    "validation_pattern",
+    None,
+    "Regular expression of the names of the recordings to validate on, instead of a fraction.",
+)
 _SEED = command_line.define_seed(help="Seed of the weights and of the order of the data (0).")
 
 
@@ -164,6 +202,10 @@ def main(argv):
         data_dir=_DATA_DIR.value,
         layout=_LAYOUT.value,
         preset=_PRESET.value,
+        task=_TASK.value,
+        classes=_CLASSES.value,
+        labels=_LABELS.value,
+        alignments=_ALIGNMENTS.value,
         overrides=overrides or None,
         features=_FEATURES.value,
         speakers=_SPEAKERS.value,
@@ -187,6 +229,8 @@ def main(argv):
         steps_per_validation=_STEPS_PER_VALIDATION.value,
         checkpoints_kept=_CHECKPOINTS_KEPT.value,
         validation_fraction=_VALIDATION_FRACTION.value,
+        split_by=_SPLIT_BY.value,
+        validation_pattern=_VALIDATION_PATTERN.value,
         seed=_SEED.value,
     )
     command_line.check_exists("folder of recordings", settings.data_dir)
@@ -197,6 +241,9 @@ def main(argv):
         return
     model = runs.train(settings, _MODEL_DIR.value)
     if not wt.training.is_chief(model.distribute_strategy):
+        return
+    if not isinstance(model, wt.WaveNet):
+        print(f"the model is in {_MODEL_DIR.value}")
         return
     words = ["python", "tools/generate.py", "--model_dir", _MODEL_DIR.value]
     if model.config.features:

@@ -28,11 +28,12 @@ if importlib.util.find_spec("tensorflow"):
                 "the environment variable KERAS_BACKEND=tensorflow before Python starts"
             ) from error
 
-    # Keras finds the classes of a saved model only among those that are imported.
+    # Keras finds the classes of a saved model only among those that are imported; this module
+    # imports all models.
     if "keras" in sys.modules:
-        importlib.import_module("wavenet_tf.models.wavenet")
+        importlib.import_module("wavenet_tf.models.classifier")
     else:
-        sys.meta_path.insert(0, lazy_imports.ImportWithKeras("wavenet_tf.models.wavenet"))
+        sys.meta_path.insert(0, lazy_imports.ImportWithKeras("wavenet_tf.models.classifier"))
 else:
 
     def __getattr__(name: str):

@@ -11,6 +11,7 @@ from wavenet_tf import layers as layers
 from wavenet_tf import lite as lite
 from wavenet_tf import models as models
 from wavenet_tf import options as options
+from wavenet_tf import recognition as recognition
 from wavenet_tf import reports as reports
 from wavenet_tf import runs as runs
 from wavenet_tf import sampling as sampling
@@ -32,6 +33,7 @@ from wavenet_tf.layers import OneHotCausalConv1D as OneHotCausalConv1D
 from wavenet_tf.layers import RepeatUpsampler as RepeatUpsampler
 from wavenet_tf.layers import WaveformCausalConv1D as WaveformCausalConv1D
 from wavenet_tf.models import WaveNet as WaveNet
+from wavenet_tf.models import WaveNetClassifier as WaveNetClassifier
 from wavenet_tf.models import WaveNetConfig as WaveNetConfig
 from wavenet_tf.models import WaveNetTrunk as WaveNetTrunk
 

@@ -1,7 +1,35 @@
-"""Names that arguments and flags choose among; importable without TensorFlow."""
+"""Names that arguments, flags and logs choose among; importable without TensorFlow."""
+
+from collections.abc import Iterable
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("cosine", "exponential", "constant")
 STRATEGIES = ("auto", "default", "mirrored", "multi_worker")
 DISTRIBUTIONS = ("categorical", "logistic_mixture", "gaussian_mixture")
 QUANTIZATIONS = ("none", "float16", "dynamic_int8", "int8")
+CLASS_TARGETS = ("frames", "clip", "tags", "sequence")
+SPLITS_BY = ("recording", "speaker")
+TASKS = ("generate", "classify", "recognize")
+# Metrics by which checkpoints are compared, the lowest is the best, with their names in prose. The
+# first one that a log has is used.
+MONITORED_METRICS = {
+    "bits_per_sample": "bits per sample",
+    "classes_error_rate": "error rate",
+    "error_rate": "error rate",
+    "classes_loss": "loss of the classes",
+    "loss": "loss",
+}
+
+
+def monitored_metric(names: Iterable[str]) -> str | None:
+    """Returns the metric by which checkpoints are compared; None if there is none.
+
+    Args:
+        names: metrics of a log, with or without the prefix "val_".
+
+    Example:
+    >>> monitored_metric(["loss", "classes_loss", "val_loss", "val_classes_error_rate"])
+    'classes_error_rate'
+    """
+    known = {name.removeprefix("val_") for name in names}
+    return next((name for name in MONITORED_METRICS if name in known), None)

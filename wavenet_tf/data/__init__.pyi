@@ -1,3 +1,6 @@
+from wavenet_tf.data.alignments import read_alignment as read_alignment
+from wavenet_tf.data.alignments import textgrid_text as textgrid_text
+from wavenet_tf.data.alignments import with_alignments as with_alignments
 from wavenet_tf.data.batches import audio_datasets as audio_datasets
 from wavenet_tf.data.batches import clips_of_crops as clips_of_crops
 from wavenet_tf.data.batches import evaluation_batches as evaluation_batches
@@ -7,6 +10,7 @@ from wavenet_tf.data.conditions import ConditionSource as ConditionSource
 from wavenet_tf.data.conditions import FeatureSource as FeatureSource
 from wavenet_tf.data.conditions import FrameFileSource as FrameFileSource
 from wavenet_tf.data.conditions import FrameSource as FrameSource
+from wavenet_tf.data.conditions import MissingSource as MissingSource
 from wavenet_tf.data.conditions import SpeakerSource as SpeakerSource
 from wavenet_tf.data.conditions import TagSource as TagSource
 from wavenet_tf.data.conditions import clip_conditions as clip_conditions
@@ -24,3 +28,9 @@ from wavenet_tf.data.preparing import prepare as prepare
 from wavenet_tf.data.preparing import summarize as summarize
 from wavenet_tf.data.raw import read_recordings as read_recordings
 from wavenet_tf.data.recordings import Recordings as Recordings
+from wavenet_tf.data.targets import CLASSES as CLASSES
+from wavenet_tf.data.targets import ClipClassSource as ClipClassSource
+from wavenet_tf.data.targets import ClipMaskSource as ClipMaskSource
+from wavenet_tf.data.targets import FrameClassSource as FrameClassSource
+from wavenet_tf.data.targets import find_clip_classes as find_clip_classes
+from wavenet_tf.data.targets import find_frame_classes as find_frame_classes

@@ -29,15 +29,15 @@ def audio_datasets(
     speakers: str | None = None,
     layout: str = "auto",
     balance_speakers: bool = False,
-    conditions: Sequence[ConditionSource] = (),
+    sources: Sequence[ConditionSource] = (),
 ) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Makes datasets for training and validation from a folder of recordings.
 
     Args:
         directory: a folder with WAV, AIFF, FLAC, OGG or MP3 files in it or below it, or a prepared
             corpus.
-        model: the `WaveNet` to train. Its `crop_spec` says what batches hold. If its frames are
-            not normalized yet, it adapts to those of the training split.
+        model: the `WaveNet` or `WaveNetClassifier` to train. Its `crop_spec` says what batches
+            hold. If its frames are not normalized yet, it adapts to those of the training split.
         batch_size: crops per batch.
         crop_seconds: scored part of a crop, in seconds.
         validation_fraction: share of the duration for validation, unless the corpus names a
@@ -48,7 +48,9 @@ def audio_datasets(
             model's `speaker_names`, or into the sorted names if it has none.
         layout: layout of the corpus, see `corpora.read_corpus`; "auto" detects it.
         balance_speakers: see `training_batches`.
-        conditions: condition sources that replace those of the model, such as a `FrameFileSource`.
+        sources: sources that replace those of the model, of conditions, such as a
+            `FrameFileSource`, or of the classes that a classifier learns, such as a
+            `ClipClassSource`.
 
     Returns:
         Endless training batches, for `fit` with `steps_per_epoch`; and validation batches that
@@ -63,7 +65,7 @@ def audio_datasets(
     crop_seconds = positive_number("crop_seconds", crop_seconds)
     seed = _checked_seed(seed)
     check_fraction("validation_fraction", validation_fraction)
-    spec = model.crop_spec.with_sources(*conditions)
+    spec = model.crop_spec.with_sources(*sources)
     recordings = read_recordings(directory, spec.sample_rate, layout)
     if speakers is not None:
         recordings = recordings.with_speakers(speakers, model.config.speaker_names)
@@ -72,7 +74,7 @@ def audio_datasets(
     training, validation = (spec.prepare(side) for side in sides)
     for source in spec.frame_sources:
         # Unnamed features of a prepared corpus are used as they are.
-        normalizes = model.config.features or source in conditions
+        normalizes = model.config.features or source in sources
         if normalizes and not model.trunk.upsampler.adapted:
             model.trunk.adapt(source.sample_frames(training))
     longest = longest_crop_seconds(training, spec, crop_seconds)
@@ -187,7 +189,12 @@ def evaluation_batches(
         clip, index = cropper.locate(tf.minimum(number, cropper.num_crops - 1))
         start = index * cropper.crop_samples
         inputs, targets, weights = cropper.crop(clip, start, cropper.read(clip, start))
-        return inputs, targets, tf.where(number < cropper.num_crops, weights, 0.0)
+        padding = number >= cropper.num_crops
+        return (
+            inputs,
+            targets,
+            tf.nest.map_structure(lambda weight: tf.where(padding, 0.0, weight), weights),
+        )
 
     batches = -(-cropper.num_crops // batch_size)
     end = batches * batch_size if whole_batches else cropper.num_crops

@@ -338,25 +338,21 @@ class FrameFileSource(FrameSource):
 
 @dataclasses.dataclass(frozen=True)
 class MissingSource(ConditionSource):
-    """Stands for a model input that recordings do not hold: `check` raises InputError.
+    """Stands for an input or a target that recordings do not hold: `check` raises InputError.
 
     Args:
-        name: name of the model input.
-        channels: length of the vector that the model takes.
+        name: name of the input or target.
+        shape: shape of its value.
     """
 
     name: str
-    channels: int
+    shape: tuple[int, ...] = ()  # type: ignore[assignment]  # a property of the base class
     dtype = np.float32
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.channels,)
 
     def check(self, recordings: Recordings) -> None:
         raise InputError(
-            f"recordings have no {self.name}: give a condition source for it, such as a TagSource, "
-            "to CropSpec.with_sources or to the argument conditions"
+            f"recordings have no {self.name}: give a condition source for it, such as a TagSource "
+            "(for classes a ClipClassSource), to CropSpec.with_sources or to the argument sources"
         )
 
     def clip_value(self, recordings: Recordings, index: int):
@@ -382,7 +378,7 @@ def condition_sources(spec: ConditioningSpec) -> tuple[ConditionSource, ...]:
     if spec.tag_names:
         sources.append(TagSource(spec.tag_names))
     elif spec.global_channels:
-        sources.append(MissingSource(GLOBAL_CONDITIONING, spec.global_channels))
+        sources.append(MissingSource(GLOBAL_CONDITIONING, (spec.global_channels,)))
     if spec.local_channels and spec.hop_length:
         sources.append(FeatureSource(spec.local_channels, spec.hop_length, spec.features))
     return tuple(sources)

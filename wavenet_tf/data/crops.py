@@ -13,9 +13,11 @@ import tensorflow as tf
 
 from wavenet_tf.audio import STEPS_OF_16_BITS
 from wavenet_tf.data.conditions import ConditionSource, FrameSource
+from wavenet_tf.data.labels import UNKNOWN
 from wavenet_tf.data.recordings import Recordings
 from wavenet_tf.errors import InputError, positive_integer, positive_number
 
+NEXT_SAMPLE = "next_sample"  # name of the target, if there are others
 # Slow drifts are added to part of the crops for 16-bit models. Recordings have none: a model that
 # starts to drift while it generates would never have learnt to return. The targets decay to zero.
 DRIFT_PROBABILITY = 0.5
@@ -45,6 +47,8 @@ class CropSpec:
             multiple of the hop length and of the poolings of context stacks.
         drift: whether slow drifts are added to part of the crops in training.
         conditions: the source of each further input of the model.
+        targets: the source of each further target, beside the next sample, such as classes.
+        next_sample: whether the next sample is a target.
 
     Raises:
         InputError: for an argument out of range, or sources that do not fit each other.
@@ -69,6 +73,8 @@ class CropSpec:
     crop_multiple: int = 1
     drift: bool = False
     conditions: tuple[ConditionSource, ...] = ()
+    targets: tuple[ConditionSource, ...] = ()
+    next_sample: bool = True
 
     def __post_init__(self):
         for name in ("sample_rate", "receptive_field", "crop_multiple"):
@@ -78,10 +84,14 @@ class CropSpec:
                 f"crop_multiple must be a multiple of hop_length {self.hop_length}; received "
                 f"{self.crop_multiple}"
             )
-        names = ["audio", "context_audio", *(source.name for source in self.conditions)]
-        if len(set(names)) != len(names):
-            raise InputError(f"each input must have one source; received {', '.join(names[2:])}")
-        for source in self.frame_sources:
+        names = [source.name for source in (*self.conditions, *self.targets)]
+        if len({"audio", "context_audio", NEXT_SAMPLE, *names}) != 3 + len(names):
+            raise InputError(
+                f"each input must have one source, and each target; received {', '.join(names)}"
+            )
+        if not (self.next_sample or self.targets):
+            raise InputError("a crop must have a target: the next sample or one of targets")
+        for source in _frame_sources((*self.conditions, *self.targets)):
             if source.hop_length != self.hop_length:
                 raise InputError(
                     f"{source.name} must have a frame for each {self.hop_length} samples; its "
@@ -91,7 +101,7 @@ class CropSpec:
     @property
     def frame_sources(self) -> tuple[FrameSource, ...]:
         """The condition sources that have a vector per frame."""
-        return tuple(source for source in self.conditions if isinstance(source, FrameSource))
+        return _frame_sources(self.conditions)
 
     @property
     def clip_sources(self) -> tuple[ConditionSource, ...]:
@@ -129,10 +139,11 @@ class CropSpec:
         return -(-samples // self.crop_multiple) * self.crop_multiple
 
     def with_sources(self, *sources: ConditionSource) -> "CropSpec":
-        """Returns the spec with other condition sources.
+        """Returns the spec with other sources of conditions and targets.
 
         Args:
-            *sources: sources that replace those of the same input, or are added.
+            *sources: sources that replace those of the same input or target; others are added as
+                inputs.
 
         Raises:
             InputError: if a source does not have the shape of the one that it replaces.
@@ -140,13 +151,15 @@ class CropSpec:
         Example:
         >>> from wavenet_tf.data.conditions import MissingSource, TagSource
         >>> from wavenet_tf.distributions import Categorical
-        >>> missing = MissingSource("global_conditioning", channels=2)
+        >>> missing = MissingSource("global_conditioning", shape=(2,))
         >>> spec = CropSpec(8000, 1024, Categorical(256), conditions=(missing,))
         >>> spec.with_sources(TagSource(["fast", "slow"])).conditions
         (TagSource(tag_names=('fast', 'slow'), name='global_conditioning'),)
         """
-        by_name = {source.name: source for source in self.conditions}
+        conditions = {source.name: source for source in self.conditions}
+        targets = {source.name: source for source in self.targets}
         for source in sources:
+            by_name = targets if source.name in targets else conditions
             replaced = by_name.get(source.name, source)
             if tuple(source.shape) != tuple(replaced.shape):
                 raise InputError(
@@ -154,7 +167,9 @@ class CropSpec:
                     f"{list(source.shape)}"
                 )
             by_name[source.name] = source
-        return dataclasses.replace(self, conditions=tuple(by_name.values()))
+        return dataclasses.replace(
+            self, conditions=tuple(conditions.values()), targets=tuple(targets.values())
+        )
 
     def prepare(self, recordings: Recordings) -> Recordings:
         """Returns the recordings with what the sources compute before batches are made.
@@ -165,7 +180,7 @@ class CropSpec:
         Raises:
             InputError: see `ConditionSource.prepare` of each source.
         """
-        for source in self.conditions:
+        for source in (*self.conditions, *self.targets):
             recordings = source.prepare(recordings)
         return recordings
 
@@ -176,11 +191,13 @@ class CropContents(NamedTuple):
     Attributes:
         samples: int16 `[samples]`.
         conditions: the value of each condition source.
+        targets: the value of each target source.
         readable: whether all of these could be read; otherwise samples and frames are zeros.
     """
 
     samples: tf.Tensor
     conditions: tuple[tf.Tensor, ...]
+    targets: tuple[tf.Tensor, ...]
     readable: tf.Tensor
 
 
@@ -203,7 +220,8 @@ class Cropper:
     """
 
     def __init__(self, recordings: Recordings, spec: CropSpec, crop_samples: int):
-        for source in spec.conditions:
+        self.sources = (*spec.conditions, *spec.targets)
+        for source in self.sources:
             source.check(recordings)
         self.recordings = recordings
         self.spec = spec
@@ -232,16 +250,17 @@ class Cropper:
             clip: index of the clip, int64 scalar.
             start: first scored sample, int64 scalar, from the clip's start.
         """
-        conditions = self.spec.conditions
-        types = [tf.int16, tf.bool, *(tf.as_dtype(source.dtype) for source in conditions)]
+        types = [tf.int16, tf.bool, *(tf.as_dtype(source.dtype) for source in self.sources)]
         samples, readable, *values = tf.numpy_function(
             self._read, [clip, *self._bounds(start)], types, stateful=False
         )
         samples.set_shape([1 + self.spec.context_samples + self.num_targets])
         readable.set_shape([])
-        for source, value in zip(conditions, values, strict=True):
+        for source, value in zip(self.sources, values, strict=True):
             value.set_shape(source.crop_shape(self.num_frames))
-        return CropContents(samples, tuple(values), readable)
+        num_conditions = len(self.spec.conditions)
+        conditions, targets = tuple(values[:num_conditions]), tuple(values[num_conditions:])
+        return CropContents(samples, conditions, targets, readable)
 
     def crop(self, clip, start, contents: CropContents, drift_draws=None):
         """Returns inputs, targets and weights of a crop.
@@ -269,8 +288,23 @@ class Cropper:
             inputs["context_audio"] = values[:context]
         for source, value in zip(self.spec.conditions, contents.conditions, strict=True):
             inputs[source.name] = value
-        targets, weights = next_values[context + 1 :], tf.cast(scored[context + 1 :], tf.float32)
-        return (inputs if len(inputs) > 1 else inputs["audio"]), targets, weights
+        next_values, scored = next_values[context + 1 :], scored[context + 1 :]
+        targets, weights = self._targets(next_values, scored, contents)
+        return _single(inputs), _single(targets), _single(weights)
+
+    def _targets(self, next_values, scored, contents: CropContents) -> tuple[dict, dict]:
+        """Returns the targets of a crop and their weights, by name."""
+        targets, weights = {}, {}
+        if self.spec.next_sample:
+            targets[NEXT_SAMPLE], weights[NEXT_SAMPLE] = next_values, scored
+        for source, value in zip(self.spec.targets, contents.targets, strict=True):
+            weight = contents.readable
+            if isinstance(source, FrameSource):
+                weight = scored[:: self.spec.hop_length]
+            if source.dtype == np.int32:
+                weight &= value != UNKNOWN
+            targets[source.name], weights[source.name] = value, weight
+        return targets, {name: tf.cast(weight, tf.float32) for name, weight in weights.items()}
 
     def _bounds(self, start):
         """Returns the first sample of a crop and the one after its last, from the clip's start."""
@@ -283,22 +317,23 @@ class Cropper:
         samples = np.zeros(last - first, np.int16)
         values = {
             source.name: np.zeros(source.crop_shape(self.num_frames), source.dtype)
-            for source in spec.conditions
+            for source in self.sources
         }
         first_frame = (first + 1 + spec.context_samples) // (spec.hop_length or 1)
         readable = True
         try:
-            for source in spec.clip_sources:
-                _fill(values, source, source.clip_value(recordings, clip))
+            for source in self.sources:
+                if not isinstance(source, FrameSource):
+                    _fill(values, source, source.clip_value(recordings, clip))
             self._read_samples(clip, first, samples)
-            for source in spec.frame_sources:
+            for source in _frame_sources(self.sources):
                 frames = source.crop_value(recordings, clip, first_frame, self.num_frames)
                 _fill(values, source, frames)
         except InputError as error:
             recordings.add_unreadable(clip, error)
             readable = False
             samples[:] = 0
-            for source in spec.frame_sources:
+            for source in _frame_sources(self.sources):
                 values[source.name][:] = 0
         return samples, np.bool_(readable), *values.values()
 
@@ -337,6 +372,16 @@ def drift_waveform(draws, length, sample_rate: int) -> tf.Tensor:
     time = tf.cast(tf.range(length), tf.float32) / sample_rate
     wave = tf.sin(2.0 * math.pi * (MAX_DRIFT_HZ * frequency * time + phase))
     return tf.where(chosen < DRIFT_PROBABILITY, MAX_DRIFT * level**2 * wave, 0.0)
+
+
+def _frame_sources(sources: tuple[ConditionSource, ...]) -> tuple[FrameSource, ...]:
+    """Returns the sources that have a value per frame."""
+    return tuple(source for source in sources if isinstance(source, FrameSource))
+
+
+def _single(values: dict[str, tf.Tensor]):
+    """Returns the only value of a dict, or the dict if there are several."""
+    return values if len(values) > 1 else next(iter(values.values()))
 
 
 def _fill(values: dict[str, np.ndarray], source: ConditionSource, value) -> None:

@@ -40,36 +40,39 @@ def label_arrays(clips: Sequence[Clip]) -> dict:
     }
 
 
-def speaker_by_rule(rule: str, directory: Path) -> Callable[[str], str | None]:
-    """Returns a function that finds the speaker of a clip by the clip's name.
+def label_by_rule(
+    rule: str, directory: Path, argument: str = "speakers"
+) -> Callable[[str], str | None]:
+    """Returns a function that finds the label of a clip, such as its speaker, by the clip's name.
 
     Args:
         rule: "folder" for the name of the folder that a clip is in; or "table.csv:column" for that
             column of a CSV file, whose column "path" has the clips' names; or a regular expression
-            that is searched for in the clip's name: its first group is the speaker, or the whole
+            that is searched for in the clip's name: its first group is the label, or the whole
             match if it has no group.
         directory: the folder that the names are relative to and that holds the table.
+        argument: name of the argument that gives the rule, for the error.
 
     Returns:
-        A function from a clip's name to its speaker, or to None if the rule finds none.
+        A function from a clip's name to its label, or to None if the rule finds none.
 
     Raises:
         InputError: for a rule that is none of these, or a table that cannot be used.
 
     Example:
-    >>> speaker_by_rule("_([a-z]+)_", Path())("digits/7_george_3.wav")
+    >>> label_by_rule("_([a-z]+)_", Path())("digits/7_george_3.wav")
     'george'
     """
     table, separator, column = rule.rpartition(":")
     if separator and table.endswith(".csv"):
-        return _read_column(directory / table, column).get
+        return _read_column(directory / table, column, argument).get
     if rule == "folder":
         rule = "([^/]+)/[^/]*$"
     try:
         expression = re.compile(rule)
     except re.error as error:
         raise InputError(
-            "speakers must be 'folder', 'table.csv:column' or a regular expression; received "
+            f"{argument} must be 'folder', 'table.csv:column' or a regular expression; received "
             f"{rule!r}: {error}"
         ) from error
 
@@ -87,14 +90,14 @@ def find_speakers(
 
     Args:
         names: names of the clips.
-        speaker_of: see `speaker_by_rule`.
+        speaker_of: see `label_by_rule`.
 
     Returns:
         The speakers in the order of their first clips, and int32 `[clips]`: the index of each
         clip's speaker among them, or `UNKNOWN`.
 
     Example:
-    >>> find_speakers(["b/1", "a/1", "b/2"], speaker_by_rule("folder", Path()))
+    >>> find_speakers(["b/1", "a/1", "b/2"], label_by_rule("folder", Path()))
     (['b', 'a'], array([0, 1, 0], dtype=int32))
     """
     indices: dict[str, int] = {}
@@ -130,13 +133,13 @@ def reindex_speakers(
     return new_ids[ids]
 
 
-def _read_column(table: Path, column: str) -> dict[str, str]:
+def _read_column(table: Path, column: str, argument: str) -> dict[str, str]:
     """Returns the values of a column of a CSV file, by the values of the column "path"."""
     try:
         with open(table, encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {table} as a table of speakers: {error}") from error
+        raise InputError(f"cannot read {table} as a table of {argument}: {error}") from error
     columns = list(rows[0]) if rows else []
     for name in ("path", column):
         if name not in columns:

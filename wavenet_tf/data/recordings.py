@@ -10,7 +10,7 @@ import numpy as np
 
 from wavenet_tf import audio
 from wavenet_tf.data.features import default_hop_length, extract_of_clips, sample_frames
-from wavenet_tf.data.labels import UNKNOWN, find_speakers, reindex_speakers, speaker_by_rule
+from wavenet_tf.data.labels import UNKNOWN, find_speakers, label_by_rule, reindex_speakers
 from wavenet_tf.data.lazy import Mapped
 from wavenet_tf.data.manifest import SPLITS, Clip
 from wavenet_tf.data.splits import (
@@ -199,7 +199,7 @@ class Recordings:
 
         Args:
             rule: "corpus" for the speakers that the layout, manifest or preparation of the corpus
-                gives; or a rule that finds them by the clips' names, see `labels.speaker_by_rule`.
+                gives; or a rule that finds them by the clips' names, see `labels.label_by_rule`.
             known: the possible speakers, in the order of their ids; None for all that are found,
                 sorted.
 
@@ -215,7 +215,7 @@ class Recordings:
                     "speaker in its path, such as 'folder' or a regular expression"
                 )
         else:
-            found, ids = find_speakers(self.names, speaker_by_rule(rule, self.directory))
+            found, ids = find_speakers(self.names, label_by_rule(rule, self.directory))
         if UNKNOWN in ids:
             name = self.names[int(np.argmax(ids == UNKNOWN))]
             raise InputError(f"{name} has no speaker: {rule!r} finds none for it")
@@ -295,7 +295,9 @@ class Recordings:
             raise InputError(f"{self.directory} names no recordings as its test set")
         return self.select(test)
 
-    def split(self, validation_fraction: float, gap: int = 0) -> tuple["Recordings", "Recordings"]:
+    def split(
+        self, validation_fraction: float, gap: int = 0, by: str = "recording"
+    ) -> tuple["Recordings", "Recordings"]:
         """Splits the clips into training and validation; both get at least one clip.
 
         - A corpus that names a validation split is split as it says; its test split is left out.
@@ -311,6 +313,8 @@ class Recordings:
                 validation split.
             gap: samples between the two sides of a recording that is divided in time, such as the
                 model's receptive field.
+            by: "speaker" puts all recordings of a speaker on the same side, even of a corpus that
+                names a validation split.
 
         Raises:
             InputError: if a side would be empty, or for a fraction out of range.
@@ -318,7 +322,10 @@ class Recordings:
         check_fraction("validation_fraction", validation_fraction)
         candidates = self._split_candidates()
         hashes = self._hashes(candidates)
-        if self.has_split:
+        if by == "speaker":
+            groups = self._speaker_hashes(candidates)
+            validated = split_by_recording(groups, self.lengths[candidates], validation_fraction)
+        elif self.has_split:
             validated = self.splits[candidates] == SPLITS.index("validation")
             if validated.all():
                 raise InputError(
@@ -341,6 +348,21 @@ class Recordings:
         if self.has_test_split:
             return np.flatnonzero(self.splits != SPLITS.index("test"))
         return np.arange(len(self.names))
+
+    def _speaker_hashes(self, indices: np.ndarray) -> np.ndarray:
+        """Returns a hash of each clip's speaker, float64 `[clips]`.
+
+        Raises:
+            InputError: if there are fewer than two speakers.
+        """
+        speakers = self.speaker_ids[indices] if len(self.speaker_names) else np.zeros(0, np.int32)
+        if len(np.unique(speakers)) < 2 or UNKNOWN in speakers:
+            raise InputError(
+                "a split by speaker needs at least two speakers, and each recording's: give a "
+                "rule that finds them (--speakers)"
+            )
+        hashes = np.array([unit_hash(name) for name in self.speaker_names])
+        return hashes[speakers]
 
     def _hashes(self, indices: np.ndarray) -> np.ndarray:
         """Returns the path hashes of clips, float64 `[clips]`."""

@@ -1,5 +1,11 @@
 from wavenet_tf.evaluation.evaluation_report import EvaluationReport as EvaluationReport
 from wavenet_tf.evaluation.evaluation_report import evaluate as evaluate
+from wavenet_tf.evaluation.recognition import ErrorRate as ErrorRate
+from wavenet_tf.evaluation.recognition import boundary_errors as boundary_errors
+from wavenet_tf.evaluation.recognition import confusion_table as confusion_table
+from wavenet_tf.evaluation.recognition import edit_counts as edit_counts
+from wavenet_tf.evaluation.recognition_report import RecognitionReport as RecognitionReport
+from wavenet_tf.evaluation.recognition_report import evaluate_classifier as evaluate_classifier
 from wavenet_tf.evaluation.scores import Scores as Scores
 from wavenet_tf.evaluation.scores import check_has_speakers as check_has_speakers
 from wavenet_tf.evaluation.scores import score as score

@@ -13,6 +13,7 @@ from wavenet_tf.layers.convolutions import CausalConv1D as CausalConv1D
 from wavenet_tf.layers.convolutions import OneHotCausalConv1D as OneHotCausalConv1D
 from wavenet_tf.layers.convolutions import WaveformCausalConv1D as WaveformCausalConv1D
 from wavenet_tf.layers.convolutions import slice_time as slice_time
+from wavenet_tf.layers.pooling import FramePooling as FramePooling
 from wavenet_tf.layers.residual import GatedResidualBlock as GatedResidualBlock
 from wavenet_tf.layers.residual import gated_activation as gated_activation
 from wavenet_tf.layers.stack import DilatedStack as DilatedStack

@@ -57,8 +57,11 @@ class OutputHead(keras.layers.Layer):
         self.output_convolution.build((None, None, self.head_channels))
 
     def call(self, inputs):
-        skip_sum = self.skip_convolution(inputs)
-        return self.output_convolution(tf.nn.relu(self.head_convolution(tf.nn.relu(skip_sum))))
+        return self.outputs(tf.nn.relu(self.skip_convolution(inputs)))
+
+    def outputs(self, rectified_skip_sum):
+        """Returns what `call` returns, from the sum of the skip connections after its ReLU."""
+        return self.output_convolution(tf.nn.relu(self.head_convolution(rectified_skip_sum)))
 
     def compute_output_shape(self, inputs_shape):
         return (*inputs_shape[:-1], self.output_channels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 from collections.abc import Mapping
@@ -112,11 +113,9 @@ def _training_facts(run: RunContents) -> dict[str, Any]:
         "Uniform guessing": f"{run.model.distribution.uniform_bits:g} bits per sample",
     }
     if run.best is not None:
-        last = run.log["val_bits_per_sample"][-1]
-        facts["Last validation"] = f"{last:.4f} bits per sample"
-        facts["Best validation"] = (
-            f"{run.best.bits_per_sample:.4f} bits per sample, at step {run.best.step:,}"
-        )
+        last = dataclasses.replace(run.best, value=run.log[f"val_{run.best.metric}"][-1])
+        facts["Last validation"] = last.description
+        facts["Best validation"] = f"{run.best.description}, at step {run.best.step:,}"
     return facts
 
 
@@ -131,7 +130,7 @@ def _curves_section(run: RunContents) -> html.Html:
         columns = {"Training": column, "Validation": f"val_{column}"}
         curves = {split: run.log[key] for split, key in columns.items() if key in run.log}
         if curves:
-            best = run.best if column == "bits_per_sample" else None
+            best = run.best if run.best is not None and column == run.best.metric else None
             cards.append(_curves_card(run.log["step"], name, curves, best))
     return html.section(heading, html.grid(*cards))
 
@@ -144,7 +143,7 @@ def _curves_card(
 ) -> html.Html:
     """Returns a card with the curves of one figure of the log over the steps, by split."""
     points = {split: (steps, values) for split, values in curves.items()}
-    marked = None if best is None else (best.step, best.bits_per_sample)
+    marked = None if best is None else (best.step, best.value)
     figure = pictures.learning_curves_figure(points, "Step", name, marked)
     last = ", ".join(f"{split.lower()} {values[-1]:.4g}" for split, values in curves.items())
     return html.card(name, html.picture(figure, f"{name} over steps", f"Last values: {last}."))

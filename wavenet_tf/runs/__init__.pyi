@@ -1,3 +1,5 @@
+from wavenet_tf.runs.checkpointing import load_any_model as load_any_model
+from wavenet_tf.runs.checkpointing import load_classifier as load_classifier
 from wavenet_tf.runs.checkpointing import load_model as load_model
 from wavenet_tf.runs.estimation import estimate as estimate
 from wavenet_tf.runs.log import BestValidation as BestValidation
@@ -7,8 +9,10 @@ from wavenet_tf.runs.model_files import FINAL_MODEL as FINAL_MODEL
 from wavenet_tf.runs.model_files import LAST as LAST
 from wavenet_tf.runs.model_files import checkpoints as checkpoints
 from wavenet_tf.runs.model_files import find_model as find_model
-from wavenet_tf.runs.open_run import upsample_factors as upsample_factors
+from wavenet_tf.runs.new_model import class_sources as class_sources
+from wavenet_tf.runs.new_model import upsample_factors as upsample_factors
 from wavenet_tf.runs.recordings import read_run_recordings as read_run_recordings
 from wavenet_tf.runs.recordings import recordings_from_run as recordings_from_run
+from wavenet_tf.runs.recordings import split_recordings as split_recordings
 from wavenet_tf.runs.settings import Settings as Settings
 from wavenet_tf.runs.training_run import train as train

@@ -8,13 +8,15 @@ import os
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from wavenet_tf import files, training
 from wavenet_tf.errors import InputError
-from wavenet_tf.models import WaveNet
+from wavenet_tf.models import TrainableModel, WaveNet, WaveNetClassifier
+from wavenet_tf.options import monitored_metric
 from wavenet_tf.runs.interruption import Interruption, metrics_state
 from wavenet_tf.runs.log import BestValidation, best_validation
 from wavenet_tf.runs.model_files import (
@@ -32,7 +34,7 @@ from wavenet_tf.runs.model_files import (
 def load_model(
     model_dir: str | os.PathLike, step: int | str = LAST, verbose: bool = False
 ) -> WaveNet:
-    """Returns the model of a step from a model directory.
+    """Returns the generator of a step from a model directory.
 
     File times do not matter: copies and archives change them. If training keeps an average of the
     weights (EMA), the model has the averaged weights.
@@ -46,23 +48,62 @@ def load_model(
     Raises:
         InputError: if there is no such model, or it cannot be read.
     """
+    return _load_kind(WaveNet, model_dir, step, verbose)
+
+
+def load_classifier(
+    model_dir: str | os.PathLike, step: int | str = LAST, verbose: bool = False
+) -> WaveNetClassifier:
+    """Returns the classifier of a step from a model directory, as `load_model` does.
+
+    Args:
+        model_dir: of a training run.
+        step: as `load_model` takes it.
+        verbose: print which file of which step is loaded.
+
+    Raises:
+        InputError: as `load_model` raises it.
+    """
+    return _load_kind(WaveNetClassifier, model_dir, step, verbose)
+
+
+def load_any_model(
+    model_dir: str | os.PathLike, step: int | str = LAST, verbose: bool = False
+) -> WaveNet | WaveNetClassifier:
+    """Returns the generator or classifier of a step, as `load_model` does.
+
+    Args:
+        model_dir: of a training run.
+        step: as `load_model` takes it.
+        verbose: print which file of which step is loaded.
+
+    Raises:
+        InputError: as `load_model` raises it.
+    """
+    return _load_kind(TrainableModel, model_dir, step, verbose)
+
+
+def _load_kind(kind: type, model_dir: str | os.PathLike, step: int | str, verbose: bool) -> Any:
+    """Returns the model of a step; raises InputError if it is not of a class."""
     path = find_model(model_dir, step)
     model = load(path)
+    if not issubclass(type(model), kind):
+        raise InputError(f"{path} holds a {type(model).__name__}, not a {kind.__name__}")
     if verbose:
-        kind = FINAL_MODEL if path.name == FINAL_MODEL else "the checkpoint"
+        file = FINAL_MODEL if path.name == FINAL_MODEL else "the checkpoint"
         loaded_step = f"{training.num_steps(model.optimizer):,}" if model.compiled else "unknown"
-        print(f"loaded {kind} of step {loaded_step}")
+        print(f"loaded {file} of step {loaded_step}")
     assign_ema_weights(model)
     return model
 
 
-def assign_ema_weights(model: WaveNet) -> None:
+def assign_ema_weights(model: TrainableModel) -> None:
     """Replaces a model's weights by their average (EMA), if its optimizer computes one."""
     if model.compiled:
         model.optimizer.finalize_variable_values(model.trainable_weights)
 
 
-def load(path: Path) -> WaveNet:
+def load(path: Path) -> Any:
     """Returns the model of a file.
 
     Raises:
@@ -74,12 +115,14 @@ def load(path: Path) -> WaveNet:
         raise
     except Exception as error:  # zip, HDF5, JSON and Keras each raise their own for corrupted files
         raise InputError(f"cannot read {path} as a model: {error}") from error
-    if not isinstance(model, WaveNet):
-        raise InputError(f"{path} holds a {type(model).__name__}, not a WaveNet")
+    if not isinstance(model, TrainableModel):
+        raise InputError(
+            f"{path} holds a {type(model).__name__}, not a WaveNet or a WaveNetClassifier"
+        )
     return model
 
 
-def load_last_checkpoint(model_dir: Path) -> tuple[WaveNet, Position] | None:
+def load_last_checkpoint(model_dir: Path) -> tuple[Any, Position] | None:
     """Returns the model of the last checkpoint that can be read, to resume training.
 
     Later checkpoints that cannot be read are renamed to `*.corrupted` with a warning.
@@ -109,7 +152,10 @@ def load_last_checkpoint(model_dir: Path) -> tuple[WaveNet, Position] | None:
 
 
 def save(
-    model: WaveNet, path: Path, batches: int | None = None, metrics: list[float] | None = None
+    model: TrainableModel,
+    path: Path,
+    batches: int | None = None,
+    metrics: list[float] | None = None,
 ) -> None:
     """Writes a model and its position in the run; the file is complete or not written at all.
 
@@ -188,9 +234,10 @@ class WriteCheckpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         step = training.num_steps(self.model.optimizer)
-        bits = float(logs["val_bits_per_sample"])
-        if math.isfinite(bits) and (self.best is None or bits < self.best.bits_per_sample):
-            self.best = BestValidation(step, bits)
+        metric = monitored_metric(logs) or "loss"
+        value = float(logs[f"val_{metric}"])
+        if math.isfinite(value) and (self.best is None or value < self.best.value):
+            self.best = BestValidation(step, value, metric=metric)
         elif self.best is not None:
             since = self.best.validations_since + 1
             self.best = dataclasses.replace(self.best, validations_since=since)

@@ -9,23 +9,26 @@ from pathlib import Path
 import numpy as np
 
 from wavenet_tf import files
+from wavenet_tf.options import MONITORED_METRICS, monitored_metric
 
 LOG = "log.csv"
 
 
 @dataclasses.dataclass(frozen=True)
 class BestValidation:
-    """The validation with the fewest bits per sample.
+    """The validation with the lowest value of the monitored metric.
 
     Attributes:
         step: number of steps before the validation.
-        bits_per_sample: of the validation.
+        value: of the metric in the validation.
         validations_since: number of later validations, none of them better.
+        metric: name of the metric, of `options.MONITORED_METRICS`.
     """
 
     step: int
-    bits_per_sample: float
+    value: float
     validations_since: int = 0
+    metric: str = "bits_per_sample"
 
     def ends_training(self, patience: int | None) -> bool:
         """Returns whether training ends because too many later validations were not better.
@@ -36,12 +39,14 @@ class BestValidation:
         return patience is not None and self.validations_since >= patience
 
     @property
+    def description(self) -> str:
+        """The value with the metric's name in prose."""
+        return f"{self.value:.4f} {MONITORED_METRICS[self.metric]}"
+
+    @property
     def reason(self) -> str:
         """The line that is printed when training ends for lack of a better validation."""
-        return (
-            f"no better validation since step {self.step} "
-            f"({self.bits_per_sample:.4f} bits per sample): training ends"
-        )
+        return f"no better validation since step {self.step} ({self.description}): training ends"
 
 
 def read_log(model_dir: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -75,14 +80,15 @@ def best_validation(
         last_step: ignores validations after this step, which a resumed run trains again.
     """
     log = read_log(model_dir)
-    if "val_bits_per_sample" not in log:
+    metric = monitored_metric(log)
+    if metric is None or f"val_{metric}" not in log:
         return None
     included = log["step"] <= (np.inf if last_step is None else last_step)
-    bits, steps = log["val_bits_per_sample"][included], log["step"][included]
-    if not np.isfinite(bits).any():
+    values, steps = log[f"val_{metric}"][included], log["step"][included]
+    if not np.isfinite(values).any():
         return None
-    index = int(np.nanargmin(bits))
-    return BestValidation(int(steps[index]), float(bits[index]), len(bits) - 1 - index)
+    index = int(np.nanargmin(values))
+    return BestValidation(int(steps[index]), float(values[index]), len(values) - 1 - index, metric)
 
 
 def cut_log(model_dir: str | os.PathLike, last_step: int) -> None:

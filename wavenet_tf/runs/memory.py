@@ -49,7 +49,7 @@ def min_step_memory(model, batch_size: int, crop_samples: int, gradient_checkpoi
     """Returns the memory that a training step needs at least: the activations for the gradient.
 
     Args:
-        model: a `WaveNet`.
+        model: a `WaveNet` or a `WaveNetClassifier`.
         batch_size: crops per batch in this process.
         crop_samples: scored samples of a crop, without its context.
         gradient_checkpointing: whether blocks are computed again for the gradient.
@@ -62,9 +62,11 @@ def min_step_memory(model, batch_size: int, crop_samples: int, gradient_checkpoi
     gate_arrays = 1 if gradient_checkpointing else GATE_ARRAYS
     # The output layers need each block's gated activations too, so those are stored in any case.
     channels = blocks * (model.config.residual_channels + gate_arrays * model.config.gate_channels)
-    channels += model.config.skip_channels + model.config.head_channels
     bytes_per_value = 4 if model.compute_dtype == "float32" else 2
-    outputs = COPIES_OF_OUTPUTS * model.head.output_convolution.filters * 4
+    outputs = 0
+    if model.head is not None:
+        channels += model.config.skip_channels + model.config.head_channels
+        outputs = COPIES_OF_OUTPUTS * model.head.output_convolution.filters * 4
     return samples * (channels * bytes_per_value + outputs)
 
 

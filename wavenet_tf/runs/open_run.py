@@ -8,14 +8,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from wavenet_tf import audio, data, training
-from wavenet_tf.errors import InputError
-from wavenet_tf.models import WaveNet
+from wavenet_tf import data, training
+from wavenet_tf.models import WaveNet, WaveNetClassifier
 from wavenet_tf.models.config import PRESETS
 from wavenet_tf.runs.checkpointing import load_last_checkpoint
 from wavenet_tf.runs.memory import check_memory, min_step_memory
 from wavenet_tf.runs.model_files import Position
-from wavenet_tf.runs.recordings import read_run_recordings
+from wavenet_tf.runs.new_model import class_sources, new_model
+from wavenet_tf.runs.recordings import read_run_recordings, split_recordings
 from wavenet_tf.runs.settings import Settings
 
 NAMES_LISTED = 10
@@ -29,6 +29,7 @@ class Run:
         settings: of the run.
         strategy: in whose scope the model was created.
         model: compiled.
+        crop_spec: what batches of crops hold.
         recordings: all of them.
         training: recordings to train on.
         validation: held-out recordings.
@@ -40,7 +41,8 @@ class Run:
 
     settings: Settings
     strategy: tf.distribute.Strategy
-    model: WaveNet
+    model: WaveNet | WaveNetClassifier
+    crop_spec: data.CropSpec
     recordings: data.Recordings
     training: data.Recordings
     validation: data.Recordings
@@ -58,6 +60,9 @@ class Run:
         """The lines that are printed before training: recordings, split, model and replicas."""
         model = self.model
         lines = [self.recordings.summary]
+        if isinstance(model, WaveNetClassifier):
+            classes = model.class_names or ()
+            lines.append(f"{len(classes)} classes of {model.targets}: {_first(classes)}")
         if model.config.speaker_names:
             names = model.config.speaker_names
             lines.append(f"{len(names)} speakers: {_first(names)}")
@@ -81,14 +86,20 @@ class Run:
         if replicas > 1:
             workers = training.num_workers(self.strategy)
             lines.append(f"{replicas} replicas in {workers} process{'es' if workers > 1 else ''}")
-        lines.append(
-            f"bits per sample: {model.distribution.uniform_bits:.2f} is uniform guessing, lower is "
-            "better"
-        )
+        if isinstance(model, WaveNet):
+            lines.append(
+                f"bits per sample: {model.distribution.uniform_bits:.2f} is uniform guessing, "
+                "lower is better"
+            )
         return "\n".join(lines)
 
     @property
     def _split_note(self) -> str:
+        if self.settings.validation_pattern is not None:
+            return f", whose names match {self.settings.validation_pattern!r}"
+        if self.settings.split_by == "speaker":
+            names = [self.validation.speaker_names[k] for k in set(self.validation.speaker_ids)]
+            return f", of the speakers {_first(sorted(names))}"
         if self.recordings.has_split:
             return ", as the corpus says"
         if not self.recordings.splits_by_time:
@@ -102,9 +113,7 @@ class Run:
     @property
     def crop_seconds(self) -> float:
         """Length of a crop to train on: no longer than the longest recording."""
-        return data.longest_crop_seconds(
-            self.training, self.model.crop_spec, self.settings.crop_seconds
-        )
+        return data.longest_crop_seconds(self.training, self.crop_spec, self.settings.crop_seconds)
 
     @property
     def epoch_batches(self) -> int:
@@ -134,7 +143,7 @@ class Run:
         def make_batches(worker: int, num_workers: int) -> tf.data.Dataset:
             return data.training_batches(
                 self.training,
-                self.model.crop_spec,
+                self.crop_spec,
                 self.settings.batch_size,
                 self.crop_seconds,
                 self.settings.seed,
@@ -151,9 +160,9 @@ class Run:
         settings = self.settings
         batches = data.evaluation_batches(
             self.validation,
-            self.model.crop_spec,
+            self.crop_spec,
             settings.batch_size,
-            data.longest_crop_seconds(self.validation, self.model.crop_spec, settings.crop_seconds),
+            data.longest_crop_seconds(self.validation, self.crop_spec, settings.crop_seconds),
             whole_batches=self.strategy.num_replicas_in_sync > 1,
         )
         return batches.take(-(-settings.validation_crops // settings.batch_size))
@@ -179,8 +188,9 @@ def open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
         model, recordings, position = _open_model(settings, model_dir)
-        parts = recordings.split(settings.validation_fraction, model.receptive_field)
-        training_part, validation_part = (model.crop_spec.prepare(part) for part in parts)
+        parts = split_recordings(settings, recordings, model.receptive_field)
+        crop_spec = model.crop_spec.with_sources(*class_sources(settings, model))
+        training_part, validation_part = (crop_spec.prepare(part) for part in parts)
         if not model.compiled:
             if model.config.features:
                 model.trunk.adapt(training_part.sample_frames())
@@ -202,6 +212,7 @@ def open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute
         settings,
         strategy,
         model,
+        crop_spec,
         recordings,
         training_part,
         validation_part,
@@ -213,70 +224,15 @@ def open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute
 
 def _open_model(
     settings: Settings, model_dir: Path | None
-) -> tuple[WaveNet, data.Recordings, Position]:
+) -> tuple[WaveNet | WaveNetClassifier, data.Recordings, Position]:
     """Returns the run's model, its recordings and its position."""
     with _checkpointed_blocks(settings):
         last = None if model_dir is None else load_last_checkpoint(model_dir)
         if model_dir is None or last is None:
-            return *_new_model(settings), Position(step=0, batches=0)
+            return *new_model(settings), Position(step=0, batches=0)
     settings.check_continues(model_dir)
     model, position = last
     return model, read_run_recordings(settings, model, settings.data_dir), position
-
-
-def _new_model(settings: Settings) -> tuple[WaveNet, data.Recordings]:
-    """Returns an untrained model for the speakers and features of the recordings, and these."""
-    arguments = dict(settings.overrides)
-    if settings.precision != "float32":
-        arguments["dtype"] = settings.precision
-    if "sample_rate" not in arguments and data.is_prepared(settings.data_dir):
-        arguments["sample_rate"] = data.open_prepared(settings.data_dir).sample_rate
-    # Invalid arguments raise here, before the recordings are read, which may take long.
-    sample_rate = WaveNet.from_preset(settings.preset, **arguments).sample_rate
-    recordings = data.read_recordings(settings.data_dir, sample_rate, settings.layout)
-    if settings.speakers is not None:
-        recordings = recordings.with_speakers(settings.speakers)
-        names = recordings.speaker_names
-        arguments |= {"num_speakers": len(names), "speaker_names": list(names)}
-    if settings.tags is not None:
-        tag_names = choose_tags(settings.tags, recordings.tag_names)
-        arguments |= {"global_channels": len(tag_names), "tag_names": tag_names}
-    if settings.features is not None:
-        features = settings.features.split(",")
-        hop_length = recordings.hop_length or max(1, round(audio.HOP_SECONDS * sample_rate))
-        arguments |= {
-            "local_channels": audio.feature_channels(features),
-            "upsample_factors": upsample_factors(hop_length),
-            "features": features,
-        }
-    keras.utils.set_random_seed(settings.seed)
-    return WaveNet.from_preset(settings.preset, **arguments), recordings
-
-
-def choose_tags(tags: str, found: Sequence[str]) -> list[str]:
-    """Returns the tags that a model is conditioned on.
-
-    Args:
-        tags: names joined by commas, or "all".
-        found: all tags of the recordings.
-
-    Raises:
-        InputError: if the recordings have no tags, or not one of those named.
-
-    Example:
-    >>> choose_tags("all", ["guitar", "piano"]), choose_tags("piano", ["guitar", "piano"])
-    (['guitar', 'piano'], ['piano'])
-    """
-    if not found:
-        raise InputError(
-            "tags need recordings with tags, from a manifest's column tags or a layout that has "
-            "them; these have none"
-        )
-    names = list(found) if tags == "all" else [name.strip() for name in tags.split(",")]
-    for name in names:
-        if name not in found:
-            raise InputError(f"tags must be some of {', '.join(found)}, or all; received {name!r}")
-    return names
 
 
 def _optimizer(settings: Settings) -> keras.optimizers.Optimizer:
@@ -300,14 +256,3 @@ def _checkpointed_blocks(settings: Settings) -> contextlib.AbstractContextManage
     blocks = arguments["num_stacks"] * arguments["layers_per_stack"]
     names = [f"block_{index}" for index in range(blocks)]
     return keras.RematScope(mode="list_of_layers", layer_names=names)
-
-
-def upsample_factors(hop_length: int) -> tuple[int, int]:
-    """Returns two factors of a hop length, as close to each other as possible, in ascending order.
-
-    Example:
-    >>> upsample_factors(200)
-    (10, 20)
-    """
-    smaller = max(n for n in range(1, int(hop_length**0.5) + 1) if hop_length % n == 0)
-    return smaller, hop_length // smaller

@@ -2,16 +2,21 @@
 
 import dataclasses
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from wavenet_tf import data
 from wavenet_tf.data.splits import check_fraction
-from wavenet_tf.models import WaveNet
+from wavenet_tf.errors import InputError
+from wavenet_tf.models import WaveNet, WaveNetClassifier
 from wavenet_tf.runs.settings import Settings, stored_settings
 
 
 def read_run_recordings(
-    settings: Settings, model: WaveNet, directory: str | os.PathLike
+    settings: Settings, model: WaveNet | WaveNetClassifier, directory: str | os.PathLike
 ) -> data.Recordings:
     """Reads a folder of recordings at a model's sample rate, with the run's choice of speakers.
 
@@ -24,9 +29,62 @@ def read_run_recordings(
         InputError: as `data.read_recordings` and `Recordings.with_speakers` raise it.
     """
     recordings = data.read_recordings(directory, model.sample_rate, settings.layout)
-    if settings.speakers is None:
-        return recordings
-    return recordings.with_speakers(settings.speakers, model.config.speaker_names)
+    return with_labels(settings, recordings, model.config.speaker_names)
+
+
+def with_labels(
+    settings: Settings, recordings: data.Recordings, speaker_names: Sequence[str] | None = None
+) -> data.Recordings:
+    """Returns recordings with the speakers and alignments that the settings name.
+
+    Args:
+        settings: of the run.
+        recordings: as they were read.
+        speaker_names: the possible speakers, in the order of their ids; None for all, sorted.
+
+    Raises:
+        InputError: as `Recordings.with_speakers` and `data.with_alignments` raise it.
+    """
+    if settings.alignments is not None:
+        recordings = data.with_alignments(recordings, settings.alignments)
+    if settings.speakers is not None:
+        recordings = recordings.with_speakers(settings.speakers, speaker_names)
+    return recordings
+
+
+def split_recordings(
+    settings: Settings, recordings: data.Recordings, gap: int
+) -> tuple[data.Recordings, data.Recordings]:
+    """Splits the recordings of a run into those for training and those for validation.
+
+    Args:
+        settings: of the run.
+        recordings: all of them.
+        gap: see `Recordings.split`.
+
+    Raises:
+        InputError: if a side would be empty, or speakers are needed and there are none.
+    """
+    if settings.validation_pattern is None:
+        return recordings.split(settings.validation_fraction, gap, settings.split_by)
+    try:
+        pattern = re.compile(settings.validation_pattern)
+    except re.error as error:
+        raise InputError(
+            f"validation_pattern must be a regular expression; received "
+            f"{settings.validation_pattern!r}: {error}"
+        ) from error
+    validated = np.array([bool(pattern.search(name)) for name in recordings.names])
+    if validated.all() or not validated.any():
+        raise InputError(
+            f"validation_pattern {settings.validation_pattern!r} is found in "
+            f"{int(validated.sum())} of {len(validated)} recordings: both training and validation "
+            "need some"
+        )
+    return (
+        recordings.select(np.flatnonzero(~validated)),
+        recordings.select(np.flatnonzero(validated)),
+    )
 
 
 def recordings_from_run(
@@ -57,9 +115,9 @@ def recordings_from_run(
         settings = dataclasses.replace(settings, layout="auto")
     recordings = read_run_recordings(settings, model, directory)
     if split == "validation":
-        if validation_fraction is None:
-            validation_fraction = settings.validation_fraction
-        _, recordings = recordings.split(validation_fraction, model.receptive_field)
+        if validation_fraction is not None:
+            settings = dataclasses.replace(settings, validation_fraction=validation_fraction)
+        _, recordings = split_recordings(settings, recordings, model.receptive_field)
     elif split == "test":
         recordings = recordings.test_split()
     return model.crop_spec.prepare(recordings)

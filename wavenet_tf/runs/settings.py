@@ -16,7 +16,7 @@ from wavenet_tf.errors import (
     positive_integer,
 )
 from wavenet_tf.models.config import PRESETS
-from wavenet_tf.options import PRECISIONS, SCHEDULES, STRATEGIES
+from wavenet_tf.options import PRECISIONS, SCHEDULES, SPLITS_BY, STRATEGIES, TASKS
 
 SETTINGS = "settings.json"
 # Arguments of `WaveNet` that `overrides` must not contain, and what to use instead.
@@ -32,6 +32,9 @@ REFUSED_OVERRIDES = {
 }
 # Settings that determine the model or the state of the optimizer: a resumed run cannot change them.
 MODEL_SETTINGS = (
+    "task",
+    "classes",
+    "labels",
     "preset",
     "overrides",
     "features",
@@ -44,6 +47,10 @@ MODEL_SETTINGS = (
 )
 
 
+# Classifiers of preset tiny stay at the level of guessing with the learning rate of generators.
+LEARNING_RATES = {"generate": 4e-3, "classify": 1e-3, "recognize": 1e-3}
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """The settings of a run.
@@ -52,11 +59,19 @@ class Settings:
         data_dir: the folder of recordings, raw or prepared.
         layout: layout of the corpus, see `corpora.read_corpus`.
         preset: name of the model's configuration, see `models.PRESETS`.
+        task: "generate" trains a `WaveNet`; "classify" a `WaveNetClassifier` of whole recordings;
+            "recognize" a `WaveNetClassifier` of the labels within recordings.
+        classes: for the task "classify": the rule that finds a recording's class, see
+            `data.ClipClassSource`, or "tags" for the tags of the recordings.
+        labels: for the task "recognize": which alignment holds the labels, such as "phones"; or
+            "characters" for those of the texts, which need no times.
+        alignments: files of alignments, see `data.with_alignments`; None takes the alignments of
+            the corpus.
         overrides: arguments of `WaveNet` that replace those of the preset.
         features: names of features of the recordings to condition the model on, see
             `audio.FEATURES`, joined by commas; None trains without.
         speakers: rule that finds a recording's speaker, see `Recordings.with_speakers`; None
-            trains without speakers.
+            trains without speakers. A classifier is not conditioned on them.
         tags: tags of the recordings to condition the model on, joined by commas, or "all"; None
             trains without tags.
         balance_speakers: draw crops of all speakers equally often, however long their recordings
@@ -66,7 +81,7 @@ class Settings:
         gradient_accumulation: batches per step; more than 1 gives steps of large batches in little
             memory.
         crop_seconds: scored part of a crop, in seconds.
-        learning_rate: the highest learning rate.
+        learning_rate: the highest learning rate; None takes that of `LEARNING_RATES` for the task.
         schedule: schedule of the learning rate, see `training.learning_rate_schedule`.
         weight_decay: fraction of every weight, times the learning rate, that each step subtracts
             (AdamW).
@@ -77,6 +92,9 @@ class Settings:
             activations (rematerialization): less memory, a third more computation.
         validation_fraction: fraction of the duration to validate on, if the corpus has no
             validation split.
+        split_by: "recording", or "speaker" to validate on speakers that are not trained on.
+        validation_pattern: regular expression; the recordings whose names it is found in are for
+            validation, all others for training. None divides them by `validation_fraction`.
         validation_crops: number of crops scored at each validation, the same ones each time.
         steps_per_validation: steps between validations; each validation writes a checkpoint.
         checkpoints_kept: number of most recent checkpoints that are kept beside the best one.
@@ -93,6 +111,10 @@ class Settings:
     data_dir: str
     layout: str = "auto"
     preset: str = "small"
+    task: str = "generate"
+    classes: str | None = None
+    labels: str = "phones"
+    alignments: str | None = None
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
     features: str | None = None
     speakers: str | None = None
@@ -102,13 +124,15 @@ class Settings:
     batch_size: int = 4
     gradient_accumulation: int = 1
     crop_seconds: float = 1.0
-    learning_rate: float = 4e-3
+    learning_rate: float = None  # type: ignore[assignment]  # set for the task
     schedule: str = "cosine"
     weight_decay: float = 0.0
     ema_decay: float | None = None
     precision: str = "float32"
     gradient_checkpointing: bool = False
     validation_fraction: float = 0.1
+    split_by: str = "recording"
+    validation_pattern: str | None = None
     validation_crops: int = 64
     steps_per_validation: int = 500
     checkpoints_kept: int = 3
@@ -120,6 +144,18 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
+        for name, known in (
+            ("strategy", STRATEGIES),
+            ("task", TASKS),
+            ("split_by", SPLITS_BY),
+        ):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"unknown {name} {getattr(self, name)!r}: expected one of {', '.join(known)}"
+                )
+        self._check_task()
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.task])
         if self.preset not in PRESETS:
             raise InputError(
                 f"unknown preset {self.preset!r}: expected one of {', '.join(PRESETS)}"
@@ -140,10 +176,6 @@ class Settings:
                     f"overrides must not contain {name}={self.overrides[name]!r}: "
                     f"{REFUSED_OVERRIDES[name]}"
                 )
-        if self.strategy not in STRATEGIES:
-            raise InputError(
-                f"unknown strategy {self.strategy!r}: expected one of {', '.join(STRATEGIES)}"
-            )
         check_fraction("validation_fraction", self.validation_fraction)
         whole = ["steps", "batch_size", "validation_crops", "steps_per_validation"]
         whole += ["gradient_accumulation", "checkpoints_kept"]
@@ -159,6 +191,18 @@ class Settings:
                 raise InputError(f"{name} must be at least 0; received {getattr(self, name)}")
         if self.ema_decay is not None and not 0.0 < self.ema_decay < 1.0:
             raise InputError(f"ema_decay must be between 0 and 1; received {self.ema_decay}")
+
+    def _check_task(self) -> None:
+        """Raises InputError for settings that do not belong to the task."""
+        if (self.classes is None) == (self.task == "classify"):
+            raise InputError(
+                "classes must be given for the task classify, and for no other; received task "
+                f"{self.task!r} and classes {self.classes!r}"
+            )
+        conditions = {"features": self.features, "tags": self.tags}
+        for name, value in conditions.items():
+            if value is not None and self.task != "generate":
+                raise InputError(f"{name} condition a generator; received task {self.task!r}")
 
     @classmethod
     def from_run(cls, model_dir: str | os.PathLike, **changes) -> "Settings":

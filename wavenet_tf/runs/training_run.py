@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from wavenet_tf import data, files, training
 from wavenet_tf.errors import InputError
-from wavenet_tf.models import WaveNet
+from wavenet_tf.models import WaveNet, WaveNetClassifier
 from wavenet_tf.runs.checkpointing import (
     WriteCheckpoint,
     assign_ema_weights,
@@ -31,7 +31,7 @@ TENSORBOARD = "tensorboard"
 MAX_EPOCHS = 2**31
 
 
-def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet:
+def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet | WaveNetClassifier:
     """Trains a model, or resumes the run in `model_dir`.
 
     Of several workers each calls this, and only the chief prints and writes.
@@ -160,13 +160,13 @@ def _callbacks(
             interruption,
         ),
     ]
-    if settings.tensorboard_audio and run.is_chief:
+    if settings.tensorboard_audio and run.is_chief and settings.task == "generate":
         callbacks.append(
             training.TensorBoardAudio(tensorboard, run.validation, settings.tensorboard_audio)
         )
     if settings.tensorboard_histograms:
         crops = settings.batch_size // run.strategy.num_replicas_in_sync
-        batches = data.training_batches(run.training, run.model.crop_spec, crops, run.crop_seconds)
+        batches = data.training_batches(run.training, run.crop_spec, crops, run.crop_seconds)
         callbacks.append(training.TensorBoardHistograms(tensorboard, next(iter(batches))))
     if settings.ema_decay is not None:
         callbacks.append(keras.callbacks.SwapEMAWeights())

@@ -5,9 +5,14 @@ from wavenet_tf.training.callbacks import StopAtStep as StopAtStep
 from wavenet_tf.training.callbacks import StopOnNonFiniteLoss as StopOnNonFiniteLoss
 from wavenet_tf.training.callbacks import StopOnNothingScored as StopOnNothingScored
 from wavenet_tf.training.cluster import detect_cluster as detect_cluster
+from wavenet_tf.training.losses import ClassCrossEntropy as ClassCrossEntropy
 from wavenet_tf.training.losses import GlobalMeanLoss as GlobalMeanLoss
 from wavenet_tf.training.losses import NegativeLogLikelihood as NegativeLogLikelihood
+from wavenet_tf.training.losses import SequenceLoss as SequenceLoss
+from wavenet_tf.training.losses import TagCrossEntropy as TagCrossEntropy
 from wavenet_tf.training.metrics import BitsPerSample as BitsPerSample
+from wavenet_tf.training.metrics import ClassErrorRate as ClassErrorRate
+from wavenet_tf.training.metrics import LabelErrorRate as LabelErrorRate
 from wavenet_tf.training.metrics import NextSampleAccuracy as NextSampleAccuracy
 from wavenet_tf.training.optimizers import compile_with_xla as compile_with_xla
 from wavenet_tf.training.optimizers import current_learning_rate as current_learning_rate

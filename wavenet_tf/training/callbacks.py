@@ -5,6 +5,7 @@ import math
 import keras
 
 from wavenet_tf.errors import InputError
+from wavenet_tf.options import monitored_metric
 from wavenet_tf.training.optimizers import (
     GRADIENT_CLIP_NORM,
     current_learning_rate,
@@ -33,10 +34,11 @@ class StopOnNothingScored(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         for part, prefix in (("training", ""), ("validation", "val_")):
-            bits, loss = (
-                float((logs or {}).get(prefix + name, 0.0)) for name in ("bits_per_sample", "loss")
+            metric = monitored_metric(logs or {})
+            value, loss = (
+                float((logs or {}).get(f"{prefix}{name}", 0.0)) for name in (metric, "loss")
             )
-            if math.isnan(bits) and math.isfinite(loss):
+            if math.isnan(value) and math.isfinite(loss):
                 raise InputError(
                     f"no sample was scored in {part}: every crop has weight 0, as crops of "
                     "recordings that cannot be read have"

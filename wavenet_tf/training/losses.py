@@ -1,4 +1,4 @@
-"""Losses: the weighted mean over all replicas, and the negative log-likelihood of audio."""
+"""Losses: the weighted mean over all replicas, of audio, classes, tags and sequences."""
 
 import keras
 import tensorflow as tf
@@ -91,3 +91,79 @@ class NegativeLogLikelihood(GlobalMeanLoss):
     def from_config(cls, config):
         distribution = keras.saving.deserialize_keras_object(config["distribution"])
         return cls(**{**config, "distribution": distribution})
+
+
+@keras.saving.register_keras_serializable(package="wavenet_tf")
+class ClassCrossEntropy(GlobalMeanLoss):
+    """The cross-entropy of one class per frame or per clip, in nats.
+
+    Args:
+        name: under which Keras reports the loss.
+        dtype: of the computation; None for `keras.config.floatx()`.
+
+    Input shape:
+        Targets, indices of classes `[...]`, logits `[..., classes]`, weights `[...]`.
+
+    Example:
+    >>> round(float(ClassCrossEntropy()([1, 0], tf.zeros([2, 4]))), 4)  # log 4
+    1.3863
+    """
+
+    def __init__(self, name: str = "class_cross_entropy", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def call(self, y_true, y_pred):
+        labels = tf.cast(y_true, tf.int32)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=y_pred)
+
+
+@keras.saving.register_keras_serializable(package="wavenet_tf")
+class TagCrossEntropy(GlobalMeanLoss):
+    """The binary cross-entropy of tags, of which any number may be true, in nats per tag.
+
+    Args:
+        name: under which Keras reports the loss.
+        dtype: of the computation; None for `keras.config.floatx()`.
+
+    Input shape:
+        Targets, 0 or 1, `[batch, tags]`, logits `[batch, tags]`, weights `[batch]`.
+
+    Example:
+    >>> round(float(TagCrossEntropy()([[1, 0, 1]], tf.zeros([1, 3]))), 4)  # log 2
+    0.6931
+    """
+
+    def __init__(self, name: str = "tag_cross_entropy", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def call(self, y_true, y_pred):
+        nats = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(y_true, y_pred.dtype), y_pred)
+        return tf.reduce_mean(nats, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="wavenet_tf")
+class SequenceLoss(GlobalMeanLoss):
+    """The loss of connectionist temporal classification (CTC, Graves et al. 2006), per label.
+
+    It is the negative log-likelihood of a sequence of labels, summed over all ways to align it with
+    the frames, in nats, divided by the number of labels.
+
+    Args:
+        name: under which Keras reports the loss.
+        dtype: of the computation; None for `keras.config.floatx()`.
+
+    Input shape:
+        Targets, integers `[batch, 1 + labels]`: the number of frames, then the labels, indices of
+        classes plus 1, padded with zeros. Logits `[batch, frames, 1 + classes]`, where index 0 is
+        the blank. Weights `[batch]`.
+    """
+
+    def __init__(self, name: str = "sequence_loss", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def call(self, y_true, y_pred):
+        y_true = tf.cast(y_true, tf.int32)
+        num_frames, labels = y_true[:, 0], y_true[:, 1:]
+        num_labels = tf.math.count_nonzero(labels, axis=1, dtype=tf.int32)
+        nats = keras.ops.ctc_loss(labels, y_pred, num_labels, num_frames, mask_index=0)
+        return nats / tf.cast(tf.maximum(num_labels, 1), nats.dtype)

@@ -1,4 +1,4 @@
-"""Metrics of the prediction of the next sample."""
+"""Metrics of the prediction of the next sample, of classes and of sequences."""
 
 import math
 
@@ -75,3 +75,75 @@ class NextSampleAccuracy(keras.metrics.Mean):
         logits = tf.gather(y_pred, tf.cast(y_true, tf.int32), axis=-1, batch_dims=2)
         likeliest = logits >= tf.reduce_max(y_pred, axis=-1)
         return super().update_state(tf.cast(likeliest, tf.float32), sample_weight=sample_weight)
+
+
+@keras.saving.register_keras_serializable(package="wavenet_tf")
+class ClassErrorRate(keras.metrics.Mean):
+    """The fraction of frames, or clips, whose most likely class is wrong; NaN if none was scored.
+
+    Args:
+        name: under which Keras reports the metric.
+        dtype: of the metric's state; None for `keras.config.floatx()`.
+
+    Input shape:
+        Targets, indices of classes, `[...]`, logits `[..., classes]`, weights `[...]`.
+
+    Example:
+    >>> metric = ClassErrorRate()
+    >>> metric.update_state([0, 0], tf.constant([[0.9, 0.1], [0.2, 0.8]]))
+    >>> float(metric.result())
+    0.5
+    """
+
+    def __init__(self, name: str = "error_rate", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        recognized = tf.argmax(y_pred, axis=-1, output_type=tf.int32)
+        wrong = tf.not_equal(recognized, tf.cast(y_true, tf.int32))
+        return super().update_state(tf.cast(wrong, tf.float32), sample_weight=sample_weight)
+
+    def result(self):
+        return tf.where(self.count > 0.0, super().result(), float("nan"))
+
+
+@keras.saving.register_keras_serializable(package="wavenet_tf")
+class LabelErrorRate(keras.metrics.Mean):
+    """The edits from the greedily recognized labels to the true ones, per label; NaN without any.
+
+    Args:
+        name: under which Keras reports the metric.
+        dtype: of the metric's state; None for `keras.config.floatx()`.
+
+    Input shape:
+        Targets, logits and weights as `training.SequenceLoss` takes them.
+
+    Example: one of two labels is missing.
+    >>> metric = LabelErrorRate()
+    >>> metric.update_state([[2, 1, 2]], tf.constant([[[0.1, 0.9, 0.0], [0.9, 0.1, 0.0]]]))
+    >>> float(metric.result())
+    0.5
+    """
+
+    def __init__(self, name: str = "error_rate", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        y_true = tf.cast(y_true, tf.int32)
+        labels = y_true[:, 1:]
+        num_labels = tf.math.count_nonzero(labels, axis=1, dtype=tf.float32)
+        logits = tf.transpose(tf.cast(y_pred, tf.float32), [1, 0, 2])
+        (recognized,), _ = tf.nn.ctc_greedy_decoder(logits, y_true[:, 0], blank_index=0)
+        shape = tf.stack([tf.shape(labels)[0], tf.maximum(tf.shape(logits)[0], 1)])
+        shape = tf.cast(shape, tf.int64)  # of equal batches
+        recognized = tf.SparseTensor(recognized.indices, recognized.values, shape)
+        truth = tf.sparse.from_dense(tf.cast(labels, tf.int64))
+        edits = tf.edit_distance(recognized, truth, normalize=False)
+        weights = num_labels
+        if sample_weight is not None:
+            weights *= tf.cast(sample_weight, tf.float32)
+        rates = tf.math.divide_no_nan(edits, num_labels)
+        return super().update_state(rates, sample_weight=weights)
+
+    def result(self):
+        return tf.where(self.count > 0.0, super().result(), float("nan"))

@@ -5,11 +5,12 @@ import time
 
 import keras
 
+from wavenet_tf.options import MONITORED_METRICS, monitored_metric
 from wavenet_tf.training.optimizers import num_steps
 
 
 class ProgressLine(keras.callbacks.Callback):
-    """Prints step, bits per sample, loss, speed and the remaining time.
+    """Prints step, the metric by which checkpoints are compared, loss, speed and remaining time.
 
     On a terminal the line is rewritten during the epoch; each validation leaves one line. The speed
     does not include validation or the tracing of the first step.
@@ -51,10 +52,11 @@ class ProgressLine(keras.callbacks.Callback):
         print(f"{start}{self._line(step, logs)}{end}", flush=True)
 
     def _line(self, step: int, logs: dict) -> str:
-        bits = f"{logs['bits_per_sample']:.4f} bits per sample"
-        if "val_bits_per_sample" in logs:
-            bits += f", {logs['val_bits_per_sample']:.4f} in validation"
-        line = f"step {step:,} of {self.steps:,}: {bits}, loss {logs['loss']:.4f}"
+        metric = monitored_metric(logs) or "loss"
+        value = f"{logs[metric]:.4f} {MONITORED_METRICS[metric]}"
+        if f"val_{metric}" in logs:
+            value += f", {logs[f'val_{metric}']:.4f} in validation"
+        line = f"step {step:,} of {self.steps:,}: {value}, loss {logs['loss']:.4f}"
         if self.timed_steps:
             seconds_per_step = self.seconds / self.timed_steps
             line += f", {self.samples / seconds_per_step:,.0f} samples/s"

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from wavenet_tf.data.alignments import read_alignment
 from wavenet_tf.data.corpora.walking import (
     join_path,
     not_in_layout,
-    read_lines,
     read_text,
     require_non_empty,
     subfolders,
@@ -16,8 +16,6 @@ from wavenet_tf.data.corpora.walking import (
 from wavenet_tf.data.manifest import Clip
 from wavenet_tf.errors import InputError
 
-# Times of alignments are samples at this rate, even if the recordings have another rate.
-SAMPLE_RATE = 16000
 ALIGNMENTS = {"phones": ".phn", "words": ".wrd"}
 # Does not match the two dialect sentences (SA), which every speaker says.
 RECORDING = re.compile(r"(s[xi]\d+)\.wav(\.wav)?", re.IGNORECASE)
@@ -116,24 +114,9 @@ def _speaker_clips(
             speaker=speaker,
             text=text and TIMES.sub("", text),
             alignment={
-                kind: _read_alignment(paths[sentence + suffix])
+                kind: read_alignment(paths[sentence + suffix])[kind]
                 for kind, suffix in ALIGNMENTS.items()
                 if sentence + suffix in paths
             },
             split=split,
         )
-
-
-def _read_alignment(path: Path) -> list[tuple[float, float, str]]:
-    """Reads start and end in seconds, and label, of each line of an alignment."""
-    segments = []
-    for line in read_lines(path):
-        try:
-            start, end, label = line.split()
-            segments.append((int(start) / SAMPLE_RATE, int(end) / SAMPLE_RATE, label))
-        except ValueError as error:
-            raise InputError(
-                f"cannot read {path}: a line must be start, end and label, such as "
-                f"'0 3050 h#'; received {line!r}"
-            ) from error
-    return segments

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from wavenet_tf.audio import AUDIO_SUFFIXES, WRITTEN_SUFFIXES
 from wavenet_tf.data.corpora.walking import join_path, not_in_layout, require_non_empty, walk
-from wavenet_tf.data.labels import speaker_by_rule
+from wavenet_tf.data.labels import label_by_rule
 from wavenet_tf.data.manifest import MANIFEST_SUFFIXES, Clip, read_manifest
 from wavenet_tf.errors import InputError
 
@@ -57,7 +57,7 @@ def folder(directory: Path, *, speakers: str | None = None) -> Iterator[Clip]:
 
     Args:
         directory: folder of audio files, whose names end in one of `audio.AUDIO_SUFFIXES`.
-        speakers: a rule that finds a file's speaker in its path, see `labels.speaker_by_rule`; None
+        speakers: a rule that finds a file's speaker in its path, see `labels.label_by_rule`; None
             for clips without speakers.
 
     Returns:
@@ -68,7 +68,7 @@ def folder(directory: Path, *, speakers: str | None = None) -> Iterator[Clip]:
         InputError: for an invalid rule, a file without a speaker although there is a rule, or if
             there is no recording.
     """
-    speaker_of = None if speakers is None else speaker_by_rule(speakers, directory)
+    speaker_of = None if speakers is None else label_by_rule(speakers, directory)
     clips = _folder_clips(directory, speaker_of, speakers)
     required = f"{', '.join(WRITTEN_SUFFIXES)} and other audio files in it and below it"
     return require_non_empty(clips, directory, "folder", required)

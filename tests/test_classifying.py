@@ -1,0 +1,199 @@
+"""Runs of classifiers, and the programs that train, score and use them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SMALL, run_program, tone
+
+import wavenet_tf as wt
+from wavenet_tf import data, runs
+from wavenet_tf.errors import InputError
+
+FLAGS = ("--preset=tiny", "--set=layers_per_stack=3", "--sample_rate=8000", "--crop_seconds=0.2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Low and high tones of two speakers, with alignments; and a run that tells them apart."""
+    folder = tmp_path_factory.mktemp("classifying")
+    for index in range(12):
+        label, speaker = ["high", "low"][index % 2], ["ann", "ben", "cy"][index % 3]
+        frequency = {"high": 900.0, "low": 300.0}[label] + 5 * index
+        path = folder / "tones" / f"{label}_{speaker}_{index}.wav"
+        wt.write_audio(path, np.concatenate([np.zeros(400), tone(0.2, 8000, frequency)]), 8000)
+        segments = {"phones": [(0.0, 0.05, "sil"), (0.05, 0.25, label)]}
+        path.with_suffix(".TextGrid").write_text(data.textgrid_text(segments, 0.25))
+    return folder
+
+
+def train(folder: Path, name: str, *flags: str) -> str:
+    result = run_program(
+        "train.py", f"--data_dir={folder / 'tones'}", f"--model_dir={folder / name}", *FLAGS, *flags
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def classified(folder) -> str:
+    """The output of the training of a run of clips, which is in `folder / "clips"`."""
+    return train(
+        folder,
+        "clips",
+        "--task=classify",
+        "--classes=^([a-z]+)_",
+        "--speakers=_([a-z]+)_",
+        "--split_by=speaker",
+        "--validation_fraction=0.3",
+        "--batch_size=8",
+        "--steps=60",
+        "--steps_per_validation=30",
+        "--learning_rate=0.004",
+    )
+
+
+@pytest.mark.slow
+def test_clips_are_classified_by_a_run(folder, classified):
+    assert "2 classes of clip: high, low" in classified
+    assert "validating on 4 (1 s), of the speakers" in classified
+    assert "0.0000 in validation" in classified.splitlines()[-2]
+    assert runs.best_validation(folder / "clips").metric == "classes_error_rate"
+    scores = folder / "scores.json"
+    result = run_program(
+        "evaluate.py",
+        f"--model_dir={folder / 'clips'}",
+        f"--data_dir={folder / 'tones'}",
+        "--split=validation",
+        f"--json={scores}",
+    )
+    assert "0.00% errors over 4 labels of 4 recordings" in result.stdout, result.stderr
+    report = json.loads(scores.read_text())
+    assert (report["error_rate"], report["labels"], report["confusions"]) == (0.0, 4, [])
+
+
+@pytest.mark.slow
+def test_recordings_are_recognized(folder, classified):
+    paths = sorted((folder / "tones").glob("*_1*.wav"))
+    words = [f"--input={path}" for path in paths]
+    result = run_program("recognize.py", f"--model_dir={folder / 'clips'}", *words)
+    lines = [line.split("\t") for line in result.stdout.splitlines()[1:]]
+    assert [(Path(path), label) for path, label, _ in lines] == [
+        (path, path.name.split("_")[0]) for path in paths
+    ]
+    result = run_program(
+        "recognize.py", f"--model_dir={folder / 'clips'}", words[0], f"--output={folder / 'a.json'}"
+    )
+    written = json.loads((folder / "a.json").read_text())
+    assert written["chosen"] == [paths[0].name.split("_")[0]]
+    assert sum(probability for _, probability in written["classes"]) == pytest.approx(1.0)
+    assert written["seconds"] == pytest.approx(0.25)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--output=a.TextGrid"], "a TextGrid holds segments, and this model has classes"),
+        (["--output=a.srt"], "output must end in .txt, .json or .TextGrid; received a.srt"),
+        (["--input=missing.wav"], "missing.wav"),
+        (["--input={}", "--output=a.txt"], "output is for a single recording; received 2"),
+    ],
+)
+def test_wrong_uses_are_one_line(folder, classified, words, message):
+    path = next((folder / "tones").glob("*.wav"))
+    words = [word.format(path) for word in words]
+    result = run_program(
+        "recognize.py", f"--model_dir={folder / 'clips'}", f"--input={path}", *words
+    )
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_classifier_does_not_generate_and_a_generator_does_not_recognize(folder, classified):
+    with pytest.raises(InputError, match="holds a WaveNetClassifier, not a WaveNet"):
+        runs.load_model(folder / "clips")
+    (folder / "generator").mkdir()
+    wt.WaveNet(**SMALL).save(folder / "generator" / "model.keras")
+    with pytest.raises(InputError, match="holds a WaveNet, not a WaveNetClassifier"):
+        runs.load_classifier(folder / "generator")
+
+
+def settings_for(folder: Path, **changes) -> runs.Settings:
+    return runs.Settings(
+        **{
+            "data_dir": str(folder / "tones"),
+            "task": "recognize",
+            "alignments": "*.TextGrid",
+            "overrides": SMALL,
+            "steps": 6,
+            "steps_per_validation": 3,
+            "crop_seconds": 0.1,
+            "schedule": "constant",
+            "deterministic": True,
+            **changes,
+        }
+    )
+
+
+@pytest.mark.slow
+def test_frames_are_recognized_and_a_resumed_run_is_the_same_bit_by_bit(folder, tmp_path):
+    whole = runs.train(settings_for(folder), tmp_path / "whole")
+    assert (whole.targets, whole.class_names) == ("frames", ["high", "low", "sil"])
+    runs.train(settings_for(folder, steps=3), tmp_path / "stopped")
+    resumed = runs.train(settings_for(folder), tmp_path / "stopped")
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    log = runs.read_log(tmp_path / "stopped")
+    for name, values in runs.read_log(tmp_path / "whole").items():
+        np.testing.assert_array_equal(log[name], values, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task": "classify"}, "classes must be given for the task classify"),
+        ({"classes": "folder"}, "classes must be given for the task classify, and for no other"),
+        ({"tags": "all"}, "tags condition a generator; received task 'recognize'"),
+        ({"task": "transcribe"}, "unknown task 'transcribe': expected one of generate, classify"),
+        ({"split_by": "file"}, "unknown split_by 'file': expected one of recording, speaker"),
+    ],
+)
+def test_settings_of_another_task_are_refused(folder, changes, message):
+    with pytest.raises(InputError, match=message):
+        settings_for(folder, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": "words"}, "has no alignment 'words': labels of frames need one"),
+        ({"alignments": "*.lab"}, "match no file"),
+        ({"validation_pattern": "x"}, "'x' is found in 0 of 12 recordings"),
+        ({"validation_pattern": "("}, "validation_pattern must be a regular expression"),
+        ({"split_by": "speaker"}, "a split by speaker needs at least two speakers"),
+        ({"task": "classify", "classes": "(", "alignments": None}, "classes must be 'folder'"),
+        ({"task": "classify", "classes": "^(h)", "alignments": None}, "has no class"),
+    ],
+)
+def test_recordings_without_the_labels_of_a_task_are_refused(folder, tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        runs.train(settings_for(folder, **changes), tmp_path / "run")
+
+
+def test_a_pattern_chooses_the_recordings_for_validation(folder):
+    settings = settings_for(folder, validation_pattern="_ann_")
+    recordings = data.read_recordings(folder / "tones", 8000)
+    training, validation = runs.split_recordings(settings, recordings, 0)
+    assert [name for name in recordings.names if "_ann_" in name] == list(validation.names)
+    assert sorted([*training.names, *validation.names]) == sorted(recordings.names)
+
+
+def test_speakers_are_on_one_side_of_a_split(folder):
+    recordings = data.read_recordings(folder / "tones", 8000).with_speakers("_([a-z]+)_")
+    training, validation = recordings.split(0.3, by="speaker")
+    assert not set(training.speaker_ids) & set(validation.speaker_ids)
+    assert len(training.names) + len(validation.names) == 12

@@ -1,0 +1,144 @@
+"""Scores of recognition: error rates with intervals, confusions, and errors of boundaries."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from wavenet_tf.errors import InputError
+
+RESAMPLINGS = 1000  # of clips, for the interval of an error rate
+
+
+def edit_counts(reference: Sequence, hypothesis: Sequence) -> tuple[int, int, int]:
+    """Returns the substitutions, deletions and insertions of a cheapest edit of one sequence.
+
+    Args:
+        reference: the labels that are right.
+        hypothesis: the labels that were recognized.
+
+    Example:
+    >>> edit_counts("kitten", "sitting")
+    (2, 0, 1)
+    """
+    # Each entry: cost, substitutions, deletions, insertions; the cheapest is the smallest tuple.
+    row = [(n, 0, 0, n) for n in range(len(hypothesis) + 1)]
+    for label in reference:
+        previous, row = row, [_add(row[0], deletions=1)]
+        for index, recognized in enumerate(hypothesis):
+            row.append(
+                min(
+                    _add(previous[index], substitutions=int(label != recognized)),
+                    _add(previous[index + 1], deletions=1),
+                    _add(row[index], insertions=1),
+                )
+            )
+    return row[-1][1:]
+
+
+def _add(counts, substitutions: int = 0, deletions: int = 0, insertions: int = 0):
+    total, *parts = counts
+    added = (substitutions, deletions, insertions)
+    return (total + sum(added), *(part + more for part, more in zip(parts, added, strict=True)))
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorRate:
+    """The errors of a set of clips, relative to the number of their labels.
+
+    Attributes:
+        errors: number of errors of each clip.
+        lengths: number of labels of each clip: phones, words, frames, or 1 for the class of a clip.
+
+    Raises:
+        InputError: if there is no label.
+
+    Example:
+    >>> rate = ErrorRate.of_sequences([["s", "iy"], ["t", "uw"]], [["s", "iy"], ["d", "uw"]])
+    >>> rate.value
+    0.25
+    >>> rate.interval()
+    (0.0, 0.5)
+    """
+
+    errors: np.ndarray
+    lengths: np.ndarray
+
+    def __post_init__(self):
+        if not np.sum(self.lengths):
+            raise InputError("an error rate needs at least one label; received none")
+
+    @classmethod
+    def of_sequences(cls, references: Sequence, hypotheses: Sequence) -> "ErrorRate":
+        """Counts the edits between sequences of labels (phone and word error rate)."""
+        pairs = zip(references, hypotheses, strict=True)
+        errors = [sum(edit_counts(*pair)) for pair in pairs]
+        return cls(np.array(errors), np.array([len(labels) for labels in references]))
+
+    @classmethod
+    def of_classes(cls, references: Sequence, hypotheses: Sequence) -> "ErrorRate":
+        """Counts the clips whose class is wrong."""
+        errors = np.array([a != b for a, b in zip(references, hypotheses, strict=True)], int)
+        return cls(errors, np.ones(len(errors), int))
+
+    @property
+    def value(self) -> float:
+        """Errors per label."""
+        return float(np.sum(self.errors) / np.sum(self.lengths))
+
+    def interval(self, confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
+        """Returns the interval of the rate by a bootstrap over clips (percentiles).
+
+        Args:
+            confidence: probability that the interval covers the rate.
+            seed: of the draws.
+        """
+        clips = len(self.errors)
+        draws = np.random.default_rng(seed).integers(0, clips, [RESAMPLINGS, clips])
+        lengths = np.maximum(self.lengths[draws].sum(axis=1), 1)
+        tail = 50.0 * (1.0 - confidence)
+        low, high = np.percentile(self.errors[draws].sum(axis=1) / lengths, [tail, 100.0 - tail])
+        return float(low), float(high)
+
+
+def confusion_table(
+    references: Sequence[int] | np.ndarray,
+    hypotheses: Sequence[int] | np.ndarray,
+    num_classes: int,
+) -> np.ndarray:
+    """Counts how often each class (row) was recognized as each class (column).
+
+    Args:
+        references: the classes that are right.
+        hypotheses: the classes that were recognized.
+        num_classes: number of classes.
+
+    Example:
+    >>> confusion_table([0, 0, 1], [0, 1, 1], num_classes=2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    table = np.zeros([num_classes, num_classes], np.int64)
+    np.add.at(table, (np.asarray(references, int), np.asarray(hypotheses, int)), 1)
+    return table
+
+
+def boundary_errors(
+    reference: Sequence[tuple[float, float, str]], aligned: Sequence[tuple[float, float, str]]
+) -> np.ndarray:
+    """Returns how far the start of each segment is from its start in the reference, in seconds.
+
+    Args:
+        reference: start, end and label of each segment.
+        aligned: the same labels at other times.
+
+    Raises:
+        InputError: if the labels differ.
+
+    Example:
+    >>> boundary_errors([(0.0, 0.1, "s"), (0.1, 0.3, "iy")], [(0.0, 0.12, "s"), (0.12, 0.3, "iy")])
+    array([0.  , 0.02])
+    """
+    if [label for *_, label in reference] != [label for *_, label in aligned]:
+        raise InputError("boundary errors are of equal labels; received different ones")
+    times = [np.array([start for start, *_ in part], float) for part in (reference, aligned)]
+    return np.abs(times[1] - times[0])

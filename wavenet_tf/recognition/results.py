@@ -1,0 +1,132 @@
+"""What a classifier recognizes in a recording: its classes, or segments with times."""
+
+import dataclasses
+import json
+
+import numpy as np
+
+from wavenet_tf.data.alignments import textgrid_text
+from wavenet_tf.errors import InputError
+from wavenet_tf.recognition.decoding import Decoder, greedy_spans
+from wavenet_tf.recognition.recognizer import Recognizer
+
+TAG_THRESHOLD = 0.5  # probability from which a tag counts as true
+TIER = "labels"  # name of the tier of a TextGrid
+
+
+@dataclasses.dataclass(frozen=True)
+class Recognition:
+    """What is recognized in a recording.
+
+    Attributes:
+        seconds: duration of the recording.
+        classes: name and probability of each class of the whole recording, the likeliest first;
+            empty for a model of segments.
+        chosen: the classes that the recording has: the likeliest one, or all true tags.
+        segments: start and end in seconds, label and mean probability of each segment; empty for a
+            model of whole recordings.
+    """
+
+    seconds: float
+    classes: list[tuple[str, float]] = dataclasses.field(default_factory=list)
+    chosen: list[str] = dataclasses.field(default_factory=list)
+    segments: list[tuple[float, float, str, float]] = dataclasses.field(default_factory=list)
+
+    def to_format(self, suffix: str) -> str:
+        """Returns the contents of a file.
+
+        Args:
+            suffix: of the file's name: ".json", ".TextGrid", or another one for text.
+        """
+        if suffix.lower() == ".json":
+            return self.to_json()
+        return self.to_textgrid() if suffix.lower() == ".textgrid" else self.to_text()
+
+    def to_text(self) -> str:
+        """Returns lines of a class and its probability, or of start, end, label, probability."""
+        if self.classes:
+            names = [(name, p) for name, p in self.classes if name in self.chosen]
+            return "".join(f"{name}\t{probability:.4f}\n" for name, probability in names)
+        return "".join(
+            f"{start:.3f}\t{end:.3f}\t{label}\t{probability:.4f}\n"
+            for start, end, label, probability in self.segments
+        )
+
+    def to_json(self) -> str:
+        """Returns all attributes as JSON."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    def to_textgrid(self) -> str:
+        """Returns the segments as a TextGrid.
+
+        Raises:
+            InputError: for classes of a whole recording, which have no times.
+        """
+        if self.classes:
+            raise InputError("a TextGrid holds segments, and this model has classes of recordings")
+        segments = [segment[:3] for segment in self.segments]
+        return textgrid_text({TIER: segments}, self.seconds)
+
+
+def recognize(
+    recognizer: Recognizer, waveform: np.ndarray, decoder: Decoder | None = None
+) -> Recognition:
+    """Recognizes what a `WaveNetClassifier` has learned in a recording.
+
+    Args:
+        recognizer: of the model.
+        waveform: float `[samples]` in [-1, 1], at the model's sample rate.
+        decoder: finds the segments of a model of frames; None takes the likeliest class of each
+            frame.
+
+    Raises:
+        InputError: for a waveform without a sample.
+    """
+    model = recognizer.model
+    logits = recognizer.logits(np.asarray(waveform)[None])[0]
+    seconds = len(waveform) / model.sample_rate
+    names = model.class_names or [str(index) for index in range(model.num_classes)]
+    if model.targets in ("clip", "tags"):
+        return _classes(model, logits.mean(axis=0), names, seconds)
+    log_probabilities = logits - _log_sum_exp(logits)
+    if model.targets == "frames" and decoder is not None:
+        spans = decoder.spans(log_probabilities)
+    else:
+        spans = greedy_spans(log_probabilities)
+    if model.targets == "sequence":  # index 0 is the blank
+        names = ["", *names]
+        spans = [span for span in spans if span[2]]
+    frame_seconds = model.frame_length / model.sample_rate
+    probabilities = np.exp(log_probabilities)
+    return Recognition(
+        seconds,
+        segments=[
+            (
+                start * frame_seconds,
+                min(end * frame_seconds, seconds),
+                names[label],
+                float(probabilities[start:end, label].mean()),
+            )
+            for start, end, label in spans
+        ],
+    )
+
+
+def _classes(model, logits: np.ndarray, names: list[str], seconds: float) -> Recognition:
+    """Returns the classes of a whole recording."""
+    if model.targets == "tags":
+        probabilities = 1.0 / (1.0 + np.exp(-logits))
+    else:
+        probabilities = np.exp(logits - _log_sum_exp(logits))
+    order = np.argsort(-probabilities, kind="stable")
+    classes = [(names[index], float(probabilities[index])) for index in order]
+    if model.targets == "tags":
+        chosen = [name for name, probability in classes if probability >= TAG_THRESHOLD]
+    else:
+        chosen = [classes[0][0]]
+    return Recognition(seconds, classes, chosen)
+
+
+def _log_sum_exp(logits: np.ndarray) -> np.ndarray:
+    highest = logits.max(axis=-1, keepdims=True)
+    return highest + np.log(np.exp(logits - highest).sum(axis=-1, keepdims=True))
