@@ -1,5 +1,7 @@
 """Classifiers on the trunk: shapes, losses, labels, batches, and recognition block by block."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from conftest import SMALL, randomise, small_model, tone
 
 import wavenet_tf as wt
 from wavenet_tf import data, training
+from wavenet_tf.data.crops import MAX_GAIN_DB, MAX_SPEED_CHANGE, augment_waveform
 from wavenet_tf.data.manifest import Clip
 from wavenet_tf.errors import InputError
 from wavenet_tf.options import CLASS_TARGETS
@@ -269,6 +272,34 @@ def test_classes_of_frames_are_those_at_their_centers(labelled):
         # After 0.2 s there is audio without a label.
         assert weight[before : before + 20].all()
         assert not weight[before + 20 :].any()
+
+
+@pytest.mark.parametrize("draws", [(0.0, 0.0), (0.9, 0.999), (0.5, 0.25)])
+def test_augmentation_changes_gain_and_speed(draws):
+    waveform = tone(0.1) * np.linspace(0.2, 1.0, 800, dtype=np.float32)
+    augmented = augment_waveform(tf.constant(draws), tf.constant(waveform))
+    gain = 10 ** (MAX_GAIN_DB * (2 * draws[0] - 1) / 20)
+    times = np.arange(800) * (1 + MAX_SPEED_CHANGE * (2 * draws[1] - 1))
+    expected = np.interp(times, np.arange(801), np.append(waveform, 0.0), right=0.0)
+    np.testing.assert_allclose(augmented, np.clip(gain * expected, -1, 1), atol=2e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*columns 'word' are kept")
+def test_only_training_crops_of_whole_clips_are_augmented(labelled):
+    recordings = data.read_recordings(labelled, 8000, "manifest")
+    spec = small_classifier("clip").crop_spec.with_sources(data.ClipClassSource("^(.)", "hl"))
+    assert (spec.augment, small_classifier("frames").crop_spec.augment) == (True, False)
+    plain = dataclasses.replace(spec, augment=False)
+    batches = [
+        next(iter(data.training_batches(recordings, part, 6, 0.3, seed=1)))
+        for part in (spec, spec, plain)
+    ]
+    audio = [batch[0]["audio"].numpy() for batch in batches]
+    np.testing.assert_array_equal(audio[0], audio[1])
+    assert all((one != other).any() for one, other in zip(audio[0], audio[2], strict=True))
+    np.testing.assert_array_equal(batches[0][1]["classes"], batches[2][1]["classes"])
+    evaluated = [next(iter(data.evaluation_batches(recordings, s, 6, 0.3))) for s in (spec, plain)]
+    np.testing.assert_array_equal(evaluated[0][0]["audio"], evaluated[1][0]["audio"])
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from wavenet_tf.data.splits import check_fraction
 from wavenet_tf.errors import InputError, check_seed, positive_integer, positive_number
 
 # Added to the seed, these give independent random numbers for the same crop number: of the speaker,
-# of the speaker's crop, and of each further crop that is tried if one cannot be read.
-SPEAKER_DRAW, CROP_DRAW, REPLACEMENT_DRAW = 2**33, 2**34, 2**35
+# of the speaker's crop, of each further crop that is tried if one cannot be read (times the number
+# of the attempt), and of gain and speed.
+SPEAKER_DRAW, CROP_DRAW, REPLACEMENT_DRAW, AUGMENTATION_DRAW = 2**33, 2**34, 2**35, 2**45
 MAX_REPLACEMENTS = 100
 
 
@@ -108,7 +109,8 @@ def training_batches(
       `tf.train.Checkpoint`.
     - An epoch takes one crop from each clip for every crop length in it: the first at the clip's
       start, the others at random positions, shuffled over all clips.
-    - If the spec asks for it, a slow drift is added to half of the crops; the targets decrease it.
+    - If the spec asks for it, a slow drift is added to half of the crops, and the targets decrease
+      it; or gain and speed of the crops vary.
     - A crop that cannot be read is replaced by another random crop; if none of these can be read,
       its weights are 0. `Recordings.unreadable` names the clips.
 
@@ -284,7 +286,12 @@ class _RandomCrops:
         drift_draws = None
         if cropper.spec.drift:
             drift_draws = tf.random.stateless_uniform([4], tf.stack([seed, -1 - number]))
-        return cropper.crop(clip, start, contents, drift_draws)
+        augmentation_draws = None
+        if cropper.spec.augment:
+            augmentation_draws = tf.random.stateless_uniform(
+                [2], tf.stack([seed + AUGMENTATION_DRAW, number])
+            )
+        return cropper.crop(clip, start, contents, drift_draws, augmentation_draws)
 
     def _next(self, number):
         """Returns which of the cropper's crops comes next: a shuffled epoch, or a random crop."""

@@ -24,6 +24,9 @@ DRIFT_PROBABILITY = 0.5
 MAX_DRIFT = 0.2  # of full scale
 MAX_DRIFT_HZ = 60.0
 DRIFT_DECAY = 0.98  # factor from one sample to the next
+# Ranges of the gain and of the speed of crops for classifiers of whole clips.
+MAX_GAIN_DB = 10.0
+MAX_SPEED_CHANGE = 0.15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +49,7 @@ class CropSpec:
         crop_multiple: the scored part of a crop is a multiple of this, in samples: a common
             multiple of the hop length and of the poolings of context stacks.
         drift: whether slow drifts are added to part of the crops in training.
+        augment: whether gain and speed of crops vary in training, see `augment_waveform`.
         conditions: the source of each further input of the model.
         targets: the source of each further target, beside the next sample, such as classes.
         next_sample: whether the next sample is a target.
@@ -72,6 +76,7 @@ class CropSpec:
     frames_after: int = 0
     crop_multiple: int = 1
     drift: bool = False
+    augment: bool = False
     conditions: tuple[ConditionSource, ...] = ()
     targets: tuple[ConditionSource, ...] = ()
     next_sample: bool = True
@@ -262,7 +267,7 @@ class Cropper:
         conditions, targets = tuple(values[:num_conditions]), tuple(values[num_conditions:])
         return CropContents(samples, conditions, targets, readable)
 
-    def crop(self, clip, start, contents: CropContents, drift_draws=None):
+    def crop(self, clip, start, contents: CropContents, drift_draws=None, augmentation_draws=None):
         """Returns inputs, targets and weights of a crop.
 
         Args:
@@ -270,9 +275,12 @@ class Cropper:
             start: first scored sample, int64 scalar, from the clip's start.
             contents: what `read` returned; without weights if it is not readable.
             drift_draws: random numbers of the drift, see `drift_waveform`; None for no drift.
+            augmentation_draws: random numbers, see `augment_waveform`; None for no augmentation.
         """
         first, last = self._bounds(start)
         waveform = tf.cast(contents.samples, tf.float32) / STEPS_OF_16_BITS
+        if augmentation_draws is not None:
+            waveform = augment_waveform(augmentation_draws, waveform)
         times = tf.range(first, last)
         encode = self.spec.distribution.encode
         values = next_values = encode(waveform)
@@ -372,6 +380,34 @@ def drift_waveform(draws, length, sample_rate: int) -> tf.Tensor:
     time = tf.cast(tf.range(length), tf.float32) / sample_rate
     wave = tf.sin(2.0 * math.pi * (MAX_DRIFT_HZ * frequency * time + phase))
     return tf.where(chosen < DRIFT_PROBABILITY, MAX_DRIFT * level**2 * wave, 0.0)
+
+
+def augment_waveform(draws, waveform) -> tf.Tensor:
+    """Returns a waveform with another gain and another speed, and so another pitch.
+
+    Args:
+        draws: two random numbers in [0, 1): the gain, from `-MAX_GAIN_DB` to `MAX_GAIN_DB`, and the
+            speed, from `1 - MAX_SPEED_CHANGE` to `1 + MAX_SPEED_CHANGE`.
+        waveform: float32 `[samples]` in [-1, 1].
+
+    Returns:
+        float32 `[samples]` in [-1, 1]; silence after the end of a faster waveform.
+
+    Example:
+    >>> augment_waveform(tf.constant([0.5, 0.5]), tf.constant([0.1, 0.2, 0.4])).numpy().tolist()
+    [0.10000000149011612, 0.20000000298023224, 0.4000000059604645]
+    """
+    gain_draw, speed_draw = tf.unstack(2.0 * draws - 1.0)
+    gain = tf.pow(10.0, MAX_GAIN_DB / 20.0 * gain_draw)
+    length = tf.shape(waveform)[0]
+    positions = tf.cast(tf.range(length), tf.float32) * (1.0 + MAX_SPEED_CHANGE * speed_draw)
+    indices = tf.minimum(tf.cast(positions, tf.int32), length)
+    fractions = positions - tf.cast(indices, tf.float32)
+    padded = tf.pad(waveform, [[0, 2]])
+    before, after = tf.gather(padded, indices), tf.gather(padded, indices + 1)
+    inside = indices < length
+    values = tf.where(inside, before + fractions * (after - before), 0.0)
+    return tf.clip_by_value(gain * values, -1.0, 1.0)
 
 
 def _frame_sources(sources: tuple[ConditionSource, ...]) -> tuple[FrameSource, ...]:

@@ -11,12 +11,12 @@ from wavenet_tf.data.crops import NEXT_SAMPLE
 from wavenet_tf.data.targets import CLASSES
 from wavenet_tf.errors import InputError, positive_integer, positive_number
 from wavenet_tf.layers import CausalConv1D, FramePooling
+from wavenet_tf.models.class_targets import CLASS_TARGETS, ClassTargets
 from wavenet_tf.models.config import WaveNetConfig
 from wavenet_tf.models.heads import OutputHead
 from wavenet_tf.models.trainer import TrainableModel
 from wavenet_tf.models.trunk import WaveNetTrunk, audio_of
 from wavenet_tf.models.wavenet import WaveNet
-from wavenet_tf.options import CLASS_TARGETS
 
 # Of the loss of the next sample, beside 1 for that of the classes. Both are means.
 NEXT_SAMPLE_LOSS_WEIGHT = 0.3
@@ -144,9 +144,8 @@ class WaveNetClassifier(TrainableModel):
             )
             for index in range(self.num_convolutions)
         ]
-        blank = int(targets == "sequence")
         self.class_layer = keras.layers.Dense(
-            blank + self.num_classes, dtype="float32", name="class_layer"
+            self.class_targets.num_outputs(self.num_classes), dtype="float32", name="class_layer"
         )
         self.build()
 
@@ -212,6 +211,11 @@ class WaveNetClassifier(TrainableModel):
         return self.num_convolutions * (self.kernel_size // 2)
 
     @property
+    def class_targets(self) -> ClassTargets:
+        """Shapes, losses and metrics of the classes."""
+        return CLASS_TARGETS[self.targets]
+
+    @property
     def receptive_field(self) -> int:
         """Samples that the class of a frame depends on."""
         frames = 1 + 2 * self.look_ahead
@@ -228,8 +232,8 @@ class WaveNetClassifier(TrainableModel):
 
         The source of the classes is given to `CropSpec.with_sources`.
         """
-        whole = self.targets in ("clip", "tags", "sequence")
-        shape = (self.num_classes,) if self.targets == "tags" else ()
+        whole = self.targets != "frames"
+        shape = (self.num_classes,) if self.class_targets.vector else ()
         return data.CropSpec(
             sample_rate=self.sample_rate,
             # The classes of whole crops depend on nothing else.
@@ -239,6 +243,7 @@ class WaveNetClassifier(TrainableModel):
             frames_before=0 if whole else self.look_ahead,
             frames_after=0 if whole else self.look_ahead,
             crop_multiple=self.frame_length,
+            augment=whole,
             conditions=(data.ClipMaskSource(self.frame_length),),
             targets=(data.MissingSource(CLASSES, shape),),
             next_sample=self.head is not None,
@@ -249,7 +254,7 @@ class WaveNetClassifier(TrainableModel):
         mask = inputs.get("frame_mask") if isinstance(inputs, dict) else None
         skip_sum = self.rectified_skip_sum(self.trunk(audio))
         classes = self.frame_logits(self.frames(skip_sum), mask)
-        if self.targets in ("clip", "tags"):
+        if not self.class_targets.per_frame:
             classes = _masked_mean(classes, mask)
         if self.head is None:
             return classes
@@ -289,11 +294,9 @@ class WaveNetClassifier(TrainableModel):
     def compute_output_shape(self, inputs_shape):
         shape = inputs_shape["audio"] if isinstance(inputs_shape, dict) else inputs_shape
         batch, time = shape
-        channels = self.class_layer.units
-        if self.targets in ("clip", "tags"):
-            classes = (batch, channels)
-        else:
-            classes = (batch, None if time is None else time // self.frame_length, channels)
+        frames = None if time is None else time // self.frame_length
+        frames = (frames,) if self.class_targets.per_frame else ()
+        classes = (batch, *frames, self.class_layer.units)
         if self.head is None:
             return classes
         return {
@@ -317,55 +320,34 @@ class WaveNetClassifier(TrainableModel):
         """
         if self.head is not None and loss is None:
             kwargs.setdefault("loss_weights", {CLASSES: 1.0, NEXT_SAMPLE: NEXT_SAMPLE_LOSS_WEIGHT})
-        if self.targets == "sequence":
+        if self.class_targets.sequence:
             kwargs.setdefault("jit_compile", False)  # XLA takes no sparse tensors
         super().compile(optimizer, loss, weighted_metrics, **kwargs)
 
     def default_loss(self):
         """Returns the loss of the classes, and of the next sample if it is predicted."""
-        losses = {
-            "frames": training.ClassCrossEntropy,
-            "clip": training.ClassCrossEntropy,
-            "tags": training.TagCrossEntropy,
-            "sequence": training.SequenceLoss,
-        }
-        classes = losses[self.targets]()
+        loss = self.class_targets.loss()
         if self.head is None:
-            return classes
-        return {CLASSES: classes, NEXT_SAMPLE: training.NegativeLogLikelihood(self.distribution)}
+            return loss
+        return {CLASSES: loss, NEXT_SAMPLE: training.NegativeLogLikelihood(self.distribution)}
 
     def default_weighted_metrics(self):
         """Returns the error rate of the classes, and bits per sample if there is that output."""
-        metrics: dict[str, list[keras.metrics.Metric]] = {
-            "frames": [training.ClassErrorRate()],
-            "clip": [training.ClassErrorRate()],
-            "tags": [keras.metrics.AUC(multi_label=True, from_logits=True, name="auc")],
-            "sequence": [training.LabelErrorRate()],
-        }
-        classes = metrics[self.targets]
+        metrics = [self.class_targets.metric()]
         if self.head is None:
-            return classes
-        return {CLASSES: classes, NEXT_SAMPLE: [training.BitsPerSample(self.distribution)]}
+            return metrics
+        return {CLASSES: metrics, NEXT_SAMPLE: [training.BitsPerSample(self.distribution)]}
 
     def example_batch(self):
         """Returns targets, outputs and weights of one frame."""
-        shape = {
-            "frames": [1, 1],
-            "clip": [1],
-            "tags": [1, self.num_classes],
-            "sequence": [1, 2],
-        }[self.targets]
-        frames = [1] if self.targets in ("clip", "tags") else [1, 1]
-        targets = tf.zeros(shape)
-        outputs = tf.zeros([*frames, self.class_layer.units])
-        weights = tf.ones([1, 1] if self.targets == "frames" else [1])
+        classes = self.class_targets.example(self.num_classes)
         if self.head is None:
-            return targets, outputs, weights
+            return classes
         parameters = tf.zeros([1, 1, self.distribution.parameter_channels])
-        return (
-            {CLASSES: targets, NEXT_SAMPLE: tf.zeros([1, 1])},
-            {CLASSES: outputs, NEXT_SAMPLE: parameters},
-            {CLASSES: weights, NEXT_SAMPLE: tf.ones([1, 1])},
+        next_sample = tf.zeros([1, 1]), parameters, tf.ones([1, 1])
+        return tuple(
+            {CLASSES: of_classes, NEXT_SAMPLE: of_samples}
+            for of_classes, of_samples in zip(classes, next_sample, strict=True)
         )
 
     def get_config(self):

@@ -19,6 +19,8 @@ from wavenet_tf.runs.recordings import read_run_recordings, split_recordings
 from wavenet_tf.runs.settings import Settings
 
 NAMES_LISTED = 10
+# Validation scores the class of a clip over this much of it, however long crops are.
+WHOLE_CLIP_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,11 +160,12 @@ class Run:
     def validation_batches(self) -> tf.data.Dataset:
         """Returns the batches of a validation, the same ones each time."""
         settings = self.settings
+        seconds = WHOLE_CLIP_SECONDS if settings.task == "classify" else settings.crop_seconds
         batches = data.evaluation_batches(
             self.validation,
             self.crop_spec,
             settings.batch_size,
-            data.longest_crop_seconds(self.validation, self.crop_spec, settings.crop_seconds),
+            data.longest_crop_seconds(self.validation, self.crop_spec, seconds),
             whole_batches=self.strategy.num_replicas_in_sync > 1,
         )
         return batches.take(-(-settings.validation_crops // settings.batch_size))
