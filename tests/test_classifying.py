@@ -51,6 +51,7 @@ def classified(folder) -> str:
         "--steps=60",
         "--steps_per_validation=30",
         "--learning_rate=0.004",
+        "--augment",
     )
 
 
@@ -158,6 +159,7 @@ def test_frames_are_recognized_and_a_resumed_run_is_the_same_bit_by_bit(folder, 
         ({"task": "classify"}, "classes must be given for the task classify"),
         ({"classes": "folder"}, "classes must be given for the task classify, and for no other"),
         ({"tags": "all"}, "tags condition a generator; received task 'recognize'"),
+        ({"augment": True}, "augment is for the task 'classify'; received 'recognize'"),
         ({"task": "transcribe"}, "unknown task 'transcribe': expected one of generate, classify"),
         ({"split_by": "file"}, "unknown split_by 'file': expected one of recording, speaker"),
     ],
@@ -188,7 +190,7 @@ def test_a_pattern_chooses_the_recordings_for_validation(folder):
     settings = settings_for(folder, validation_pattern="_ann_")
     recordings = data.read_recordings(folder / "tones", 8000)
     training, validation = runs.split_recordings(settings, recordings, 0)
-    assert [name for name in recordings.names if "_ann_" in name] == list(validation.names)
+    assert [name for name in recordings.names if "_ann_" in name] == sorted(validation.names)
     assert sorted([*training.names, *validation.names]) == sorted(recordings.names)
 
 

@@ -48,6 +48,12 @@ _CLASSES = flags.DEFINE_string(
 _LABELS = flags.DEFINE_string(
     "labels", None, "For the task recognize, which alignment to learn, such as words (phones)."
 )
+_FOLDING = flags.DEFINE_enum(
+    "folding",
+    None,
+    options.FOLDINGS,
+    "Fold TIMIT's 61 phones to 48 or 39 classes; 48 are scored as 39 (none).",
+)
 _ALIGNMENTS = flags.DEFINE_string(
     "alignments",
     None,
@@ -64,6 +70,9 @@ _CONTEXT_STACK = flags.DEFINE_multi_string(
     [],
     "Add a smaller network with a longer receptive field, such as --context_stack "
     "pooling=128,layers_per_stack=9,channels=32; may be given several times.",
+)
+_AUGMENT = flags.DEFINE_bool(
+    "augment", None, "For the task classify, vary gain (10 dB) and speed (15%) of the crops."
 )
 _SPEAKERS = flags.DEFINE_string(
     "speakers",
@@ -205,12 +214,14 @@ def main(argv):
         task=_TASK.value,
         classes=_CLASSES.value,
         labels=_LABELS.value,
+        folding=_FOLDING.value,
         alignments=_ALIGNMENTS.value,
         overrides=overrides or None,
         features=_FEATURES.value,
         speakers=_SPEAKERS.value,
         tags=_TAGS.value,
         balance_speakers=_BALANCE_SPEAKERS.value,
+        augment=_AUGMENT.value,
         steps=_STEPS.value,
         batch_size=_BATCH_SIZE.value,
         crop_seconds=_CROP_SECONDS.value,

@@ -17,9 +17,13 @@ from wavenet_tf.data.conditions import clip_conditions as clip_conditions
 from wavenet_tf.data.conditions import condition_sources as condition_sources
 from wavenet_tf.data.corpora import LAYOUTS as LAYOUTS
 from wavenet_tf.data.crops import CropSpec as CropSpec
+from wavenet_tf.data.labels import UNKNOWN as UNKNOWN
 from wavenet_tf.data.manifest import Clip as Clip
 from wavenet_tf.data.manifest import read_manifest as read_manifest
 from wavenet_tf.data.manifest import write_manifest as write_manifest
+from wavenet_tf.data.phone_folding import FOLDINGS as FOLDINGS
+from wavenet_tf.data.phone_folding import SCORED_AS as SCORED_AS
+from wavenet_tf.data.phone_folding import fold_alignments as fold_alignments
 from wavenet_tf.data.prepared import is_prepared as is_prepared
 from wavenet_tf.data.prepared import open_prepared as open_prepared
 from wavenet_tf.data.preparing import NORMALIZATIONS as NORMALIZATIONS

@@ -1,6 +1,7 @@
 """Labels of clips as arrays: speakers, splits and tags."""
 
 import csv
+import functools
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,7 +66,9 @@ def label_by_rule(
     """
     table, separator, column = rule.rpartition(":")
     if separator and table.endswith(".csv"):
-        return _read_column(directory / table, column, argument).get
+        path = directory / table
+        modified = path.stat().st_mtime_ns if path.exists() else 0
+        return _read_column(path, column, argument, modified).get
     if rule == "folder":
         rule = "([^/]+)/[^/]*$"
     try:
@@ -133,8 +136,12 @@ def reindex_speakers(
     return new_ids[ids]
 
 
-def _read_column(table: Path, column: str, argument: str) -> dict[str, str]:
-    """Returns the values of a column of a CSV file, by the values of the column "path"."""
+@functools.lru_cache(maxsize=8)
+def _read_column(table: Path, column: str, argument: str, modified: int) -> dict[str, str]:
+    """Returns the values of a column of a CSV file, by the values of the column "path".
+
+    A table is read once, and again when its time of modification, in ns, has changed.
+    """
     try:
         with open(table, encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))

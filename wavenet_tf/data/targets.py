@@ -6,7 +6,6 @@ They are condition sources, see `data.conditions`, given to `CropSpec.targets`. 
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from pathlib import Path  # noqa: F401  (for the examples)
 
 import numpy as np
 
@@ -30,6 +29,7 @@ class ClipClassSource(ConditionSource):
         name: name of the target.
 
     Example:
+    >>> from pathlib import Path
     >>> recordings = Recordings(Path(), ["7_george_3.wav"], [], np.zeros(1), 8000)
     >>> int(ClipClassSource(r"^(.)_", ["3", "7"]).clip_value(recordings, 0))
     1
@@ -71,6 +71,7 @@ class FrameClassSource(FrameSource):
         name: name of the target.
 
     Example:
+    >>> from pathlib import Path
     >>> from wavenet_tf.data.manifest import Clip
     >>> clip = Clip("1.wav", alignment={"phones": [(0.0, 0.02, "s"), (0.02, 0.03, "iy")]})
     >>> recordings = Recordings(Path(), ["1.wav"], [], np.array([400]), 8000, metadata=[clip])

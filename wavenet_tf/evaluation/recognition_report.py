@@ -2,14 +2,14 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from wavenet_tf import data
 from wavenet_tf.errors import InputError
 from wavenet_tf.evaluation.recognition import ErrorRate, confusion_table
-from wavenet_tf.recognition import Recognizer, recognize
+from wavenet_tf.recognition import Recognizer
 
 CONFUSIONS_NAMED = 10
 
@@ -19,7 +19,8 @@ class RecognitionReport:
     """Figures of a classifier on recordings.
 
     Attributes:
-        error_rate: wrong classes per clip; for segments, edits per label.
+        error_rate: wrong classes per clip; for frames, edits per label, between the runs of equal
+            labels of frames.
         interval: 95% interval of the error rate, by a bootstrap over the clips.
         labels: number of clips; for segments, of labels.
         files: errors of each recording, by name.
@@ -52,7 +53,10 @@ class RecognitionReport:
 
 
 def evaluate_classifier(
-    model, recordings: data.Recordings, source: data.ConditionSource
+    model,
+    recordings: data.Recordings,
+    source: data.ConditionSource,
+    scored_as: Mapping[str, str] | None = None,
 ) -> RecognitionReport:
     """Evaluates a classifier of clips or of frames on recordings.
 
@@ -60,6 +64,7 @@ def evaluate_classifier(
         model: a `WaveNetClassifier` with targets "clip" or "frames".
         recordings: at the model's sample rate.
         source: of the right classes, such as a `ClipClassSource`.
+        scored_as: the class that each class counts as, such as `data.SCORED_AS`; None for itself.
 
     Raises:
         InputError: for a classifier of other targets, or recordings without these classes.
@@ -69,35 +74,27 @@ def evaluate_classifier(
             f"only classes of clips and of frames are scored; received {model.targets}"
         )
     source.check(recordings)
-    recognizer = Recognizer(model)
-    pairs: list[tuple[Sequence, Sequence]] = []
-    frame_pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    scored_names = [(scored_as or {}).get(name, name) for name in model.class_names]
+    names = sorted(set(scored_names))
+    scored_index = np.array([names.index(name) for name in scored_names])
+    recognizer, rights, recognized = Recognizer(model), [], []
     for index in range(len(recordings.names)):
-        waveform, right = recordings.waveform(index), source.clip_value(recordings, index)
+        logits = recognizer.logits(recordings.waveform(index)[None])[0]
         if model.targets == "clip":
-            result = recognize(recognizer, waveform)
-            pairs.append(([model.class_names[right]], result.chosen))
-        else:
-            frames = np.argmax(recognizer.logits(waveform[None])[0], axis=-1)
-            frame_pairs.append((right[right >= 0], frames[right >= 0]))
-            pairs.append((_collapse(right[right >= 0]), _collapse(frames[right >= 0])))
-    references, hypotheses = zip(*pairs, strict=True)
-    rate = ErrorRate.of_sequences(references, hypotheses)
-    if model.targets == "clip":
-        names = list(model.class_names)
-        right, wrong = (
-            np.array([names.index(labels[0]) for labels in side])
-            for side in (references, hypotheses)
-        )
-    else:
-        right, wrong = (np.concatenate(side) for side in zip(*frame_pairs, strict=True))
+            logits = logits.mean(axis=0, keepdims=True)
+        right = np.atleast_1d(source.clip_value(recordings, index))
+        labelled = right != data.UNKNOWN
+        rights.append(scored_index[right[labelled]])
+        recognized.append(scored_index[np.argmax(logits, axis=-1)[labelled]])
+    rate = ErrorRate.of_sequences([*map(_collapse, rights)], [*map(_collapse, recognized)])
+    right, wrong = np.concatenate(rights), np.concatenate(recognized)
     return RecognitionReport(
         rate.value,
         rate.interval(),
         int(rate.lengths.sum()),
         dict(zip(recordings.names, rate.errors.tolist(), strict=True)),
-        float(np.mean(right != wrong)) if frame_pairs else None,
-        _most_confused(confusion_table(right, wrong, model.num_classes), model.class_names),
+        float(np.mean(right != wrong)) if model.targets == "frames" else None,
+        _most_confused(confusion_table(right, wrong, len(names)), names),
     )
 
 

@@ -243,7 +243,6 @@ class WaveNetClassifier(TrainableModel):
             frames_before=0 if whole else self.look_ahead,
             frames_after=0 if whole else self.look_ahead,
             crop_multiple=self.frame_length,
-            augment=whole,
             conditions=(data.ClipMaskSource(self.frame_length),),
             targets=(data.MissingSource(CLASSES, shape),),
             next_sample=self.head is not None,

@@ -193,6 +193,7 @@ def open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute
         model, recordings, position = _open_model(settings, model_dir)
         parts = split_recordings(settings, recordings, model.receptive_field)
         crop_spec = model.crop_spec.with_sources(*class_sources(settings, model))
+        crop_spec = dataclasses.replace(crop_spec, augment=settings.augment)
         training_part, validation_part = (crop_spec.prepare(part) for part in parts)
         if not model.compiled:
             if model.config.features:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from wavenet_tf import data
-from wavenet_tf.data.splits import check_fraction
+from wavenet_tf.data.splits import check_fraction, unit_hash
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet, WaveNetClassifier
 from wavenet_tf.runs.settings import Settings, stored_settings
@@ -35,7 +35,7 @@ def read_run_recordings(
 def with_labels(
     settings: Settings, recordings: data.Recordings, speaker_names: Sequence[str] | None = None
 ) -> data.Recordings:
-    """Returns recordings with the speakers and alignments that the settings name.
+    """Returns recordings with the speakers, alignments and folding that the settings name.
 
     Args:
         settings: of the run.
@@ -47,6 +47,8 @@ def with_labels(
     """
     if settings.alignments is not None:
         recordings = data.with_alignments(recordings, settings.alignments)
+    if settings.folding is not None:
+        recordings = data.fold_alignments(recordings, settings.labels, settings.folding)
     if settings.speakers is not None:
         recordings = recordings.with_speakers(settings.speakers, speaker_names)
     return recordings
@@ -81,10 +83,10 @@ def split_recordings(
             f"{int(validated.sum())} of {len(validated)} recordings: both training and validation "
             "need some"
         )
-    return (
-        recordings.select(np.flatnonzero(~validated)),
-        recordings.select(np.flatnonzero(validated)),
-    )
+    training, validation = np.flatnonzero(~validated), np.flatnonzero(validated)
+    # The first recordings for validation are an unbiased sample of them.
+    hashes = [unit_hash(recordings.names[index]) for index in validation]
+    return recordings.select(training), recordings.select(validation[np.argsort(hashes)])
 
 
 def recordings_from_run(

@@ -16,7 +16,7 @@ from wavenet_tf.errors import (
     positive_integer,
 )
 from wavenet_tf.models.config import PRESETS
-from wavenet_tf.options import PRECISIONS, SCHEDULES, SPLITS_BY, STRATEGIES, TASKS
+from wavenet_tf.options import FOLDINGS, PRECISIONS, SCHEDULES, SPLITS_BY, STRATEGIES, TASKS
 
 SETTINGS = "settings.json"
 # Arguments of `WaveNet` that `overrides` must not contain, and what to use instead.
@@ -35,6 +35,7 @@ MODEL_SETTINGS = (
     "task",
     "classes",
     "labels",
+    "folding",
     "preset",
     "overrides",
     "features",
@@ -65,6 +66,8 @@ class Settings:
             `data.ClipClassSource`, or "tags" for the tags of the recordings.
         labels: for the task "recognize": which alignment holds the labels, such as "phones"; or
             "characters" for those of the texts, which need no times.
+        folding: "timit48" or "timit39" folds TIMIT's 61 phones to 48 or 39 classes; None leaves
+            labels as they are. A model of 48 classes is scored on 39.
         alignments: files of alignments, see `data.with_alignments`; None takes the alignments of
             the corpus.
         overrides: arguments of `WaveNet` that replace those of the preset.
@@ -76,6 +79,8 @@ class Settings:
             trains without tags.
         balance_speakers: draw crops of all speakers equally often, however long their recordings
             are.
+        augment: for the task "classify": vary gain and speed of the crops, see
+            `data.crops.augment_waveform`.
         steps: total number of optimizer steps.
         batch_size: crops per batch.
         gradient_accumulation: batches per step; more than 1 gives steps of large batches in little
@@ -114,12 +119,14 @@ class Settings:
     task: str = "generate"
     classes: str | None = None
     labels: str = "phones"
+    folding: str | None = None
     alignments: str | None = None
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
     features: str | None = None
     speakers: str | None = None
     tags: str | None = None
     balance_speakers: bool = False
+    augment: bool = False
     steps: int = 20000
     batch_size: int = 4
     gradient_accumulation: int = 1
@@ -199,6 +206,12 @@ class Settings:
                 "classes must be given for the task classify, and for no other; received task "
                 f"{self.task!r} and classes {self.classes!r}"
             )
+        if self.folding is not None and self.folding not in FOLDINGS:
+            raise InputError(
+                f"unknown folding {self.folding!r}: expected one of {', '.join(FOLDINGS)}"
+            )
+        if self.augment and self.task != "classify":
+            raise InputError(f"augment is for the task 'classify'; received {self.task!r}")
         conditions = {"features": self.features, "tags": self.tags}
         for name, value in conditions.items():
             if value is not None and self.task != "generate":
