@@ -10,7 +10,7 @@ from conftest import SMALL, randomise, small_model, tone
 
 import wavenet_tf as wt
 from wavenet_tf import data, training
-from wavenet_tf.data.crops import MAX_GAIN_DB, MAX_SPEED_CHANGE, augment_waveform
+from wavenet_tf.data.augmentation import MAX_GAIN_DB, MAX_SPEED_CHANGE, augment_waveform
 from wavenet_tf.data.manifest import Clip
 from wavenet_tf.errors import InputError
 from wavenet_tf.options import CLASS_TARGETS

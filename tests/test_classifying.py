@@ -16,7 +16,7 @@ FLAGS = ("--preset=tiny", "--set=layers_per_stack=3", "--sample_rate=8000", "--c
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Low and high tones of two speakers, with alignments; and a run that tells them apart."""
+    """Low and high tones of three speakers with alignments."""
     folder = tmp_path_factory.mktemp("classifying")
     for index in range(12):
         label, speaker = ["high", "low"][index % 2], ["ann", "ben", "cy"][index % 3]
@@ -120,7 +120,7 @@ def test_a_classifier_does_not_generate_and_a_generator_does_not_recognize(folde
     (folder / "generator").mkdir()
     wt.WaveNet(**SMALL).save(folder / "generator" / "model.keras")
     with pytest.raises(InputError, match="holds a WaveNet, not a WaveNetClassifier"):
-        runs.load_classifier(folder / "generator")
+        runs.load_model(folder / "generator", kind=wt.WaveNetClassifier)
 
 
 def settings_for(folder: Path, **changes) -> runs.Settings:

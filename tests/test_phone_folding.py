@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 
 from wavenet_tf import data
-from wavenet_tf.data.phone_folding import FOLDINGS, SCORED_AS, fold_segments
+from wavenet_tf.data.phone_folding import PHONE_CLASSES, SCORED_AS, fold_segments
 from wavenet_tf.errors import InputError
-from wavenet_tf.options import FOLDINGS as NAMES
 
 
 def test_61_phones_are_48_classes_and_39():
-    assert tuple(FOLDINGS) == NAMES
     for name, classes in (("timit48", 48), ("timit39", 39)):
-        assert len(FOLDINGS[name]) == 61
-        assert len(set(FOLDINGS[name].values()) - {None}) == classes
-    for phone, label in FOLDINGS["timit48"].items():
-        assert FOLDINGS["timit39"][phone] == (label and SCORED_AS[label])
+        assert len(PHONE_CLASSES[name]) == 61
+        assert len(set(PHONE_CLASSES[name].values()) - {None}) == classes
+    for phone, label in PHONE_CLASSES["timit48"].items():
+        assert PHONE_CLASSES["timit39"][phone] == (label and SCORED_AS[label])
 
 
 def test_the_time_of_the_glottal_stop_goes_to_its_neighbors():

@@ -7,7 +7,7 @@ import pytest
 
 from wavenet_tf.errors import InputError
 from wavenet_tf.evaluation import ErrorRate, boundary_errors, confusion_table, edit_counts
-from wavenet_tf.recognition import Bigram, Decoder, force_align, greedy_labels, greedy_spans
+from wavenet_tf.recognition import Bigram, Decoder, force_align, greedy_spans
 
 
 def random_log_probabilities(frames: int, classes: int, seed: int = 0) -> np.ndarray:
@@ -122,7 +122,6 @@ def test_labels_that_do_not_fit_are_an_error():
 def test_greedy_takes_the_likeliest_class_of_each_frame():
     log_probabilities = np.log(np.eye(3)[[1, 1, 0, 0, 1, 2]] + 0.1)
     assert greedy_spans(log_probabilities) == [(0, 2, 1), (2, 4, 0), (4, 5, 1), (5, 6, 2)]
-    assert greedy_labels(log_probabilities) == [1, 1, 2]
     assert greedy_spans(np.zeros([0, 3])) == []
 
 
@@ -148,8 +147,6 @@ def test_edits_are_the_fewest():
 def test_an_error_rate_counts_over_all_clips():
     rate = ErrorRate.of_sequences([["a"] * 3, ["b"]], [["a", "c", "a"], []])
     assert rate.value == 2 / 4
-    classes = ErrorRate.of_classes([0, 1, 2, 0], [0, 1, 1, 0])
-    assert classes.value == 0.25
     with pytest.raises(InputError, match="at least one label"):
         ErrorRate.of_sequences([[]], [["a"]])
 

@@ -45,7 +45,7 @@ def main(argv):
     command_line.check_exists("folder of recordings", _DATA_DIR.value)
     runs.find_model(_MODEL_DIR.value, _STEP.value)
 
-    model = runs.load_any_model(_MODEL_DIR.value, _STEP.value, verbose=True)
+    model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True, kind=models.TrainableModel)
     # Reading a large corpus takes long, and a wrong flag is refused before.
     if _IDENTIFY_SPEAKERS.value:
         evaluation.check_has_speakers(model)

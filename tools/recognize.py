@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from wavenet_tf import audio, files, recognition, runs
+from wavenet_tf import audio, files, models, recognition, runs
 from wavenet_tf.errors import InputError
 
 _MODEL_DIR = command_line.define_model_dir()
@@ -42,7 +42,9 @@ def main(argv):
         command_line.check_output("output", _OUTPUT.value, inputs[0])
     runs.find_model(_MODEL_DIR.value, _STEP.value)
 
-    model = runs.load_classifier(_MODEL_DIR.value, _STEP.value, verbose=True)
+    model = runs.load_model(
+        _MODEL_DIR.value, _STEP.value, verbose=True, kind=models.WaveNetClassifier
+    )
     recognizer = recognition.Recognizer(model)
     for path in inputs:
         waveform, _ = audio.read_audio(path, model.sample_rate)

@@ -253,8 +253,10 @@ def main(argv):
     model = runs.train(settings, _MODEL_DIR.value)
     if not wt.training.is_chief(model.distribute_strategy):
         return
-    if not isinstance(model, wt.WaveNet):
-        print(f"the model is in {_MODEL_DIR.value}")
+    if isinstance(model, wt.WaveNetClassifier):
+        words = ["python", "tools/recognize.py", "--model_dir", _MODEL_DIR.value]
+        command = shlex.join([*words, "--input", "in.wav"])
+        print(f"the model is in {_MODEL_DIR.value}; to recognize: {command}")
         return
     words = ["python", "tools/generate.py", "--model_dir", _MODEL_DIR.value]
     if model.config.features:

@@ -21,7 +21,6 @@ from wavenet_tf.data.labels import UNKNOWN as UNKNOWN
 from wavenet_tf.data.manifest import Clip as Clip
 from wavenet_tf.data.manifest import read_manifest as read_manifest
 from wavenet_tf.data.manifest import write_manifest as write_manifest
-from wavenet_tf.data.phone_folding import FOLDINGS as FOLDINGS
 from wavenet_tf.data.phone_folding import SCORED_AS as SCORED_AS
 from wavenet_tf.data.phone_folding import fold_alignments as fold_alignments
 from wavenet_tf.data.prepared import is_prepared as is_prepared

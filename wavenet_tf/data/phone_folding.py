@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from wavenet_tf.data.recordings import Recordings
 from wavenet_tf.errors import InputError
+from wavenet_tf.options import FOLDINGS
 
 # Phone, class for training, class for scoring. The glottal stop q has none.
 _TABLE = """
@@ -19,12 +20,12 @@ oy oy oy|p p p|pau sil sil|pcl cl sil|q - -|r r r|s s s|sh sh sh|t t t|tcl cl si
 uh uh uh|uw uw uw|ux uw uw|v v v|w w w|y y y|z z z|zh zh sh
 """
 _ROWS = [entry.split() for entry in _TABLE.replace("\n", "|").split("|") if entry]
-# The class of each phone; None for a phone that is left out.
-FOLDINGS: Mapping[str, Mapping[str, str | None]] = {
+# The class of each phone by the name of a folding; None for a phone that is left out.
+PHONE_CLASSES: Mapping[str, Mapping[str, str | None]] = {
     name: {row[0]: None if row[column] == "-" else row[column] for row in _ROWS}
-    for name, column in (("timit48", 1), ("timit39", 2))
+    for column, name in enumerate(FOLDINGS, 1)
 }
-# The class for scoring of each class for training. Those that are no phones are silences.
+# The class for scoring of each class for training.
 SCORED_AS = {row[1]: row[2] for row in _ROWS if row[1] != "-"}
 
 
@@ -38,7 +39,7 @@ def fold_segments(
 
     Args:
         segments: start and end in seconds, and phone, of each.
-        folding: name of the folding, of `FOLDINGS`.
+        folding: name of the folding, of `options.FOLDINGS`.
         where: name of the recording, for the error.
 
     Raises:
@@ -48,7 +49,7 @@ def fold_segments(
     >>> fold_segments([(0, 1, "tcl"), (1, 2, "t"), (2, 4, "q"), (4, 5, "ix")], "timit39", "1.wav")
     [(0, 1, 'sil'), (1, 3.0, 't'), (3.0, 5, 'ih')]
     """
-    classes = FOLDINGS[folding]
+    classes = PHONE_CLASSES[folding]
     folded: list[tuple[float, float, str]] = []
     start_of_next = None
     for start, end, phone in segments:
@@ -77,7 +78,7 @@ def fold_alignments(recordings: Recordings, alignment: str, folding: str) -> Rec
     Args:
         recordings: the clips.
         alignment: which of a clip's alignments, such as "phones".
-        folding: name of the folding, of `FOLDINGS`.
+        folding: name of the folding, of `options.FOLDINGS`.
 
     Raises:
         InputError: for an unknown folding, or a label that is none of TIMIT's phones.

@@ -11,6 +11,7 @@ import numpy as np
 
 from wavenet_tf.data.conditions import ConditionSource, FrameSource
 from wavenet_tf.data.labels import UNKNOWN, label_by_rule
+from wavenet_tf.data.manifest import Clip
 from wavenet_tf.data.recordings import Recordings
 from wavenet_tf.errors import InputError
 
@@ -41,23 +42,17 @@ class ClipClassSource(ConditionSource):
     shape = ()
     dtype = np.int32
 
-    def __post_init__(self):
-        object.__setattr__(self, "class_names", tuple(self.class_names))
-
     def check(self, recordings: Recordings) -> None:
-        label_of = _clip_labels(self.rule, recordings)
+        class_of = _class_rule(self.rule, recordings)
         for index, name in enumerate(recordings.names):
-            label = label_of(index)
-            if label is None:
-                raise InputError(f"{name} has no class: {self.rule!r} finds none for it")
+            label = class_of(index)
             if label not in self.class_names:
                 raise InputError(
                     f"{name} is of class {label!r}; known are {', '.join(self.class_names)}"
                 )
 
     def clip_value(self, recordings: Recordings, index: int):
-        label = _clip_labels(self.rule, recordings)(index)
-        return self.class_names.index(label) if label in self.class_names else UNKNOWN
+        return self.class_names.index(_class_rule(self.rule, recordings)(index))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,9 +80,6 @@ class FrameClassSource(FrameSource):
     name: str = CLASSES
     shape = ()
     dtype = np.int32
-
-    def __post_init__(self):
-        object.__setattr__(self, "class_names", tuple(self.class_names))
 
     def check(self, recordings: Recordings) -> None:
         known = set(self.class_names)
@@ -148,14 +140,7 @@ def find_clip_classes(rule: str, recordings: Recordings) -> list[str]:
     Raises:
         InputError: for an invalid rule, or if it finds no class for a clip.
     """
-    label_of = _clip_labels(rule, recordings)
-    classes = set()
-    for index, name in enumerate(recordings.names):
-        label = label_of(index)
-        if label is None:
-            raise InputError(f"{name} has no class: {rule!r} finds none for it")
-        classes.add(label)
-    return sorted(classes)
+    return sorted(set(map(_class_rule(rule, recordings), range(len(recordings.names)))))
 
 
 def find_frame_classes(alignment: str, recordings: Recordings) -> list[str]:
@@ -180,19 +165,28 @@ def find_frame_classes(alignment: str, recordings: Recordings) -> list[str]:
     return sorted(labels)
 
 
-def _clip_labels(rule: str, recordings: Recordings) -> Callable[[int], str | None]:
-    """Returns a function from the index of a clip to its label, or to None."""
-    if rule.startswith(COLUMN):
-        column = rule.removeprefix(COLUMN)
+def _class_rule(rule: str, recordings: Recordings) -> Callable[[int], str]:
+    """Returns a function from the index of a clip to its class.
 
-        def read_column(index: int) -> str | None:
-            clip = recordings.metadata[index]
-            if column in ("speaker", "text"):
-                return getattr(clip, column)
-            return clip.other.get(column)
+    Raises:
+        InputError: for an invalid rule. The function raises it if the rule finds no class.
+    """
+    by_name, column = None, rule.removeprefix(COLUMN)
+    if column == rule:
+        by_name = label_by_rule(rule, recordings.directory, "classes")
+    elif not len(recordings.metadata):
+        raise InputError(f"{recordings.directory} has no manifest with the column {column!r}")
 
-        if not len(recordings.metadata):
-            raise InputError(f"{recordings.directory} has no manifest with the column {column!r}")
-        return read_column
-    label_of = label_by_rule(rule, recordings.directory, "classes")
-    return lambda index: label_of(recordings.names[index])
+    def class_of(index: int) -> str:
+        name = recordings.names[index]
+        label = _column(recordings.metadata[index], column) if by_name is None else by_name(name)
+        if label is None:
+            raise InputError(f"{name} has no class: {rule!r} finds none for it")
+        return label
+
+    return class_of
+
+
+def _column(clip: Clip, column: str) -> str | None:
+    """Returns the value of a manifest's column, such as "speaker"."""
+    return getattr(clip, column) if column in ("speaker", "text") else clip.other.get(column)

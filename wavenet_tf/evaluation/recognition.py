@@ -75,12 +75,6 @@ class ErrorRate:
         errors = [sum(edit_counts(*pair)) for pair in pairs]
         return cls(np.array(errors), np.array([len(labels) for labels in references]))
 
-    @classmethod
-    def of_classes(cls, references: Sequence, hypotheses: Sequence) -> "ErrorRate":
-        """Counts the clips whose class is wrong."""
-        errors = np.array([a != b for a, b in zip(references, hypotheses, strict=True)], int)
-        return cls(errors, np.ones(len(errors), int))
-
     @property
     def value(self) -> float:
         """Errors per label."""

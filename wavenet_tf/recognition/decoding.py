@@ -23,23 +23,6 @@ def greedy_spans(log_probabilities: np.ndarray) -> list[Span]:
     return _runs(np.argmax(log_probabilities, axis=-1))
 
 
-def greedy_labels(log_probabilities: np.ndarray, blank: int = 0) -> list[int]:
-    """Returns the most likely labels of a model trained by CTC: repetitions and blanks removed.
-
-    Args:
-        log_probabilities: `[frames, 1 + classes]`.
-        blank: index of the blank.
-
-    Returns:
-        Indices of labels, without the blank's.
-
-    Example:
-    >>> greedy_labels(np.log([[0.1, 0.9], [0.2, 0.8], [0.9, 0.1], [0.1, 0.9]]))
-    [1, 1]
-    """
-    return [label for _, _, label in greedy_spans(log_probabilities) if label != blank]
-
-
 @dataclasses.dataclass(frozen=True)
 class Bigram:
     """How likely a class follows another, with Witten-Bell smoothing (1991, method C).

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import tensorflow as tf
 
 from wavenet_tf.data.alignments import textgrid_text
 from wavenet_tf.errors import InputError
@@ -88,7 +89,7 @@ def recognize(
     names = model.class_names or [str(index) for index in range(model.num_classes)]
     if model.targets in ("clip", "tags"):
         return _classes(model, logits.mean(axis=0), names, seconds)
-    log_probabilities = logits - _log_sum_exp(logits)
+    log_probabilities = tf.nn.log_softmax(logits).numpy()
     if model.targets == "frames" and decoder is not None:
         spans = decoder.spans(log_probabilities)
     else:
@@ -114,10 +115,8 @@ def recognize(
 
 def _classes(model, logits: np.ndarray, names: list[str], seconds: float) -> Recognition:
     """Returns the classes of a whole recording."""
-    if model.targets == "tags":
-        probabilities = 1.0 / (1.0 + np.exp(-logits))
-    else:
-        probabilities = np.exp(logits - _log_sum_exp(logits))
+    activation = tf.sigmoid if model.targets == "tags" else tf.nn.softmax
+    probabilities = activation(logits).numpy()
     order = np.argsort(-probabilities, kind="stable")
     classes = [(names[index], float(probabilities[index])) for index in order]
     if model.targets == "tags":
@@ -125,8 +124,3 @@ def _classes(model, logits: np.ndarray, names: list[str], seconds: float) -> Rec
     else:
         chosen = [classes[0][0]]
     return Recognition(seconds, classes, chosen)
-
-
-def _log_sum_exp(logits: np.ndarray) -> np.ndarray:
-    highest = logits.max(axis=-1, keepdims=True)
-    return highest + np.log(np.exp(logits - highest).sum(axis=-1, keepdims=True))

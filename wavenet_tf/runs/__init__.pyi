@@ -1,5 +1,3 @@
-from wavenet_tf.runs.checkpointing import load_any_model as load_any_model
-from wavenet_tf.runs.checkpointing import load_classifier as load_classifier
 from wavenet_tf.runs.checkpointing import load_model as load_model
 from wavenet_tf.runs.estimation import estimate as estimate
 from wavenet_tf.runs.log import BestValidation as BestValidation

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from wavenet_tf import files, training
 from wavenet_tf.errors import InputError
-from wavenet_tf.models import TrainableModel, WaveNet, WaveNetClassifier
+from wavenet_tf.models import TrainableModel, WaveNet
 from wavenet_tf.options import monitored_metric
 from wavenet_tf.runs.interruption import Interruption, metrics_state
 from wavenet_tf.runs.log import BestValidation, best_validation
@@ -32,9 +32,12 @@ from wavenet_tf.runs.model_files import (
 
 
 def load_model(
-    model_dir: str | os.PathLike, step: int | str = LAST, verbose: bool = False
-) -> WaveNet:
-    """Returns the generator of a step from a model directory.
+    model_dir: str | os.PathLike,
+    step: int | str = LAST,
+    verbose: bool = False,
+    kind: type[TrainableModel] = WaveNet,
+) -> Any:
+    """Returns the model of a step from a model directory.
 
     File times do not matter: copies and archives change them. If training keeps an average of the
     weights (EMA), the model has the averaged weights.
@@ -44,47 +47,11 @@ def load_model(
         step: number of steps of a checkpoint; "best" for the checkpoint with the best validation;
             "last" for the model of the last step, which is `model.keras` or a later checkpoint.
         verbose: print which file of which step is loaded.
+        kind: class of the model, such as `WaveNetClassifier`; `TrainableModel` for any.
 
     Raises:
-        InputError: if there is no such model, or it cannot be read.
+        InputError: if there is no such model, it cannot be read, or it is of another class.
     """
-    return _load_kind(WaveNet, model_dir, step, verbose)
-
-
-def load_classifier(
-    model_dir: str | os.PathLike, step: int | str = LAST, verbose: bool = False
-) -> WaveNetClassifier:
-    """Returns the classifier of a step from a model directory, as `load_model` does.
-
-    Args:
-        model_dir: of a training run.
-        step: as `load_model` takes it.
-        verbose: print which file of which step is loaded.
-
-    Raises:
-        InputError: as `load_model` raises it.
-    """
-    return _load_kind(WaveNetClassifier, model_dir, step, verbose)
-
-
-def load_any_model(
-    model_dir: str | os.PathLike, step: int | str = LAST, verbose: bool = False
-) -> WaveNet | WaveNetClassifier:
-    """Returns the generator or classifier of a step, as `load_model` does.
-
-    Args:
-        model_dir: of a training run.
-        step: as `load_model` takes it.
-        verbose: print which file of which step is loaded.
-
-    Raises:
-        InputError: as `load_model` raises it.
-    """
-    return _load_kind(TrainableModel, model_dir, step, verbose)
-
-
-def _load_kind(kind: type, model_dir: str | os.PathLike, step: int | str, verbose: bool) -> Any:
-    """Returns the model of a step; raises InputError if it is not of a class."""
     path = find_model(model_dir, step)
     model = load(path)
     if not issubclass(type(model), kind):

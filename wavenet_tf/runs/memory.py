@@ -63,9 +63,10 @@ def min_step_memory(model, batch_size: int, crop_samples: int, gradient_checkpoi
     # The output layers need each block's gated activations too, so those are stored in any case.
     channels = blocks * (model.config.residual_channels + gate_arrays * model.config.gate_channels)
     bytes_per_value = 4 if model.compute_dtype == "float32" else 2
+    channels += model.config.skip_channels
     outputs = 0
     if model.head is not None:
-        channels += model.config.skip_channels + model.config.head_channels
+        channels += model.config.head_channels
         outputs = COPIES_OF_OUTPUTS * model.head.output_convolution.filters * 4
     return samples * (channels * bytes_per_value + outputs)
 

@@ -11,7 +11,7 @@ from wavenet_tf.models import WaveNet, WaveNetClassifier, WaveNetConfig
 from wavenet_tf.runs.recordings import with_labels
 from wavenet_tf.runs.settings import Settings
 
-TAGS, CHARACTERS = "tags", "characters"
+TAGS = "tags"  # in place of a rule for classes
 
 
 def new_model(settings: Settings) -> tuple[WaveNet | WaveNetClassifier, data.Recordings]:

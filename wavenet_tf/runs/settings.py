@@ -64,8 +64,7 @@ class Settings:
             "recognize" a `WaveNetClassifier` of the labels within recordings.
         classes: for the task "classify": the rule that finds a recording's class, see
             `data.ClipClassSource`, or "tags" for the tags of the recordings.
-        labels: for the task "recognize": which alignment holds the labels, such as "phones"; or
-            "characters" for those of the texts, which need no times.
+        labels: for the task "recognize": which alignment holds the labels, such as "phones".
         folding: "timit48" or "timit39" folds TIMIT's 61 phones to 48 or 39 classes; None leaves
             labels as they are. A model of 48 classes is scored on 39.
         alignments: files of alignments, see `data.with_alignments`; None takes the alignments of
@@ -80,7 +79,7 @@ class Settings:
         balance_speakers: draw crops of all speakers equally often, however long their recordings
             are.
         augment: for the task "classify": vary gain and speed of the crops, see
-            `data.crops.augment_waveform`.
+            `data.augmentation.augment_waveform`.
         steps: total number of optimizer steps.
         batch_size: crops per batch.
         gradient_accumulation: batches per step; more than 1 gives steps of large batches in little

@@ -6,8 +6,18 @@ import keras
 import tensorflow as tf
 
 
+class _MeanOfScored(keras.metrics.Mean):
+    """The weighted mean; NaN if all weights are zero.
+
+    In Keras the mean of no values is 0, which would be a perfect prediction.
+    """
+
+    def result(self):
+        return tf.where(self.count > 0.0, super().result(), float("nan"))
+
+
 @keras.saving.register_keras_serializable(package="wavenet_tf")
-class BitsPerSample(keras.metrics.Mean):
+class BitsPerSample(_MeanOfScored):
     """The mean negative log-likelihood in bits per scored sample; NaN if no sample was scored.
 
     Uniform guessing among 256 codes is 8 bits; lower is better.
@@ -32,10 +42,6 @@ class BitsPerSample(keras.metrics.Mean):
         y_true = tf.cast(y_true, tf.float32)
         nats = -self.distribution.log_likelihood(y_pred, y_true)
         return super().update_state(nats / math.log(2.0), sample_weight=sample_weight)
-
-    def result(self):
-        # The mean of no values is 0 in Keras, which would be a perfect prediction.
-        return tf.where(self.count > 0.0, super().result(), float("nan"))
 
     def get_config(self):
         distribution = keras.saving.serialize_keras_object(self.distribution)
@@ -78,7 +84,7 @@ class NextSampleAccuracy(keras.metrics.Mean):
 
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
-class ClassErrorRate(keras.metrics.Mean):
+class ClassErrorRate(_MeanOfScored):
     """The fraction of frames, or clips, whose most likely class is wrong; NaN if none was scored.
 
     Args:
@@ -103,12 +109,9 @@ class ClassErrorRate(keras.metrics.Mean):
         wrong = tf.not_equal(recognized, tf.cast(y_true, tf.int32))
         return super().update_state(tf.cast(wrong, tf.float32), sample_weight=sample_weight)
 
-    def result(self):
-        return tf.where(self.count > 0.0, super().result(), float("nan"))
-
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
-class LabelErrorRate(keras.metrics.Mean):
+class LabelErrorRate(_MeanOfScored):
     """The edits from the greedily recognized labels to the true ones, per label; NaN without any.
 
     Args:
@@ -144,6 +147,3 @@ class LabelErrorRate(keras.metrics.Mean):
             weights *= tf.cast(sample_weight, tf.float32)
         rates = tf.math.divide_no_nan(edits, num_labels)
         return super().update_state(rates, sample_weight=weights)
-
-    def result(self):
-        return tf.where(self.count > 0.0, super().result(), float("nan"))
