@@ -13,7 +13,7 @@ from wavenet_tf import data, training
 from wavenet_tf.data.augmentation import MAX_GAIN_DB, MAX_SPEED_CHANGE, augment_waveform
 from wavenet_tf.data.manifest import Clip
 from wavenet_tf.errors import InputError
-from wavenet_tf.options import CLASS_TARGETS
+from wavenet_tf.models.class_targets import CLASS_TARGETS
 from wavenet_tf.recognition import Recognizer
 
 FRAME = 80  # samples, 10 ms at 8 kHz

@@ -7,7 +7,6 @@ SCHEDULES = ("cosine", "exponential", "constant")
 STRATEGIES = ("auto", "default", "mirrored", "multi_worker")
 DISTRIBUTIONS = ("categorical", "logistic_mixture", "gaussian_mixture")
 QUANTIZATIONS = ("none", "float16", "dynamic_int8", "int8")
-CLASS_TARGETS = ("frames", "clip", "tags", "sequence")
 FOLDINGS = ("timit48", "timit39")  # of TIMIT's phones, see `data.phone_folding`
 SPLITS_BY = ("recording", "speaker")
 TASKS = ("generate", "classify", "recognize")

@@ -22,7 +22,7 @@ Segment = tuple[float, float, str]  # start and end in seconds, and label
 END_TOLERANCE = 0.02
 # Times of HTS labels are in units of 100 ns; those of TIMIT are samples at 16 kHz.
 HTS_SECOND, TIMIT_RATE = 10_000_000, 16_000
-# In place of the silence labels of aligners and their versions.
+# The label that replaces the silence labels of all aligners.
 SILENCE = "sil"
 _SILENCES = frozenset(["", "sil", "SIL", "sp", "<sil>", "<eps>", "pau", "_"])
 
@@ -61,7 +61,7 @@ def read_alignment(path: str | os.PathLike, recording: str = "") -> dict[str, li
 def check_segments(
     segments: Sequence[Segment], seconds: float, where: str
 ) -> tuple[list[Segment], list[str]]:
-    """Returns the usable segments of an alignment of a recording, and what is wrong with others.
+    """Returns the usable segments of an alignment, and descriptions of the others.
 
     Segments without a duration are removed. An overlap is divided in its middle, and an end after
     that of the audio moved to it.
@@ -69,7 +69,7 @@ def check_segments(
     Args:
         segments: start and end in seconds, and label, of each.
         seconds: duration of the recording.
-        where: name of the file and tier, for the problems.
+        where: name of the file and tier, for the descriptions.
 
     Raises:
         InputError: for a segment that starts after the end of the audio, before its start or before
@@ -309,7 +309,7 @@ def _seconds(text: str) -> float:
 
 
 def _silence(label: str) -> str:
-    """Returns one label for the silences of all aligners."""
+    """Returns `SILENCE` for the silence labels of aligners, and other labels unchanged."""
     return SILENCE if label in _SILENCES else label
 
 

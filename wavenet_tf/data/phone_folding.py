@@ -25,7 +25,7 @@ PHONE_CLASSES: Mapping[str, Mapping[str, str | None]] = {
     name: {row[0]: None if row[column] == "-" else row[column] for row in _ROWS}
     for column, name in enumerate(FOLDINGS, 1)
 }
-# The class for scoring of each class for training.
+# The class of "timit39" that each class of "timit48" is scored as.
 SCORED_AS = {row[1]: row[2] for row in _ROWS if row[1] != "-"}
 
 

@@ -1,4 +1,4 @@
-"""Target sources: what a classifier learns, clip by clip, from labels of recordings.
+"""Target sources: each computes the classes that a classifier learns, clip by clip.
 
 They are condition sources, see `data.conditions`, given to `CropSpec.targets`. A label of
 `UNKNOWN` has weight 0 in training.
@@ -21,7 +21,7 @@ COLUMN = "column:"  # start of a rule that names a column
 
 @dataclasses.dataclass(frozen=True)
 class ClipClassSource(ConditionSource):
-    """The class of a whole clip, by a rule.
+    """The class of a whole clip, found by a rule in its name or its metadata.
 
     Args:
         rule: "folder", "table.csv:column" or a regular expression, see `labels.label_by_rule`; or

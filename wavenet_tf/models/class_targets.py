@@ -11,7 +11,7 @@ from wavenet_tf import training
 
 @dataclasses.dataclass(frozen=True)
 class ClassTargets:
-    """A kind of classes.
+    """One kind of classes: of frames, of clips, tags, or sequences.
 
     Attributes:
         per_frame: whether the logits are those of frames, rather than of the clip.
@@ -28,7 +28,7 @@ class ClassTargets:
     metric: Callable[[], keras.metrics.Metric]
 
     def num_outputs(self, num_classes: int) -> int:
-        """Returns the number of logits, with that of the blank.
+        """Returns the number of logits, the blank of sequences included.
 
         Args:
             num_classes: number of classes.
@@ -55,7 +55,7 @@ def _auc() -> keras.metrics.Metric:
     return keras.metrics.AUC(multi_label=True, from_logits=True, name="auc")
 
 
-# By their name among `options.CLASS_TARGETS`.
+# The kinds of classes by the values of the argument `targets` of `WaveNetClassifier`.
 CLASS_TARGETS = {
     "frames": ClassTargets(True, False, False, training.ClassCrossEntropy, training.ClassErrorRate),
     "clip": ClassTargets(False, False, False, training.ClassCrossEntropy, training.ClassErrorRate),

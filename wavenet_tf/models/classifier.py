@@ -18,7 +18,7 @@ from wavenet_tf.models.trainer import TrainableModel
 from wavenet_tf.models.trunk import WaveNetTrunk, audio_of
 from wavenet_tf.models.wavenet import WaveNet
 
-# Of the loss of the next sample, beside 1 for that of the classes. Both are means.
+# Default weight of the loss of the next sample; the loss of the classes has the weight 1.
 NEXT_SAMPLE_LOSS_WEIGHT = 0.3
 
 
@@ -269,7 +269,7 @@ class WaveNetClassifier(TrainableModel):
         return tf.nn.relu(self.skip_convolution(gated))
 
     def frames(self, skip_sum):
-        """Returns what the convolutions over frames take, `[batch, frames, channels]`.
+        """Returns the normalized and projected frames, `[batch, frames, channels]`.
 
         Args:
             skip_sum: output of the method `rectified_skip_sum`.

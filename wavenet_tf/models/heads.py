@@ -60,7 +60,7 @@ class OutputHead(keras.layers.Layer):
         return self.outputs(tf.nn.relu(self.skip_convolution(inputs)))
 
     def outputs(self, rectified_skip_sum):
-        """Returns what `call` returns, from the sum of the skip connections after its ReLU."""
+        """Returns the outputs of the head, given the sum of the skip connections after its ReLU."""
         return self.output_convolution(tf.nn.relu(self.head_convolution(rectified_skip_sum)))
 
     def compute_output_shape(self, inputs_shape):

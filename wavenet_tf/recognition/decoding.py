@@ -1,4 +1,4 @@
-"""From the probabilities of frames to segments: greedy, and by Viterbi with a bigram."""
+"""Segments from the probabilities of frames: greedy, by Viterbi with a bigram, or forced."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence

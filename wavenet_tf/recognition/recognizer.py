@@ -1,4 +1,4 @@
-"""The logits of a classifier, block by block, of audio of any length in constant memory."""
+"""Computes the logits of a classifier block by block, in constant memory."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -13,7 +13,7 @@ BLOCK_SECONDS = 1.0  # of audio that is processed at once, if a caller gives no 
 
 
 class RecognizerState(NamedTuple):
-    """What a recognizer keeps of the audio before a block.
+    """State of a recognizer after the audio before a block.
 
     Attributes:
         trunk: state of the trunk.
@@ -60,7 +60,7 @@ class Recognizer:
         )
 
     def process(self, audio, mask, state: RecognizerState) -> tuple[tf.Tensor, RecognizerState]:
-        """Returns the logits of a block, which are those of frames `look_ahead` before it.
+        """Returns the logits of the frames that are `look_ahead` frames before those of a block.
 
         Args:
             audio: float32 in [-1, 1], `[batch, samples]`, in whole frames.
@@ -124,7 +124,7 @@ class Recognizer:
             yield logits[:, dropped:]
 
     def _whole_frames(self, blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, float]]:
-        """Yields audio in whole frames, with 1, and at the end silence for the look-ahead, with 0.
+        """Yields whole frames of audio with 1, then silence for the look-ahead with 0.
 
         A block without a whole frame gives none.
         """
