@@ -79,7 +79,8 @@ def _evaluate_classifier(model: models.WaveNetClassifier, recordings: data.Recor
     settings = runs.Settings.from_run(_MODEL_DIR.value, data_dir=_DATA_DIR.value)
     (source,) = runs.class_sources(settings, model)
     scored_as = data.SCORED_AS if settings.folding else None
-    report = evaluation.evaluate_classifier(model, recordings, source, scored_as)
+    decoder = runs.load_decoder(_MODEL_DIR.value, model)
+    report = evaluation.evaluate_classifier(model, recordings, source, scored_as, decoder)
     print(report)
     if _PER_FILE.value:
         for name, errors in sorted(report.files.items(), key=lambda file: file[1]):

@@ -46,7 +46,16 @@ _CLASSES = flags.DEFINE_string(
     "first group finds it in the recording's path.",
 )
 _LABELS = flags.DEFINE_string(
-    "labels", None, "For the task recognize, which alignment to learn, such as words (phones)."
+    "labels",
+    None,
+    "For the task recognize, which alignment to learn, such as words; 'characters' of the texts; "
+    "or 'column:NAME' of the manifest, whose labels are separated by spaces (phones).",
+)
+_CTC = flags.DEFINE_bool(
+    "ctc",
+    None,
+    "For the task recognize, learn the order of the labels without their times (connectionist "
+    "temporal classification); always done for characters and columns.",
 )
 _FOLDING = flags.DEFINE_enum(
     "folding",
@@ -111,7 +120,11 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Crops per batch (4).")
 _GRADIENT_ACCUMULATION = flags.DEFINE_integer(
     "gradient_accumulation", None, "Batches per step: steps of large batches in little memory (1)."
 )
-_CROP_SECONDS = flags.DEFINE_float("crop_seconds", None, "Length of a crop, in seconds (1).")
+_CROP_SECONDS = flags.DEFINE_float(
+    "crop_seconds",
+    None,
+    "Length of a crop, in seconds; with CTC, the longest recording that is used (1; 10 with CTC).",
+)
 _LEARNING_RATE = flags.DEFINE_float(
     "learning_rate", None, "The highest learning rate (0.004; 0.001 for classifiers)."
 )
@@ -214,6 +227,7 @@ def main(argv):
         task=_TASK.value,
         classes=_CLASSES.value,
         labels=_LABELS.value,
+        ctc=_CTC.value,
         folding=_FOLDING.value,
         alignments=_ALIGNMENTS.value,
         overrides=overrides or None,

@@ -31,9 +31,14 @@ from wavenet_tf.data.preparing import prepare as prepare
 from wavenet_tf.data.preparing import summarize as summarize
 from wavenet_tf.data.raw import read_recordings as read_recordings
 from wavenet_tf.data.recordings import Recordings as Recordings
+from wavenet_tf.data.targets import CHARACTERS as CHARACTERS
 from wavenet_tf.data.targets import CLASSES as CLASSES
+from wavenet_tf.data.targets import COLUMN as COLUMN
 from wavenet_tf.data.targets import ClipClassSource as ClipClassSource
 from wavenet_tf.data.targets import ClipMaskSource as ClipMaskSource
 from wavenet_tf.data.targets import FrameClassSource as FrameClassSource
+from wavenet_tf.data.targets import SequenceSource as SequenceSource
 from wavenet_tf.data.targets import find_clip_classes as find_clip_classes
 from wavenet_tf.data.targets import find_frame_classes as find_frame_classes
+from wavenet_tf.data.targets import find_sequence_classes as find_sequence_classes
+from wavenet_tf.data.targets import sequence_labels as sequence_labels

@@ -90,6 +90,20 @@ class ConditionSource(abc.ABC):
         """
         return self.shape
 
+    def crop_value(self, recordings: Recordings, index: int, first_frame: int, num_frames: int):
+        """Returns the value of a crop of a clip, an array of shape `crop_shape(num_frames)`.
+
+        Args:
+            recordings: the clips.
+            index: index of the clip.
+            first_frame: index of the crop's first frame, counted from the clip's; may be negative.
+            num_frames: number of frames; the crop may end after the clip.
+
+        Raises:
+            InputError: if the value cannot be read.
+        """
+        return self.clip_value(recordings, index)
+
 
 class FrameSource(ConditionSource):
     """Computes an input with one vector per frame; before and after a clip, edge frames repeat.
@@ -110,17 +124,6 @@ class FrameSource(ConditionSource):
         return (num_frames, *self.shape)
 
     def crop_value(self, recordings: Recordings, index: int, first_frame: int, num_frames: int):
-        """Returns the frames of a crop of a clip, `[num_frames, *shape]`.
-
-        Args:
-            recordings: the clips.
-            index: index of the clip.
-            first_frame: index of the crop's first frame, counted from the clip's; may be negative.
-            num_frames: number of frames; the crop may end after the clip.
-
-        Raises:
-            InputError: if the frames cannot be read.
-        """
         frames = self.clip_value(recordings, index)
         indices = np.arange(first_frame, first_frame + num_frames)
         indices = np.clip(indices, 0, len(frames) - 1)

@@ -300,7 +300,7 @@ class Cropper:
             weight = contents.readable
             if isinstance(source, FrameSource):
                 weight = scored[:: self.spec.hop_length]
-            if source.dtype == np.int32:
+            if source.dtype == np.int32 and weight.shape == value.shape:  # not of sequences
                 weight &= value != UNKNOWN
             targets[source.name], weights[source.name] = value, weight
         return targets, {name: tf.cast(weight, tf.float32) for name, weight in weights.items()}
@@ -323,7 +323,8 @@ class Cropper:
         try:
             for source in self.sources:
                 if not isinstance(source, FrameSource):
-                    _fill(values, source, source.clip_value(recordings, clip))
+                    value = source.crop_value(recordings, clip, first_frame, self.num_frames)
+                    _fill(values, source, value)
             self._read_samples(clip, first, samples)
             for source in _frame_sources(self.sources):
                 frames = source.crop_value(recordings, clip, first_frame, self.num_frames)

@@ -5,6 +5,9 @@ They are condition sources, see `data.conditions`, given to `CropSpec.targets`. 
 """
 
 import dataclasses
+import itertools
+import re
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,11 +15,12 @@ import numpy as np
 from wavenet_tf.data.conditions import ConditionSource, FrameSource
 from wavenet_tf.data.labels import UNKNOWN, label_by_rule
 from wavenet_tf.data.manifest import Clip
-from wavenet_tf.data.recordings import Recordings
+from wavenet_tf.data.recordings import Recordings, first_reasons
 from wavenet_tf.errors import InputError
 
 CLASSES = "classes"  # name of the target, as of the classifier's output
 COLUMN = "column:"  # start of a rule that names a column
+CHARACTERS = "characters"  # the labels that are the characters of texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +110,111 @@ class FrameClassSource(FrameSource):
 
 
 @dataclasses.dataclass(frozen=True)
+class SequenceSource(ConditionSource):
+    """The labels of a whole clip in their order, without times.
+
+    The value of a clip is its number of frames, then each label's index plus 1, then zeros, as
+    `training.SequenceLoss` takes it.
+
+    Args:
+        class_names: the classes, in the order of their indices.
+        hop_length: samples per frame.
+        labels: where the labels are, see `sequence_labels`.
+        max_seconds: the longest clip that is used, as crops have to be whole clips; None for any.
+        name: name of the target.
+
+    Example:
+    >>> from pathlib import Path
+    >>> from wavenet_tf.data.manifest import Clip
+    >>> clip = Clip("1.wav", text="No!")
+    >>> recordings = Recordings(Path(), ["1.wav"], [], np.array([400]), 8000, metadata=[clip])
+    >>> source = SequenceSource(["n", "o"], hop_length=80, labels=CHARACTERS)
+    >>> source.crop_value(recordings, 0, first_frame=0, num_frames=5).tolist()
+    [5, 1, 2, 0, 0, 0]
+    """
+
+    class_names: Sequence[str]
+    hop_length: int
+    labels: str = "phones"
+    max_seconds: float | None = None
+    name: str = CLASSES
+    shape = ()
+    dtype = np.int32
+
+    def crop_shape(self, num_frames: int) -> tuple[int, ...]:
+        return (1 + num_frames,)
+
+    def prepare(self, recordings: Recordings) -> Recordings:
+        """Returns the recordings that can be learned from; a warning counts and names the others.
+
+        Args:
+            recordings: the clips.
+
+        Raises:
+            InputError: if none is left.
+        """
+        reasons: dict[str, str] = {}
+        for index, name in enumerate(recordings.names):
+            if reason := self._unusable(recordings, index):
+                reasons[name] = reason
+        if not reasons:
+            return recordings
+        count = f"{len(reasons)} of {len(recordings.names)} recordings"
+        if len(reasons) == len(recordings.names):
+            raise InputError(
+                f"{count} have no usable labels {self.labels!r}: {first_reasons(reasons)}"
+            )
+        warnings.warn(f"{count} are left out: {first_reasons(reasons)}", stacklevel=2)
+        kept = [index for index, name in enumerate(recordings.names) if name not in reasons]
+        return recordings.select(np.array(kept))
+
+    def _unusable(self, recordings: Recordings, index: int) -> str | None:
+        """Returns why a clip cannot be learned from; None if it can."""
+        labels = sequence_labels(self.labels, recordings, index)
+        if not labels:
+            return f"no labels {self.labels!r}"
+        seconds = int(recordings.lengths[index]) / recordings.sample_rate
+        if self.max_seconds is not None and seconds > self.max_seconds:
+            return f"{seconds:.1f} s, longer than crops of {self.max_seconds:g} s"
+        # Between equal labels the blank takes a frame.
+        needed = len(labels) + sum(a == b for a, b in itertools.pairwise(labels))
+        frames = self._num_frames(recordings, index)
+        if needed > frames:
+            return f"{len(labels)} labels, which need {needed} frames, and {frames} frames"
+        return None
+
+    def _num_frames(self, recordings: Recordings, index: int) -> int:
+        return -(-int(recordings.lengths[index]) // self.hop_length)
+
+    def check(self, recordings: Recordings) -> None:
+        known = set(self.class_names)
+        for index, name in enumerate(recordings.names):
+            for label in sequence_labels(self.labels, recordings, index):
+                if label not in known:
+                    raise InputError(
+                        f"{name} has the unknown label {label!r}; known are "
+                        f"{', '.join(self.class_names)}"
+                    )
+
+    def clip_value(self, recordings: Recordings, index: int) -> np.ndarray:
+        """Returns the indices of the labels of a clip, int `[labels]`.
+
+        Args:
+            recordings: the clips.
+            index: index of the clip.
+        """
+        labels = sequence_labels(self.labels, recordings, index)
+        return np.array([self.class_names.index(label) for label in labels], np.int32)
+
+    def crop_value(self, recordings: Recordings, index: int, first_frame: int, num_frames: int):
+        labels = self.clip_value(recordings, index)
+        value = np.zeros(1 + num_frames, np.int32)
+        value[0] = self._num_frames(recordings, index)
+        value[1 : 1 + len(labels)] = labels + 1
+        return value
+
+
+@dataclasses.dataclass(frozen=True)
 class ClipMaskSource(FrameSource):
     """1 for each frame of a clip, 0 for the padding before and after it.
 
@@ -163,6 +272,43 @@ def find_frame_classes(alignment: str, recordings: Recordings) -> list[str]:
             f"{recordings.directory} has no alignment {alignment!r}: labels of frames need one"
         )
     return sorted(labels)
+
+
+def find_sequence_classes(labels: str, recordings: Recordings) -> list[str]:
+    """Returns the different labels of recordings, sorted.
+
+    Args:
+        labels: where they are, see `sequence_labels`.
+        recordings: the clips.
+
+    Raises:
+        InputError: if no recording has labels.
+    """
+    clips = range(len(recordings.names))
+    found = {label for index in clips for label in sequence_labels(labels, recordings, index)}
+    if not found:
+        raise InputError(f"{recordings.directory} has no labels {labels!r}")
+    return sorted(found)
+
+
+def sequence_labels(labels: str, recordings: Recordings, index: int) -> list[str]:
+    """Returns the labels of a clip in their order; an empty list if it has none.
+
+    Args:
+        labels: "characters" for the letters, digits, apostrophes and spaces of the clip's text, in
+            lower case; "column:NAME" for the words in that column of the manifest, such as phones
+            separated by spaces; or the name of an alignment, such as "phones".
+        recordings: the clips.
+        index: index of the clip.
+    """
+    if not len(recordings.metadata):
+        return []
+    clip = recordings.metadata[index]
+    if labels == CHARACTERS:
+        return list(" ".join(re.findall(r"(?:[^\W_]|')+", (clip.text or "").lower())))
+    if labels.startswith(COLUMN):
+        return (_column(clip, labels.removeprefix(COLUMN)) or "").split()
+    return [label for *_, label in clip.alignment.get(labels, ())]
 
 
 def _class_rule(rule: str, recordings: Recordings) -> Callable[[int], str]:

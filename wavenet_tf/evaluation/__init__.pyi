@@ -1,9 +1,13 @@
+from wavenet_tf.evaluation.decoder_tuning import count_decoder as count_decoder
+from wavenet_tf.evaluation.decoder_tuning import fit_decoder as fit_decoder
+from wavenet_tf.evaluation.decoder_tuning import tune_decoder as tune_decoder
 from wavenet_tf.evaluation.evaluation_report import EvaluationReport as EvaluationReport
 from wavenet_tf.evaluation.evaluation_report import evaluate as evaluate
 from wavenet_tf.evaluation.recognition import ErrorRate as ErrorRate
 from wavenet_tf.evaluation.recognition import boundary_errors as boundary_errors
 from wavenet_tf.evaluation.recognition import confusion_table as confusion_table
 from wavenet_tf.evaluation.recognition import edit_counts as edit_counts
+from wavenet_tf.evaluation.recognition import edit_pairs as edit_pairs
 from wavenet_tf.evaluation.recognition_report import RecognitionReport as RecognitionReport
 from wavenet_tf.evaluation.recognition_report import evaluate_classifier as evaluate_classifier
 from wavenet_tf.evaluation.scores import Scores as Scores

@@ -10,6 +10,46 @@ from wavenet_tf.errors import InputError
 RESAMPLINGS = 1000  # of clips, for the interval of an error rate
 
 
+def edit_pairs(reference: Sequence, hypothesis: Sequence) -> list[tuple]:
+    """Returns the pairs of labels of a cheapest edit of one sequence into another.
+
+    Args:
+        reference: the labels that are right.
+        hypothesis: the labels that were recognized.
+
+    Returns:
+        Right and recognized label; None stands for the missing one of an insertion or a deletion.
+
+    Example:
+    >>> edit_pairs("sit", "bits")
+    [('s', 'b'), ('i', 'i'), ('t', 't'), (None, 's')]
+    """
+    costs = [list(range(len(hypothesis) + 1))]
+    for label in reference:
+        before, row = costs[-1], [costs[-1][0] + 1]
+        for index, recognized in enumerate(hypothesis):
+            substituted = before[index] + (label != recognized)
+            row.append(min(substituted, before[index + 1] + 1, row[index] + 1))
+        costs.append(row)
+    pairs: list[tuple] = []
+    row_index, column = len(reference), len(hypothesis)
+    while row_index or column:
+        cost = costs[row_index][column]
+        if row_index and column:
+            pair = reference[row_index - 1], hypothesis[column - 1]
+            if cost == costs[row_index - 1][column - 1] + (pair[0] != pair[1]):
+                pairs.append(pair)
+                row_index, column = row_index - 1, column - 1
+                continue
+        if row_index and cost == costs[row_index - 1][column] + 1:
+            row_index -= 1
+            pairs.append((reference[row_index], None))
+        else:
+            column -= 1
+            pairs.append((None, hypothesis[column]))
+    return pairs[::-1]
+
+
 def edit_counts(reference: Sequence, hypothesis: Sequence) -> tuple[int, int, int]:
     """Returns the substitutions, deletions and insertions of a cheapest edit of one sequence.
 
@@ -21,25 +61,11 @@ def edit_counts(reference: Sequence, hypothesis: Sequence) -> tuple[int, int, in
     >>> edit_counts("kitten", "sitting")
     (2, 0, 1)
     """
-    # Each entry: cost, substitutions, deletions, insertions; the cheapest is the smallest tuple.
-    row = [(n, 0, 0, n) for n in range(len(hypothesis) + 1)]
-    for label in reference:
-        previous, row = row, [_add(row[0], deletions=1)]
-        for index, recognized in enumerate(hypothesis):
-            row.append(
-                min(
-                    _add(previous[index], substitutions=int(label != recognized)),
-                    _add(previous[index + 1], deletions=1),
-                    _add(row[index], insertions=1),
-                )
-            )
-    return row[-1][1:]
-
-
-def _add(counts, substitutions: int = 0, deletions: int = 0, insertions: int = 0):
-    total, *parts = counts
-    added = (substitutions, deletions, insertions)
-    return (total + sum(added), *(part + more for part, more in zip(parts, added, strict=True)))
+    pairs = edit_pairs(reference, hypothesis)
+    deletions = sum(recognized is None for _, recognized in pairs)
+    insertions = sum(right is None for right, _ in pairs)
+    different = sum(right != recognized for right, recognized in pairs)
+    return different - deletions - insertions, deletions, insertions
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,15 +3,29 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wavenet_tf import data
 from wavenet_tf.errors import InputError
-from wavenet_tf.evaluation.recognition import ErrorRate, confusion_table
-from wavenet_tf.recognition import Recognizer
+from wavenet_tf.evaluation.decoder_tuning import labels_of_spans
+from wavenet_tf.evaluation.recognition import ErrorRate, confusion_table, edit_pairs
+from wavenet_tf.recognition import Decoder, Recognizer, greedy_spans
+from wavenet_tf.recognition.decoding import without_repetitions
 
 CONFUSIONS_NAMED = 10
+
+
+class Rate(NamedTuple):
+    """An error rate, and its 95% interval by a bootstrap over the clips."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self):
+        return f"{self.value:.2%} (95% interval {self.low:.2%} to {self.high:.2%})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,93 +33,168 @@ class RecognitionReport:
     """Figures of a classifier on recordings.
 
     Attributes:
-        error_rate: wrong classes per clip; for frames, edits per label, between the runs of equal
-            labels of frames.
-        interval: 95% interval of the error rate, by a bootstrap over the clips.
-        labels: number of clips; for segments, of labels.
+        error_rate: wrong classes per clip; for segments and sequences, edits per label.
+        labels: number of clips; for segments and sequences, of labels.
         files: errors of each recording, by name.
-        frame_error_rate: wrong classes per labelled frame; None for classes of whole clips.
-        confusions: the most frequent confusions: right class, recognized class, number of clips or
-            frames.
+        greedy_error_rate: edits per label if the likeliest class of each frame is taken; None
+            unless a decoder gave `error_rate`.
+        frame_error_rate: wrong classes per labelled frame; None for other targets.
+        word_error_rate: edits per word; None unless the labels are characters.
+        confusions: the most frequent confusions: right class, recognized class, number of clips,
+            frames or labels.
     """
 
-    error_rate: float
-    interval: tuple[float, float]
+    error_rate: Rate
     labels: int
     files: dict[str, int]
-    frame_error_rate: float | None
+    greedy_error_rate: Rate | None
+    frame_error_rate: Rate | None
+    word_error_rate: Rate | None
     confusions: list[tuple[str, str, int]]
 
     def to_json(self) -> str:
-        """Returns the figures as a JSON object."""
+        """Returns the figures as a JSON object; a rate is a list of it and of its interval."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     def __str__(self):
-        low, high = self.interval
-        line = (
-            f"{self.error_rate:.2%} errors over {self.labels} labels of {len(self.files)} "
-            f"recordings (95% interval {low:.2%} to {high:.2%})"
-        )
-        if self.frame_error_rate is not None:
-            line += f"; {self.frame_error_rate:.2%} of frames are wrong"
+        lines = [
+            f"error rate {self.error_rate} over {self.labels} labels of {len(self.files)} "
+            "recordings"
+        ]
+        others = {
+            "without a decoder": self.greedy_error_rate,
+            "frames": self.frame_error_rate,
+            "words": self.word_error_rate,
+        }
+        lines += [f"error rate, {name}: {rate}" for name, rate in others.items() if rate]
         confused = [f"{right} as {wrong} ({count})" for right, wrong, count in self.confusions]
-        return line + (f"\nmost confused: {', '.join(confused)}" if confused else "")
+        if confused:
+            lines.append(f"most confused: {', '.join(confused)}")
+        return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Answer:
+    """What is right and what is recognized in a clip: labels, and the classes of frames."""
+
+    right: Sequence[int]
+    recognized: Sequence[int]
+    greedy: Sequence[int] = ()
+    right_frames: Sequence[int] = ()
+    recognized_frames: Sequence[int] = ()
 
 
 def evaluate_classifier(
     model,
     recordings: data.Recordings,
-    source: data.ConditionSource,
+    source: Any,
     scored_as: Mapping[str, str] | None = None,
+    decoder: Decoder | None = None,
 ) -> RecognitionReport:
-    """Evaluates a classifier of clips or of frames on recordings.
+    """Evaluates a classifier of clips, of frames or of sequences on recordings.
 
     Args:
-        model: a `WaveNetClassifier` with targets "clip" or "frames".
+        model: a `WaveNetClassifier` with targets "clip", "frames" or "sequence".
         recordings: at the model's sample rate.
-        source: of the right classes, such as a `ClipClassSource`.
+        source: of the right classes: a `ClipClassSource`, `FrameClassSource` or `SequenceSource`.
         scored_as: the class that each class counts as, such as `data.SCORED_AS`; None for itself.
+        decoder: finds the segments of a model of frames; None takes the likeliest class of each
+            frame.
 
     Raises:
         InputError: for a classifier of other targets, or recordings without these classes.
     """
-    if model.targets not in ("clip", "frames"):
-        raise InputError(
-            f"only classes of clips and of frames are scored; received {model.targets}"
-        )
+    if model.targets not in _ANSWERS:
+        raise InputError(f"targets must be one of {', '.join(_ANSWERS)}; received {model.targets}")
     source.check(recordings)
     scored_names = [(scored_as or {}).get(name, name) for name in model.class_names]
     names = sorted(set(scored_names))
     scored_index = np.array([names.index(name) for name in scored_names])
-    recognizer, rights, recognized = Recognizer(model), [], []
+    recognizer, answer = Recognizer(model), _ANSWERS[model.targets]
+    answers = []
     for index in range(len(recordings.names)):
-        logits = recognizer.logits(recordings.waveform(index)[None])[0]
-        if model.targets == "clip":
-            logits = logits.mean(axis=0, keepdims=True)
+        log_probabilities = recognizer.log_probabilities(recordings.waveform(index))
         right = np.atleast_1d(source.clip_value(recordings, index))
-        labelled = right != data.UNKNOWN
-        rights.append(scored_index[right[labelled]])
-        recognized.append(scored_index[np.argmax(logits, axis=-1)[labelled]])
-    rate = ErrorRate.of_sequences([*map(_collapse, rights)], [*map(_collapse, recognized)])
-    right, wrong = np.concatenate(rights), np.concatenate(recognized)
+        answers.append(answer(log_probabilities, right, scored_index, decoder))
+    counts = _counts([(a.right, a.recognized) for a in answers])
+    greedy = frames = words = None
+    pairs = [pair for a in answers for pair in edit_pairs(a.right, a.recognized)]
+    if model.targets == "frames":
+        frames = _rate(_frame_errors(answers))
+        pairs = [p for a in answers for p in zip(a.right_frames, a.recognized_frames, strict=True)]
+        if decoder is not None:
+            greedy = _rate(_counts([(a.right, a.greedy) for a in answers]))
+    if getattr(source, "labels", None) == data.CHARACTERS:
+        texts = [[_words(part, names) for part in (a.right, a.recognized)] for a in answers]
+        words = _rate(_counts(texts))
     return RecognitionReport(
-        rate.value,
-        rate.interval(),
-        int(rate.lengths.sum()),
-        dict(zip(recordings.names, rate.errors.tolist(), strict=True)),
-        float(np.mean(right != wrong)) if model.targets == "frames" else None,
-        _most_confused(confusion_table(right, wrong, len(names)), names),
+        _rate(counts),
+        int(counts.lengths.sum()),
+        dict(zip(recordings.names, counts.errors.tolist(), strict=True)),
+        greedy,
+        frames,
+        words,
+        _most_confused(pairs, names),
     )
 
 
-def _collapse(labels: np.ndarray) -> list[int]:
-    """Returns labels without repetitions of neighbors."""
-    return labels[np.flatnonzero(np.diff(labels, prepend=-1))].tolist()
+def _answer_of_clip(log_probabilities, right, scored_index, decoder) -> _Answer:
+    likeliest = int(np.argmax(log_probabilities.mean(axis=0)))
+    return _Answer(scored_index[right].tolist(), [int(scored_index[likeliest])])
 
 
-def _most_confused(table: np.ndarray, names: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Returns the largest entries of a confusion table beside its diagonal."""
-    wrong = table - np.diag(np.diag(table))
+def _answer_of_frames(log_probabilities, right, scored_index, decoder) -> _Answer:
+    labelled = right != data.UNKNOWN
+    greedy = labels_of_spans(greedy_spans(log_probabilities[labelled]), scored_index)
+    recognized = greedy
+    if decoder is not None:
+        recognized = labels_of_spans(decoder.spans(log_probabilities[labelled]), scored_index)
+    right_frames = scored_index[right[labelled]].tolist()
+    recognized_frames = scored_index[np.argmax(log_probabilities, axis=-1)[labelled]].tolist()
+    right_labels = without_repetitions(right_frames)
+    return _Answer(right_labels, recognized, greedy, right_frames, recognized_frames)
+
+
+def _answer_of_sequence(log_probabilities, right, scored_index, decoder) -> _Answer:
+    spans = greedy_spans(log_probabilities)
+    recognized = [int(scored_index[label - 1]) for *_, label in spans if label]
+    return _Answer(scored_index[right].tolist(), recognized)
+
+
+# How a clip is answered, by the targets of the model.
+_ANSWERS = {
+    "clip": _answer_of_clip,
+    "frames": _answer_of_frames,
+    "sequence": _answer_of_sequence,
+}
+
+
+def _counts(pairs: Sequence) -> ErrorRate:
+    return ErrorRate.of_sequences([right for right, _ in pairs], [found for _, found in pairs])
+
+
+def _frame_errors(answers: Sequence[_Answer]) -> ErrorRate:
+    wrong = [
+        np.sum(np.array(a.right_frames) != np.array(a.recognized_frames), dtype=int)
+        for a in answers
+    ]
+    return ErrorRate(np.array(wrong), np.array([len(a.right_frames) for a in answers]))
+
+
+def _rate(counts: ErrorRate) -> Rate:
+    return Rate(counts.value, *counts.interval())
+
+
+def _words(labels: Sequence[int], names: Sequence[str]) -> list[str]:
+    return "".join(names[label] for label in labels).split()
+
+
+def _most_confused(pairs: Sequence, names: Sequence[str]) -> list[tuple[str, str, int]]:
+    """Returns the most frequent pairs of a right and another recognized class."""
+    pairs = [pair for pair in pairs if None not in pair]  # neither deletions nor insertions
+    rights, found = ([pair[side] for pair in pairs] for side in (0, 1))
+    wrong = confusion_table(rights, found, len(names))
+    np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS_NAMED]
-    pairs = [divmod(int(index), len(table)) for index in order]
-    return [(names[a], names[b], int(wrong[a, b])) for a, b in pairs if wrong[a, b]]
+    cells = [divmod(int(index), len(wrong)) for index in order]
+    return [(names[a], names[b], int(wrong[a, b])) for a, b in cells if wrong[a, b]]

@@ -1,6 +1,7 @@
 """Segments from the probabilities of frames: greedy, by Viterbi with a bigram, or forced."""
 
 import dataclasses
+import json
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from wavenet_tf.errors import InputError, positive_integer
 
 Span = tuple[int, int, int]  # first frame, the frame after the last, class
+# Attributes of a decoder that are chosen for a model.
+WEIGHTS = ("min_frames", "bigram_weight", "prior_weight", "insertion_penalty")
 
 
 def greedy_spans(log_probabilities: np.ndarray) -> list[Span]:
@@ -21,6 +24,20 @@ def greedy_spans(log_probabilities: np.ndarray) -> list[Span]:
     [(0, 2, 0), (2, 3, 1)]
     """
     return _runs(np.argmax(log_probabilities, axis=-1))
+
+
+def without_repetitions(labels: Sequence[int] | np.ndarray) -> list[int]:
+    """Returns labels without repetitions of neighbors.
+
+    Args:
+        labels: indices of classes.
+
+    Example:
+    >>> without_repetitions([2, 2, 0, 2])
+    [2, 0, 2]
+    """
+    labels = np.asarray(labels, int)
+    return labels[np.flatnonzero(np.diff(labels, prepend=-1))].tolist()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +118,39 @@ class Decoder:
 
     def __post_init__(self):
         positive_integer("min_frames", self.min_frames)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """What can be tuned: the weights, the penalty and the shortest duration."""
+        return {name: getattr(self, name) for name in WEIGHTS}
+
+    def to_json(self) -> str:
+        """Returns all attributes as JSON."""
+        bigram = {
+            "initial": self.bigram.initial.tolist(),
+            "transitions": self.bigram.transitions.tolist(),
+        }
+        log_priors = self.log_priors.tolist()
+        values = {**self.weights, "log_priors": log_priors, "bigram": bigram}
+        return json.dumps(values, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Decoder":
+        """Returns the decoder that `to_json` described.
+
+        Args:
+            text: JSON.
+
+        Raises:
+            InputError: if it describes no decoder.
+        """
+        try:
+            values = json.loads(text)
+            arrays = {name: np.array(part) for name, part in values.pop("bigram").items()}
+            log_priors = np.array(values.pop("log_priors"))
+            return cls(Bigram(**arrays), log_priors, **values)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"no decoder: {error!r}") from error
 
     def spans(self, log_probabilities: np.ndarray) -> list[Span]:
         """Returns the most likely segments.

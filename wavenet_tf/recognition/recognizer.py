@@ -102,6 +102,18 @@ class Recognizer:
         blocks = (audio[:, start : start + block] for start in range(0, audio.shape[1], block))
         return np.concatenate(list(self.stream(blocks)), axis=1)
 
+    def log_probabilities(self, waveform) -> np.ndarray:
+        """Returns the log-probabilities of the classes of each frame, float32 `[frames, classes]`.
+
+        Args:
+            waveform: float `[samples]` in [-1, 1].
+
+        Raises:
+            InputError: for a waveform of another shape, or without a sample.
+        """
+        logits = self.logits(np.asarray(waveform)[None])[0]
+        return tf.nn.log_softmax(logits).numpy()
+
     def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Computes the logits of blocks of audio as they come, for microphones and long files.
 

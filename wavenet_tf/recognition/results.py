@@ -84,12 +84,12 @@ def recognize(
         InputError: for a waveform without a sample.
     """
     model = recognizer.model
-    logits = recognizer.logits(np.asarray(waveform)[None])[0]
     seconds = len(waveform) / model.sample_rate
     names = model.class_names or [str(index) for index in range(model.num_classes)]
     if model.targets in ("clip", "tags"):
+        logits = recognizer.logits(np.asarray(waveform)[None])[0]
         return _classes(model, logits.mean(axis=0), names, seconds)
-    log_probabilities = tf.nn.log_softmax(logits).numpy()
+    log_probabilities = recognizer.log_probabilities(waveform)
     if model.targets == "frames" and decoder is not None:
         spans = decoder.spans(log_probabilities)
     else:

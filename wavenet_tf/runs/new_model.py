@@ -58,6 +58,10 @@ def class_sources(
     names = model.class_names or ()
     if model.targets == "frames":
         return (data.FrameClassSource(names, model.frame_length, settings.labels),)
+    if model.targets == "sequence":
+        return (
+            data.SequenceSource(names, model.frame_length, settings.labels, settings.crop_seconds),
+        )
     if model.targets == "tags":
         return (data.TagSource(names, name=data.CLASSES),)
     return (data.ClipClassSource(settings.classes or "", names),)
@@ -65,7 +69,9 @@ def class_sources(
 
 def _classifier_arguments(settings: Settings, recordings: data.Recordings) -> dict[str, Any]:
     """Returns the targets and the classes of a classifier."""
-    if settings.task == "recognize":
+    if settings.learns_sequences:
+        targets, names = "sequence", data.find_sequence_classes(settings.labels, recordings)
+    elif settings.task == "recognize":
         targets, names = "frames", data.find_frame_classes(settings.labels, recordings)
     elif settings.classes == TAGS:
         targets, names = "tags", choose_tags("all", recordings.tag_names)

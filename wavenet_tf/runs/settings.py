@@ -9,6 +9,7 @@ from typing import Any
 
 from wavenet_tf import audio
 from wavenet_tf.data.splits import check_fraction
+from wavenet_tf.data.targets import CHARACTERS, COLUMN
 from wavenet_tf.errors import (
     InputError,
     check_seed,
@@ -35,6 +36,7 @@ MODEL_SETTINGS = (
     "task",
     "classes",
     "labels",
+    "ctc",
     "folding",
     "preset",
     "overrides",
@@ -50,6 +52,8 @@ MODEL_SETTINGS = (
 
 # Classifiers of preset tiny stay at the level of guessing with the learning rate of generators.
 LEARNING_RATES = {"generate": 4e-3, "classify": 1e-3, "recognize": 1e-3}
+# Default length of crops, and the longest recording whose labels are learned by CTC.
+CROP_SECONDS, SEQUENCE_SECONDS = 1.0, 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +68,11 @@ class Settings:
             "recognize" a `WaveNetClassifier` of the labels within recordings.
         classes: for the task "classify": the rule that finds a recording's class, see
             `data.ClipClassSource`, or "tags" for the tags of the recordings.
-        labels: for the task "recognize": which alignment holds the labels, such as "phones".
+        labels: for the task "recognize": which alignment holds the labels, such as "phones";
+            "characters" of the texts; or "column:NAME", see `data.sequence_labels`.
+        ctc: for the task "recognize": learn the order of the labels without their times, by
+            connectionist temporal classification. Characters and columns have no times, and are
+            always learned so.
         folding: "timit48" or "timit39" folds TIMIT's 61 phones to 48 or 39 classes; None leaves
             labels as they are. A model of 48 classes is scored on 39.
         alignments: files of alignments, see `data.with_alignments`; None takes the alignments of
@@ -84,7 +92,8 @@ class Settings:
         batch_size: crops per batch.
         gradient_accumulation: batches per step; more than 1 gives steps of large batches in little
             memory.
-        crop_seconds: scored part of a crop, in seconds.
+        crop_seconds: scored part of a crop, in seconds; with CTC, the longest recording that is
+            used. None takes 1 s, with CTC 10 s.
         learning_rate: the highest learning rate; None takes that of `LEARNING_RATES` for the task.
         schedule: schedule of the learning rate, see `training.learning_rate_schedule`.
         weight_decay: fraction of every weight, times the learning rate, that each step subtracts
@@ -118,6 +127,7 @@ class Settings:
     task: str = "generate"
     classes: str | None = None
     labels: str = "phones"
+    ctc: bool = False
     folding: str | None = None
     alignments: str | None = None
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -129,7 +139,7 @@ class Settings:
     steps: int = 20000
     batch_size: int = 4
     gradient_accumulation: int = 1
-    crop_seconds: float = 1.0
+    crop_seconds: float = None  # type: ignore[assignment]  # set for the targets
     learning_rate: float = None  # type: ignore[assignment]  # set for the task
     schedule: str = "cosine"
     weight_decay: float = 0.0
@@ -162,6 +172,9 @@ class Settings:
         self._check_task()
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.task])
+        if self.crop_seconds is None:
+            seconds = SEQUENCE_SECONDS if self.learns_sequences else CROP_SECONDS
+            object.__setattr__(self, "crop_seconds", seconds)
         if self.preset not in PRESETS:
             raise InputError(
                 f"unknown preset {self.preset!r}: expected one of {', '.join(PRESETS)}"
@@ -209,12 +222,20 @@ class Settings:
             raise InputError(
                 f"unknown folding {self.folding!r}: expected one of {', '.join(FOLDINGS)}"
             )
+        if self.ctc and self.task != "recognize":
+            raise InputError(f"ctc is for the task 'recognize'; received {self.task!r}")
         if self.augment and self.task != "classify":
             raise InputError(f"augment is for the task 'classify'; received {self.task!r}")
         conditions = {"features": self.features, "tags": self.tags}
         for name, value in conditions.items():
             if value is not None and self.task != "generate":
                 raise InputError(f"{name} condition a generator; received task {self.task!r}")
+
+    @property
+    def learns_sequences(self) -> bool:
+        """Whether the order of labels is learned without their times (CTC)."""
+        without_times = self.labels == CHARACTERS or self.labels.startswith(COLUMN)
+        return self.task == "recognize" and (self.ctc or without_times)
 
     @classmethod
     def from_run(cls, model_dir: str | os.PathLike, **changes) -> "Settings":

@@ -24,6 +24,7 @@ from wavenet_tf.runs.interruption import FinishEpoch, Interruption, delayed_inte
 from wavenet_tf.runs.log import LOG, best_validation, cut_log
 from wavenet_tf.runs.model_files import FINAL_MODEL
 from wavenet_tf.runs.open_run import Run, open_run
+from wavenet_tf.runs.recognition import LogLabelErrorRate, write_decoder
 from wavenet_tf.runs.settings import SETTINGS, Settings
 
 TENSORBOARD = "tensorboard"
@@ -77,9 +78,15 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet | WaveNet
             if run.recordings.unreadable:
                 print(run.recordings.unreadable_summary)
             save(run.model, model_dir / FINAL_MODEL)
+            if _recognizes_frames(run):
+                write_decoder(model_dir, run)
         # Without it, another worker may look for `model.keras` before it is written.
         training.barrier(strategy)
     return run.model
+
+
+def _recognizes_frames(run: Run) -> bool:
+    return isinstance(run.model, WaveNetClassifier) and run.model.targets == "frames"
 
 
 def _fit(model_dir: Path, run: Run, batches) -> None:
@@ -144,6 +151,8 @@ def _callbacks(
     if run.batches % period:
         callbacks.append(FinishEpoch(period - run.batches % period, run.epoch_metrics))
     callbacks += [training.StopAtStep(settings.steps), training.LogStep()]
+    if run.is_chief and _recognizes_frames(run):
+        callbacks.append(LogLabelErrorRate(run))
     if run.is_chief:
         callbacks += [
             training.ProgressLine(settings.steps, round(run.step_samples)),

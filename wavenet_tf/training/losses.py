@@ -165,5 +165,6 @@ class SequenceLoss(GlobalMeanLoss):
         y_true = tf.cast(y_true, tf.int32)
         num_frames, labels = y_true[:, 0], y_true[:, 1:]
         num_labels = tf.math.count_nonzero(labels, axis=1, dtype=tf.int32)
+        labels = labels[:, : tf.maximum(tf.reduce_max(num_labels), 1)]
         nats = keras.ops.ctc_loss(labels, y_pred, num_labels, num_frames, mask_index=0)
         return nats / tf.cast(tf.maximum(num_labels, 1), nats.dtype)

@@ -142,6 +142,7 @@ class LabelErrorRate(_MeanOfScored):
         recognized = tf.SparseTensor(recognized.indices, recognized.values, shape)
         truth = tf.sparse.from_dense(tf.cast(labels, tf.int64))
         edits = tf.edit_distance(recognized, truth, normalize=False)
+        edits = tf.ensure_shape(edits, [None])
         weights = num_labels
         if sample_weight is not None:
             weights *= tf.cast(sample_weight, tf.float32)
