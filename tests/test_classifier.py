@@ -10,7 +10,15 @@ from conftest import SMALL, randomise, small_model, tone
 
 import wavenet_tf as wt
 from wavenet_tf import data, training
-from wavenet_tf.data.augmentation import MAX_GAIN_DB, MAX_SPEED_CHANGE, augment_waveform
+from wavenet_tf.data.augmentation import (
+    MASKS,
+    MAX_GAIN_DB,
+    MAX_MASK_SECONDS,
+    MAX_SHIFT_SECONDS,
+    MAX_SPEED_CHANGE,
+    augment_waveform,
+    change_gain_and_speed,
+)
 from wavenet_tf.data.manifest import Clip
 from wavenet_tf.errors import InputError
 from wavenet_tf.models.class_targets import CLASS_TARGETS
@@ -276,14 +284,31 @@ def test_classes_of_frames_are_those_at_their_centers(labelled):
         assert not weight[before + 20 :].any()
 
 
-@pytest.mark.parametrize("draws", [(0.0, 0.0), (0.9, 0.999), (0.5, 0.25)])
-def test_augmentation_changes_gain_and_speed(draws):
+@pytest.mark.parametrize("draws", [(0.0, 0.0, 0.5), (0.9, 0.999, 0.0), (0.5, 0.25, 0.99)])
+def test_augmentation_changes_gain_speed_and_start(draws):
     waveform = tone(0.1) * np.linspace(0.2, 1.0, 800, dtype=np.float32)
-    augmented = augment_waveform(tf.constant(draws), tf.constant(waveform))
+    changed = change_gain_and_speed(tf.constant(draws), tf.constant(waveform), 8000)
     gain = 10 ** (MAX_GAIN_DB * (2 * draws[0] - 1) / 20)
-    times = np.arange(800) * (1 + MAX_SPEED_CHANGE * (2 * draws[1] - 1))
-    expected = np.interp(times, np.arange(801), np.append(waveform, 0.0), right=0.0)
-    np.testing.assert_allclose(augmented, np.clip(gain * expected, -1, 1), atol=2e-4)
+    times = np.arange(800) - MAX_SHIFT_SECONDS * 8000 * draws[2]
+    times *= 1 + MAX_SPEED_CHANGE * (2 * draws[1] - 1)
+    expected = np.interp(times, np.arange(801), np.append(waveform, 0.0), left=0.0, right=0.0)
+    np.testing.assert_allclose(changed, gain * expected, atol=2e-4)
+
+
+def test_augmentation_adds_noise_and_short_silences():
+    waveform = 0.1 * tone(1.0)
+    seeds = np.stack([np.full(60, 7), np.arange(60)], axis=1)
+    augmented = np.array([augment_waveform(seed, waveform, 8000) for seed in seeds])
+    assert np.abs(augmented).max() <= 1.0
+    # What is left without the tone is noise, 15 to 50 dB below it.
+    level = np.sqrt(np.mean(augmented[:, 1000:] ** 2, axis=1))
+    frames = np.sqrt(np.mean(augmented[:, 1000:-1000].reshape(60, -1, 80) ** 2, axis=2))
+    silent = frames < 0.2 * level[:, None]
+    assert 0.5 < silent.any(axis=1).mean() <= 1.0
+    assert silent.mean(axis=1).max() <= MASKS * MAX_MASK_SECONDS / 0.75
+    noise = np.array([frames[k][silent[k]].min() / level[k] for k in range(60) if silent[k].any()])
+    decibels = -20 * np.log10(noise)
+    assert 14 < decibels.min() < 25 and 40 < decibels.max() < 52
 
 
 @pytest.mark.filterwarnings("ignore:.*columns 'word' are kept")

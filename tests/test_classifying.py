@@ -179,9 +179,15 @@ def test_a_run_of_frames_tunes_a_decoder_that_scores_and_recognizes(folder, tmp_
 @pytest.mark.slow
 def test_characters_are_learned_from_texts_without_alignments(folder, tmp_path):
     settings = settings_for(
-        folder, labels="characters", alignments=None, crop_seconds=None, steps=3
+        folder,
+        labels="characters",
+        alignments=None,
+        crop_seconds=None,
+        steps=3,
+        next_sample_weight=0.0,
     )
     model = runs.train(settings, tmp_path)
+    assert model.head is None
     assert (model.targets, model.class_names) == ("sequence", list("ghilow"))
     report = run_program(
         "evaluate.py", f"--model_dir={tmp_path}", f"--data_dir={folder / 'tones'}"
@@ -196,10 +202,10 @@ def test_recordings_whose_labels_do_not_fit_are_named(folder):
     slow = data.SequenceSource(names, hop_length=500, labels="characters")  # 4 frames
     assert slow.prepare(recordings).names == recordings.names
     slower = data.SequenceSource(names, hop_length=700, labels="characters")
-    with pytest.warns(UserWarning, match="6 of 12 recordings are left out: high_ann_0"):
+    with pytest.warns(UserWarning, match="6 of 12 recordings are left out"):
         assert len(slower.prepare(recordings).names) == 6
     short = data.SequenceSource(names, hop_length=80, labels="characters", max_seconds=0.1)
-    with pytest.raises(InputError, match="longer than crops of 0.1 s"):
+    with pytest.raises(InputError, match=r"longer than crops of 0\.1 s"):
         short.prepare(recordings)
     with pytest.raises(InputError, match="no labels 'words'"):
         data.SequenceSource(names, hop_length=80, labels="words").prepare(recordings)

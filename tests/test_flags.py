@@ -23,6 +23,7 @@ PROGRAMS = [
     *(
         f"tools/{name}.py"
         for name in (
+            "align",
             "benchmark",
             "benchmark_training",
             "demo",

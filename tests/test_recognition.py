@@ -2,12 +2,31 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
 
+import wavenet_tf as wt
 from wavenet_tf.errors import InputError
-from wavenet_tf.evaluation import ErrorRate, boundary_errors, confusion_table, edit_counts
-from wavenet_tf.recognition import Bigram, Decoder, force_align, greedy_spans
+from wavenet_tf.evaluation import (
+    ErrorRate,
+    boundary_errors,
+    confusion_table,
+    count_decoder,
+    edit_counts,
+    tune_decoder,
+)
+from wavenet_tf.recognition import (
+    Bigram,
+    Decoder,
+    Recognizer,
+    align,
+    force_align,
+    greedy_spans,
+    recognize,
+    recognize_stream,
+)
+from wavenet_tf.recognition.decoding import without_repetitions
 
 
 def random_log_probabilities(frames: int, classes: int, seed: int = 0) -> np.ndarray:
@@ -166,3 +185,99 @@ def test_confusions_and_boundaries():
     np.testing.assert_array_equal(table, [[1, 1, 0], [0, 0, 0], [1, 0, 2]])
     with pytest.raises(InputError, match="of equal labels"):
         boundary_errors([(0.0, 1.0, "a")], [(0.0, 1.0, "b")])
+
+
+def small_classifier(targets: str, names=("a", "b", "sil")) -> wt.WaveNetClassifier:
+    keras.utils.set_random_seed(3)
+    trunk = {"num_stacks": 1, "layers_per_stack": 4, "sample_rate": 8000}
+    return wt.WaveNetClassifier(
+        trunk, len(names), targets, list(names), channels=8, next_sample=False
+    )
+
+
+def test_silence_is_possible_before_after_and_where_it_is_asked_for():
+    recognizer = Recognizer(small_classifier("frames"))
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 1650)  # 21 frames, 206.25 ms
+    log_probabilities = recognizer.log_probabilities(waveform)
+    a, b, sil = 0, 1, 2
+    chosen = [sil, a, sil, b, sil]
+    optional = [True, False, True, False, True]
+    spans = force_align(log_probabilities, chosen, optional)
+    alignment = align(recognizer, waveform, ["a", "|", "b"])
+    names = ["a", "b", "sil"]
+    assert [label for *_, label in alignment.segments] == [names[k] for *_, k in spans]
+    np.testing.assert_allclose(
+        [segment[:2] for segment in alignment.segments],
+        [(0.01 * start, min(0.01 * end, 0.20625)) for start, end, _ in spans],
+    )
+    scores = [log_probabilities[start:end, k] for start, end, k in spans]
+    np.testing.assert_allclose(alignment.log_likelihood, np.concatenate(scores).mean())
+    # Without silence, the labels cover the recording.
+    covered = align(recognizer, waveform, ["a", "b"], silence=None).segments
+    assert [label for *_, label in covered] == ["a", "b"]
+    assert (covered[0][0], covered[-1][1]) == (0.0, 0.20625)
+
+
+@pytest.mark.parametrize(
+    ("targets", "labels", "message"),
+    [
+        ("clip", ["a"], "alignment needs classes of frames or sequences; received clip"),
+        ("frames", ["a", "c"], "the model has no label 'c'; known are a, b, sil"),
+        ("frames", [], "alignment needs at least one label; received none"),
+        ("frames", ["a", "b", "a"], "3 labels need 3 frames; received 2"),
+        ("sequence", ["a", "a"], "2 labels need 3 frames; received 2"),
+    ],
+)
+def test_labels_that_cannot_be_aligned_are_an_error(targets, labels, message):
+    with pytest.raises(InputError, match=message):
+        align(Recognizer(small_classifier(targets)), np.zeros(160), labels)
+
+
+@pytest.mark.parametrize("size", [30, 400, 5000])
+@pytest.mark.parametrize("targets", ["frames", "sequence"])
+def test_a_stream_gives_the_segments_of_the_whole_recording(targets, size):
+    recognizer = Recognizer(small_classifier(targets))
+    waveform = np.random.default_rng(1).uniform(-0.9, 0.9, 4000).astype(np.float32)
+    whole = recognize(recognizer, waveform).segments
+    blocks = (waveform[first : first + size] for first in range(0, 4000, size))
+    streamed = list(recognize_stream(recognizer, blocks))
+    assert [segment[2] for segment in streamed] == [segment[2] for segment in whole]
+    values = [[(a, b, p) for a, b, _, p in part] for part in (streamed, whole)]
+    np.testing.assert_allclose(*values, atol=1e-5)
+    assert len(streamed) > 2
+
+
+def test_a_stream_gives_the_class_of_each_window():
+    recognizer = Recognizer(small_classifier("clip"))
+    waveform = np.random.default_rng(1).uniform(-0.9, 0.9, 4000).astype(np.float32)
+    logits = recognizer.logits(waveform[None])[0]
+    windows = list(recognize_stream(recognizer, [waveform], window_seconds=0.2))
+    assert [window[:2] for window in windows] == [
+        pytest.approx(times) for times in ((0.0, 0.2), (0.1, 0.3), (0.2, 0.4), (0.3, 0.5))
+    ]
+    for start, end, label, probability in windows:
+        mean = logits[round(100 * start) : round(100 * end)].mean(axis=0)
+        probabilities = np.exp(mean) / np.exp(mean).sum()
+        assert label == ["a", "b", "sil"][np.argmax(probabilities)]
+        np.testing.assert_allclose(probability, probabilities.max(), rtol=1e-4)
+
+
+def test_a_decoder_survives_a_file_and_is_tuned_to_fewer_errors():
+    rng = np.random.default_rng(5)
+    labels = [np.repeat(rng.integers(0, 4, 12), 5) for _ in range(6)]
+    outputs = []
+    for frames in labels:
+        logits = 2.0 * np.eye(4)[frames] + 1.5 * rng.normal(size=[len(frames), 4])
+        outputs.append(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
+    references = [without_repetitions(frames) for frames in labels]
+    decoder = count_decoder(labels, num_classes=4)
+    tuned = tune_decoder(decoder, outputs, references)
+
+    def errors(spans_of):
+        found = [[label for *_, label in spans_of(part)] for part in outputs]
+        return ErrorRate.of_sequences(references, found).value
+
+    assert errors(tuned.spans) < errors(decoder.spans) < errors(greedy_spans)
+    read = Decoder.from_json(tuned.to_json())
+    assert read.spans(outputs[0]) == tuned.spans(outputs[0])
+    assert read.weights == tuned.weights

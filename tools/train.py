@@ -81,7 +81,15 @@ _CONTEXT_STACK = flags.DEFINE_multi_string(
     "pooling=128,layers_per_stack=9,channels=32; may be given several times.",
 )
 _AUGMENT = flags.DEFINE_bool(
-    "augment", None, "For the task classify, vary gain (10 dB) and speed (15%) of the crops."
+    "augment",
+    None,
+    "For the task classify, vary gain (6 dB), speed (10%) and start of the crops, and add noise "
+    "and short silences.",
+)
+_NEXT_SAMPLE_WEIGHT = flags.DEFINE_float(
+    "next_sample_weight",
+    None,
+    "Weight of the loss of the next sample in a classifier; with 0 it is not predicted (0.3).",
 )
 _SPEAKERS = flags.DEFINE_string(
     "speakers",
@@ -236,6 +244,7 @@ def main(argv):
         tags=_TAGS.value,
         balance_speakers=_BALANCE_SPEAKERS.value,
         augment=_AUGMENT.value,
+        next_sample_weight=_NEXT_SAMPLE_WEIGHT.value,
         steps=_STEPS.value,
         batch_size=_BATCH_SIZE.value,
         crop_seconds=_CROP_SECONDS.value,

@@ -31,6 +31,7 @@ from wavenet_tf.data.preparing import prepare as prepare
 from wavenet_tf.data.preparing import summarize as summarize
 from wavenet_tf.data.raw import read_recordings as read_recordings
 from wavenet_tf.data.recordings import Recordings as Recordings
+from wavenet_tf.data.recordings import first_reasons as first_reasons
 from wavenet_tf.data.targets import CHARACTERS as CHARACTERS
 from wavenet_tf.data.targets import CLASSES as CLASSES
 from wavenet_tf.data.targets import COLUMN as COLUMN

@@ -15,7 +15,7 @@ from wavenet_tf.errors import InputError, check_seed, positive_integer, positive
 
 # Added to the seed, these give independent random numbers for the same crop number: of the speaker,
 # of the speaker's crop, of each further crop that is tried if one cannot be read (times the number
-# of the attempt), and of gain and speed.
+# of the attempt), and of the augmentation.
 SPEAKER_DRAW, CROP_DRAW, REPLACEMENT_DRAW, AUGMENTATION_DRAW = 2**33, 2**34, 2**35, 2**45
 MAX_REPLACEMENTS = 100
 
@@ -110,7 +110,7 @@ def training_batches(
     - An epoch takes one crop from each clip for every crop length in it: the first at the clip's
       start, the others at random positions, shuffled over all clips.
     - If the spec asks for it, a slow drift is added to half of the crops, and the targets decrease
-      it; or gain and speed of the crops vary.
+      it; or the crops are varied, see `augmentation.augment_waveform`.
     - A crop that cannot be read is replaced by another random crop; if none of these can be read,
       its weights are 0. `Recordings.unreadable` names the clips.
 
@@ -286,12 +286,10 @@ class _RandomCrops:
         drift_draws = None
         if cropper.spec.drift:
             drift_draws = tf.random.stateless_uniform([4], tf.stack([seed, -1 - number]))
-        augmentation_draws = None
+        augmentation_seed = None
         if cropper.spec.augment:
-            augmentation_draws = tf.random.stateless_uniform(
-                [2], tf.stack([seed + AUGMENTATION_DRAW, number])
-            )
-        return cropper.crop(clip, start, contents, drift_draws, augmentation_draws)
+            augmentation_seed = tf.stack([seed + AUGMENTATION_DRAW, number])
+        return cropper.crop(clip, start, contents, drift_draws, augmentation_seed)
 
     def _next(self, number):
         """Returns which of the cropper's crops comes next: a shuffled epoch, or a random crop."""

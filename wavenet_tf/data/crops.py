@@ -40,7 +40,7 @@ class CropSpec:
         crop_multiple: the scored part of a crop is a multiple of this, in samples: a common
             multiple of the hop length and of the poolings of context stacks.
         drift: whether slow drifts are added to part of the crops in training.
-        augment: whether gain and speed of crops vary in training, see `augment_waveform`.
+        augment: whether crops are varied in training, see `augment_waveform`.
         conditions: the source of each further input of the model.
         targets: the source of each further target, beside the next sample, such as classes.
         next_sample: whether the next sample is a target.
@@ -258,7 +258,7 @@ class Cropper:
         conditions, targets = tuple(values[:num_conditions]), tuple(values[num_conditions:])
         return CropContents(samples, conditions, targets, readable)
 
-    def crop(self, clip, start, contents: CropContents, drift_draws=None, augmentation_draws=None):
+    def crop(self, clip, start, contents: CropContents, drift_draws=None, augmentation_seed=None):
         """Returns inputs, targets and weights of a crop.
 
         Args:
@@ -266,12 +266,12 @@ class Cropper:
             start: first scored sample, int64 scalar, from the clip's start.
             contents: what `read` returned; without weights if it is not readable.
             drift_draws: random numbers of the drift, see `drift_waveform`; None for no drift.
-            augmentation_draws: random numbers, see `augment_waveform`; None for no augmentation.
+            augmentation_seed: see `augment_waveform`; None for no augmentation.
         """
         first, last = self._bounds(start)
         waveform = tf.cast(contents.samples, tf.float32) / STEPS_OF_16_BITS
-        if augmentation_draws is not None:
-            waveform = augment_waveform(augmentation_draws, waveform)
+        if augmentation_seed is not None:
+            waveform = augment_waveform(augmentation_seed, waveform, self.spec.sample_rate)
         times = tf.range(first, last)
         encode = self.spec.distribution.encode
         values = next_values = encode(waveform)
@@ -300,7 +300,8 @@ class Cropper:
             weight = contents.readable
             if isinstance(source, FrameSource):
                 weight = scored[:: self.spec.hop_length]
-            if source.dtype == np.int32 and weight.shape == value.shape:  # not of sequences
+            # Sequences have one weight for all labels.
+            if source.dtype == np.int32 and weight.shape.rank == value.shape.rank:
                 weight &= value != UNKNOWN
             targets[source.name], weights[source.name] = value, weight
         return targets, {name: tf.cast(weight, tf.float32) for name, weight in weights.items()}

@@ -12,14 +12,11 @@ from wavenet_tf.data.targets import CLASSES
 from wavenet_tf.errors import InputError, positive_integer, positive_number
 from wavenet_tf.layers import CausalConv1D, FramePooling
 from wavenet_tf.models.class_targets import CLASS_TARGETS, ClassTargets
-from wavenet_tf.models.config import WaveNetConfig
+from wavenet_tf.models.config import NEXT_SAMPLE_LOSS_WEIGHT, WaveNetConfig
 from wavenet_tf.models.heads import OutputHead
 from wavenet_tf.models.trainer import TrainableModel
 from wavenet_tf.models.trunk import WaveNetTrunk, audio_of
 from wavenet_tf.models.wavenet import WaveNet
-
-# Default weight of the loss of the next sample; the loss of the classes has the weight 1.
-NEXT_SAMPLE_LOSS_WEIGHT = 0.3
 
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")

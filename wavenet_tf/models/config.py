@@ -322,6 +322,9 @@ def _plain(value):
     return [_plain(part) for part in value] or None
 
 
+# Default weight of a classifier's loss of the next sample; that of the classes has the weight 1.
+NEXT_SAMPLE_LOSS_WEIGHT = 0.3
+
 # "tiny" trains on a laptop within minutes; speed is quoted for "medium"; "music" is "small" with a
 # context stack whose receptive field is 4 seconds; "paper" has 30 layers of 512 residual and 256
 # skip channels, the size of the published text-to-speech systems.

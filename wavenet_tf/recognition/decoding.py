@@ -225,7 +225,8 @@ def force_align(
         return []
     states = np.asarray(labels, np.int64)
     skippable = np.zeros(len(states), bool) if optional is None else np.array(optional, bool)
-    frames, needed = len(log_probabilities), int((~skippable).sum())
+    frames, certain = len(log_probabilities), int((~skippable).sum())
+    needed = certain
     if blank is not None:
         states = np.full(2 * len(labels) + 1, blank)
         states[1::2] = labels
@@ -233,9 +234,9 @@ def force_align(
         skippable = np.zeros(len(states), bool)
         skippable[2:-1:2] = states[1:-2:2] != states[3::2]
         skippable[[0, -1]] = True
-        needed = len(labels) + int((np.diff(labels) == 0).sum())
+        needed = certain + int((np.diff(labels) == 0).sum())
     if frames < needed:
-        raise InputError(f"{len(labels)} labels need {needed} frames; received {frames}")
+        raise InputError(f"{certain} labels need {needed} frames; received {frames}")
     path = _best_path(log_probabilities[:, states], skippable)
     if blank is None:
         return [(start, end, labels[state]) for start, end, state in _runs(path)]

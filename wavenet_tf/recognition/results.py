@@ -13,6 +13,7 @@ from wavenet_tf.recognition.recognizer import Recognizer
 
 TAG_THRESHOLD = 0.5  # probability from which a tag counts as true
 TIER = "labels"  # name of the tier of a TextGrid
+TimedLabel = tuple[float, float, str, float]  # start and end in seconds, label, probability
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Recognition:
     seconds: float
     classes: list[tuple[str, float]] = dataclasses.field(default_factory=list)
     chosen: list[str] = dataclasses.field(default_factory=list)
-    segments: list[tuple[float, float, str, float]] = dataclasses.field(default_factory=list)
+    segments: list[TimedLabel] = dataclasses.field(default_factory=list)
 
     def to_format(self, suffix: str) -> str:
         """Returns the contents of a file.
@@ -48,10 +49,7 @@ class Recognition:
         if self.classes:
             names = [(name, p) for name, p in self.classes if name in self.chosen]
             return "".join(f"{name}\t{probability:.4f}\n" for name, probability in names)
-        return "".join(
-            f"{start:.3f}\t{end:.3f}\t{label}\t{probability:.4f}\n"
-            for start, end, label, probability in self.segments
-        )
+        return "".join(f"{format_segment(segment)}\n" for segment in self.segments)
 
     def to_json(self) -> str:
         """Returns all attributes as JSON."""
@@ -67,6 +65,20 @@ class Recognition:
             raise InputError("a TextGrid holds segments, and this model has classes of recordings")
         segments = [segment[:3] for segment in self.segments]
         return textgrid_text({TIER: segments}, self.seconds)
+
+
+def format_segment(segment: TimedLabel) -> str:
+    """Returns start, end, label and probability of a segment, separated by tabs.
+
+    Args:
+        segment: see `TimedLabel`.
+
+    Example:
+    >>> format_segment((0.1, 0.25, "s", 0.75)).split()
+    ['0.100', '0.250', 's', '0.7500']
+    """
+    start, end, label, probability = segment
+    return f"{start:.3f}\t{end:.3f}\t{label}\t{probability:.4f}"
 
 
 def recognize(
@@ -85,8 +97,8 @@ def recognize(
     """
     model = recognizer.model
     seconds = len(waveform) / model.sample_rate
-    names = model.class_names or [str(index) for index in range(model.num_classes)]
-    if model.targets in ("clip", "tags"):
+    names = names_of_outputs(model)
+    if not model.class_targets.per_frame:
         logits = recognizer.logits(np.asarray(waveform)[None])[0]
         return _classes(model, logits.mean(axis=0), names, seconds)
     log_probabilities = recognizer.log_probabilities(waveform)
@@ -94,9 +106,6 @@ def recognize(
         spans = decoder.spans(log_probabilities)
     else:
         spans = greedy_spans(log_probabilities)
-    if model.targets == "sequence":  # index 0 is the blank
-        names = ["", *names]
-        spans = [span for span in spans if span[2]]
     frame_seconds = model.frame_length / model.sample_rate
     probabilities = np.exp(log_probabilities)
     return Recognition(
@@ -109,14 +118,34 @@ def recognize(
                 float(probabilities[start:end, label].mean()),
             )
             for start, end, label in spans
+            if names[label]
         ],
     )
 
 
+def names_of_outputs(model) -> list[str]:
+    """Returns the name of each output of a classifier; the blank of CTC has an empty one.
+
+    Args:
+        model: a `WaveNetClassifier`.
+    """
+    names = model.class_names or [str(index) for index in range(model.num_classes)]
+    return ["", *names] if model.class_targets.sequence else list(names)
+
+
+def class_probabilities(model, logits: np.ndarray) -> np.ndarray:
+    """Returns the probability of each class of a clip, of tags each by itself.
+
+    Args:
+        model: a `WaveNetClassifier` of whole clips.
+        logits: of its classes, `[..., classes]`.
+    """
+    return (tf.sigmoid if model.class_targets.vector else tf.nn.softmax)(logits).numpy()
+
+
 def _classes(model, logits: np.ndarray, names: list[str], seconds: float) -> Recognition:
     """Returns the classes of a whole recording."""
-    activation = tf.sigmoid if model.targets == "tags" else tf.nn.softmax
-    probabilities = activation(logits).numpy()
+    probabilities = class_probabilities(model, logits)
     order = np.argsort(-probabilities, kind="stable")
     classes = [(names[index], float(probabilities[index])) for index in order]
     if model.targets == "tags":

@@ -77,7 +77,12 @@ def _classifier_arguments(settings: Settings, recordings: data.Recordings) -> di
         targets, names = "tags", choose_tags("all", recordings.tag_names)
     else:
         targets, names = "clip", data.find_clip_classes(settings.classes or "", recordings)
-    return {"targets": targets, "class_names": names, "num_classes": len(names)}
+    return {
+        "targets": targets,
+        "class_names": names,
+        "num_classes": len(names),
+        "next_sample": settings.next_sample_weight > 0.0,
+    }
 
 
 def _condition_arguments(settings: Settings, recordings: data.Recordings) -> dict[str, Any]:

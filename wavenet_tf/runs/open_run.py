@@ -4,11 +4,13 @@ import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from wavenet_tf import data, training
+from wavenet_tf.data.crops import NEXT_SAMPLE
 from wavenet_tf.models import WaveNet, WaveNetClassifier
 from wavenet_tf.models.config import PRESETS
 from wavenet_tf.runs.checkpointing import load_last_checkpoint
@@ -198,7 +200,7 @@ def open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute
         if not model.compiled:
             if model.config.features:
                 model.trunk.adapt(training_part.sample_frames())
-            model.compile(_optimizer(settings))
+            model.compile(_optimizer(settings), **_loss_weights(settings, model))
         model.optimizer.learning_rate = training.learning_rate_schedule(
             settings.schedule,
             settings.learning_rate,
@@ -237,6 +239,13 @@ def _open_model(
     settings.check_continues(model_dir)
     model, position = last
     return model, read_run_recordings(settings, model, settings.data_dir), position
+
+
+def _loss_weights(settings: Settings, model: WaveNet | WaveNetClassifier) -> dict[str, Any]:
+    """Returns the argument of `compile` for the weights of a classifier's two losses."""
+    if isinstance(model, WaveNet) or model.head is None:
+        return {}
+    return {"loss_weights": {data.CLASSES: 1.0, NEXT_SAMPLE: settings.next_sample_weight}}
 
 
 def _optimizer(settings: Settings) -> keras.optimizers.Optimizer:

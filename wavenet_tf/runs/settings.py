@@ -16,7 +16,7 @@ from wavenet_tf.errors import (
     optional_positive_integer,
     positive_integer,
 )
-from wavenet_tf.models.config import PRESETS
+from wavenet_tf.models.config import NEXT_SAMPLE_LOSS_WEIGHT, PRESETS
 from wavenet_tf.options import FOLDINGS, PRECISIONS, SCHEDULES, SPLITS_BY, STRATEGIES, TASKS
 
 SETTINGS = "settings.json"
@@ -38,6 +38,7 @@ MODEL_SETTINGS = (
     "labels",
     "ctc",
     "folding",
+    "next_sample_weight",
     "preset",
     "overrides",
     "features",
@@ -86,8 +87,9 @@ class Settings:
             trains without tags.
         balance_speakers: draw crops of all speakers equally often, however long their recordings
             are.
-        augment: for the task "classify": vary gain and speed of the crops, see
-            `data.augmentation.augment_waveform`.
+        augment: for the task "classify": vary the crops, see `data.augmentation.augment_waveform`.
+        next_sample_weight: weight of the loss of the next sample, beside that of a classifier's
+            classes; with 0 the next sample is not predicted.
         steps: total number of optimizer steps.
         batch_size: crops per batch.
         gradient_accumulation: batches per step; more than 1 gives steps of large batches in little
@@ -136,6 +138,7 @@ class Settings:
     tags: str | None = None
     balance_speakers: bool = False
     augment: bool = False
+    next_sample_weight: float = NEXT_SAMPLE_LOSS_WEIGHT
     steps: int = 20000
     batch_size: int = 4
     gradient_accumulation: int = 1
@@ -205,7 +208,7 @@ class Settings:
         for name in ("crop_seconds", "learning_rate"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be above 0; received {getattr(self, name)}")
-        for name in ("weight_decay", "tensorboard_audio"):
+        for name in ("weight_decay", "tensorboard_audio", "next_sample_weight"):
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be at least 0; received {getattr(self, name)}")
         if self.ema_decay is not None and not 0.0 < self.ema_decay < 1.0:

@@ -1,0 +1,100 @@
+"""Finds the times of known labels in recordings, with a model that train.py has trained.
+
+    python tools/align.py --model_dir runs/phones --data_dir recordings --output_dir aligned
+
+writes a TextGrid per recording. Where the recordings have an alignment already, it prints how far
+the new boundaries are from it.
+"""
+
+from __future__ import annotations
+
+import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
+
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from wavenet_tf import data, evaluation, files, models, recognition, runs
+from wavenet_tf.errors import InputError
+
+_MODEL_DIR = command_line.define_model_dir()
+_STEP = command_line.define_step()
+_DATA_DIR = command_line.define_path(
+    "data_dir", None, "Folder of recordings with labels.", required=True
+)
+_SPLIT = flags.DEFINE_enum(
+    "split",
+    "all",
+    ["all", "validation", "test"],
+    "All recordings, the validation split of training on the same folder, or the corpus' test set.",
+)
+_OUTPUT_DIR = command_line.define_path(
+    "output_dir", None, "Folder for the TextGrids, in the folders of the recordings.", required=True
+)
+_LABELS = flags.DEFINE_string(
+    "labels",
+    None,
+    "Where the labels are: an alignment, whose times are not used; 'characters' of the texts; or "
+    "'column:NAME' of the manifest, separated by spaces, with | where there may be silence (as in "
+    "training).",
+)
+_JSON = flags.DEFINE_bool("json", False, "Also write a JSON file per recording.")
+
+
+def main(argv):
+    """Aligns the recordings that the flags name."""
+    command_line.refuse_words(argv)
+    command_line.check_exists("folder of recordings", _DATA_DIR.value)
+    files.check_writable_folder(_OUTPUT_DIR.value)
+    runs.find_model(_MODEL_DIR.value, _STEP.value)
+
+    model = runs.load_model(
+        _MODEL_DIR.value, _STEP.value, verbose=True, kind=models.WaveNetClassifier
+    )
+    recognition.check_aligns(model)
+    settings = runs.Settings.from_run(_MODEL_DIR.value, data_dir=_DATA_DIR.value)
+    source = _LABELS.value or settings.labels
+    recordings = runs.recordings_from_run(_MODEL_DIR.value, model, _DATA_DIR.value, _SPLIT.value)
+    print(recordings.summary)
+    recognizer, errors, left_out = recognition.Recognizer(model), [], {}
+    for index, name in enumerate(recordings.names):
+        labels = data.sequence_labels(source, recordings, index)
+        waveform = recordings.waveform(index)
+        try:
+            alignment = recognition.align(recognizer, waveform, labels)
+        except InputError as error:
+            left_out[name] = str(error)
+            continue
+        _write(name, settings.labels, alignment, len(waveform) / model.sample_rate)
+        given = recordings.alignments[index].get(settings.labels, [])
+        if [label for *_, label in given] == [label for *_, label in alignment.segments]:
+            errors.append(evaluation.boundary_errors(given, alignment.segments)[1:])
+    if len(left_out) == len(recordings.names):
+        raise InputError(f"no recording was aligned: {data.first_reasons(left_out)}")
+    print(f"aligned {len(recordings.names) - len(left_out)} recordings in {_OUTPUT_DIR.value}")
+    if left_out:
+        print(f"left out {len(left_out)}: {data.first_reasons(left_out)}")
+    if errors and (boundaries := np.concatenate(errors)).size:
+        median, high = 1000 * np.percentile(boundaries, [50, 90])
+        print(
+            f"{boundaries.size} boundaries differ from the given alignment by {median:.1f} ms "
+            f"(median), by less than {high:.1f} ms in 90%"
+        )
+
+
+def _write(name: str, tier: str, alignment: recognition.Alignment, seconds: float) -> None:
+    """Writes the files of a recording, in its folder below the output folder."""
+    path, _, segment = name.partition("#")
+    stem = Path(_OUTPUT_DIR.value, path).with_suffix("")
+    if segment:
+        stem = stem.with_name(f"{stem.name}#{segment}")
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    text = data.textgrid_text({tier: alignment.segments}, seconds)
+    files.write_text(f"{stem}.TextGrid", text)
+    if _JSON.value:
+        files.write_text(f"{stem}.json", alignment.to_json())
+
+
+if __name__ == "__main__":
+    command_line.run(main)
