@@ -137,6 +137,12 @@ def test_the_loss_is_the_weighted_sum_of_two():
     np.testing.assert_allclose(logs["loss"], expected, rtol=1e-5)
 
 
+def test_a_frame_without_a_class_has_no_loss():
+    loss = wt.training.ClassCrossEntropy()
+    value = loss([-1, 1], tf.zeros([2, 4]), sample_weight=tf.constant([0.0, 1.0]))
+    np.testing.assert_allclose(value, np.log(4), rtol=1e-6)
+
+
 def brute_force_ctc(logits, labels):
     """Sums the probability of every path of frames that collapses to the labels."""
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)

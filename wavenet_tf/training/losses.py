@@ -102,7 +102,8 @@ class ClassCrossEntropy(GlobalMeanLoss):
         dtype: of the computation; None for `keras.config.floatx()`.
 
     Input shape:
-        Targets, indices of classes `[...]`, logits `[..., classes]`, weights `[...]`.
+        Targets, indices of classes `[...]`, logits `[..., classes]`, weights `[...]`. A target with
+        weight 0 may be -1, for no class.
 
     Example:
     >>> round(float(ClassCrossEntropy()([1, 0], tf.zeros([2, 4]))), 4)  # log 4
@@ -113,7 +114,8 @@ class ClassCrossEntropy(GlobalMeanLoss):
         super().__init__(name=name, dtype=dtype)
 
     def call(self, y_true, y_pred):
-        labels = tf.cast(y_true, tf.int32)
+        # For -1 TensorFlow raises an error on CPUs and returns NaN on GPUs.
+        labels = tf.maximum(tf.cast(y_true, tf.int32), 0)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=y_pred)
 
 
