@@ -1,11 +1,13 @@
 """Runs of classifiers, and the programs that train, score and use them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SMALL, run_program, tone
+from conftest import ROOT, SMALL, run_program, tone
 
 import wavenet_tf as wt
 from wavenet_tf import data, runs
@@ -101,6 +103,8 @@ def test_recordings_are_recognized(folder, classified):
     ("words", "message"),
     [
         (["--output=a.TextGrid"], "a TextGrid holds segments, and this model has classes"),
+        (["--stream", "--output=a.txt"], "output is not written while streaming"),
+        (["--input=-"], "input - needs --stream"),
         (["--output=a.srt"], "output must end in .txt, .json or .TextGrid; received a.srt"),
         (["--input=missing.wav"], "missing.wav"),
         (["--input={}", "--output=a.txt"], "output is for a single recording; received 2"),
@@ -157,23 +161,68 @@ def test_frames_are_recognized_and_a_resumed_run_is_the_same_bit_by_bit(folder, 
         np.testing.assert_array_equal(log[name], values, err_msg=name)
 
 
-@pytest.mark.slow
-def test_a_run_of_frames_tunes_a_decoder_that_scores_and_recognizes(folder, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def recognized(folder) -> wt.WaveNetClassifier:
+    """A model of frames, whose run is in `folder / "frames"`."""
     settings = settings_for(folder, steps=60, steps_per_validation=30, learning_rate=0.01)
-    model = runs.train(settings, tmp_path)
-    assert "decoder, tuned on validation: min_frames" in capsys.readouterr().out
-    log = runs.read_log(tmp_path)
+    return runs.train(settings, folder / "frames")
+
+
+@pytest.mark.slow
+def test_a_run_of_frames_tunes_a_decoder_that_scores_and_recognizes(folder, recognized, tmp_path):
+    log = runs.read_log(folder / "frames")
     assert np.all(np.isfinite(log["val_label_error_rate"]))
-    decoder = runs.load_decoder(tmp_path, model)
+    decoder = runs.load_decoder(folder / "frames", recognized)
     # 5 frames of silence, and 20 of a tone.
     np.testing.assert_allclose(np.exp(decoder.log_priors)[2], 0.2, atol=0.01)
     report = run_program(
-        "evaluate.py", f"--model_dir={tmp_path}", f"--data_dir={folder / 'tones'}"
+        "evaluate.py", f"--model_dir={folder / 'frames'}", f"--data_dir={folder / 'tones'}"
     ).stdout
     assert "error rate, without a decoder: " in report and "error rate, frames: " in report
     (tmp_path / "decoder.json").write_text(json.dumps({"bigram": {}}))
     with pytest.raises(InputError, match=r"cannot read .*decoder.json: no decoder"):
-        runs.load_decoder(tmp_path, model)
+        runs.load_decoder(tmp_path, recognized)
+
+
+@pytest.mark.slow
+def test_known_labels_are_aligned_and_compared_with_given_times(folder, recognized, tmp_path):
+    words = [f"--model_dir={folder / 'frames'}", f"--data_dir={folder / 'tones'}"]
+    result = run_program("align.py", *words, f"--output_dir={tmp_path}", "--json")
+    assert "aligned 12 recordings" in result.stdout, result.stderr
+    assert "12 boundaries differ from the given alignment by " in result.stdout
+    for path in (folder / "tones").glob("*.wav"):
+        (segments,) = data.read_alignment(tmp_path / f"{path.stem}.TextGrid").values()
+        assert [label for *_, label in segments] == ["sil", path.name.split("_")[0]]
+        np.testing.assert_allclose(segments[1][:2], (0.05, 0.25), atol=0.021)
+        written = json.loads((tmp_path / f"{path.stem}.json").read_text())
+        assert [tuple(segment) for segment in written["segments"]] == segments
+        assert written["log_likelihood"] < 0.0
+    # The text has no label of the model.
+    result = run_program(
+        "align.py", *words, f"--output_dir={tmp_path / 'texts'}", "--labels=characters"
+    )
+    assert result.returncode == 1
+    assert "no recording was aligned: high_ann_0.wav: the model has no label 'h'" in result.stderr
+    assert not list(tmp_path.glob("texts/*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["file", "pipe"])
+def test_segments_are_printed_while_audio_comes_in(folder, recognized, source):
+    path = folder / "tones" / "high_ann_0.wav"
+    words = [f"--model_dir={folder / 'frames'}", "--stream"]
+    if source == "file":
+        lines = run_program("recognize.py", *words, f"--input={path}").stdout.splitlines()
+    else:
+        samples = (wt.read_audio(path)[0] * 32768).astype("<i2").tobytes()
+        command = [sys.executable, str(ROOT / "tools" / "recognize.py"), *words, "--input=-"]
+        lines = subprocess.check_output(command, input=samples).decode().splitlines()
+    segments = [line.split("\t") for line in lines[1:]]
+    assert "high" in [label for *_, label, _ in segments]
+    greedy = run_program("recognize.py", words[0], "--greedy", f"--input={path}").stdout
+    assert [line[:3] for line in segments] == [
+        line.split("\t")[:3] for line in greedy.splitlines()[1:]
+    ]
 
 
 @pytest.mark.slow
