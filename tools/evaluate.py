@@ -9,7 +9,7 @@ import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 from absl import flags
 
-from wavenet_tf import data, evaluation, files, models, runs
+from wavenet_tf import data, evaluation, files, models, recognition, runs
 
 _MODEL_DIR = command_line.define_model_dir()
 _STEP = command_line.define_step()
@@ -80,7 +80,8 @@ def _evaluate_classifier(model: models.WaveNetClassifier, recordings: data.Recor
     (source,) = runs.class_sources(settings, model)
     scored_as = data.SCORED_AS if settings.folding else None
     decoder = runs.load_decoder(_MODEL_DIR.value, model)
-    report = evaluation.evaluate_classifier(model, recordings, source, scored_as, decoder)
+    recognizer = recognition.Recognizer(model)
+    report = evaluation.evaluate_classifier(recognizer, recordings, source, scored_as, decoder)
     print(report)
     if _PER_FILE.value:
         for name, errors in sorted(report.files.items(), key=lambda file: file[1]):

@@ -89,7 +89,7 @@ def labels_of_spans(spans, scored_index: np.ndarray) -> list[int]:
 
 
 def fit_decoder(
-    model,
+    recognizer: Recognizer,
     source: data.ConditionSource,
     training: data.Recordings,
     validation: data.Recordings,
@@ -98,15 +98,15 @@ def fit_decoder(
     """Returns the decoder of a classifier of frames.
 
     Args:
-        model: a `WaveNetClassifier` with targets "frames".
+        recognizer: of a `WaveNetClassifier` with targets "frames".
         source: of its classes, a `FrameClassSource`.
         training: whose labels are counted.
         validation: on whose first recordings the weights are tuned.
         max_clips: number of these recordings, at most.
     """
     labels = [source.clip_value(training, index) for index in range(len(training.names))]
-    decoder = count_decoder(labels, model.num_classes)
-    recognizer, outputs, references = Recognizer(model), [], []
+    decoder = count_decoder(labels, recognizer.model.num_classes)
+    outputs, references = [], []
     for index in range(min(max_clips, len(validation.names))):
         right = source.clip_value(validation, index)
         if np.any(right != data.UNKNOWN):

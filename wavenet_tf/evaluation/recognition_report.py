@@ -85,7 +85,7 @@ class _Answer:
 
 
 def evaluate_classifier(
-    model,
+    recognizer: Recognizer,
     recordings: data.Recordings,
     source: Any,
     scored_as: Mapping[str, str] | None = None,
@@ -94,7 +94,7 @@ def evaluate_classifier(
     """Evaluates a classifier of clips, of frames or of sequences on recordings.
 
     Args:
-        model: a `WaveNetClassifier` with targets "clip", "frames" or "sequence".
+        recognizer: of a `WaveNetClassifier` with targets "clip", "frames" or "sequence".
         recordings: at the model's sample rate.
         source: of the right classes: a `ClipClassSource`, `FrameClassSource` or `SequenceSource`.
         scored_as: the class that each class counts as, such as `data.SCORED_AS`; None for itself.
@@ -104,14 +104,14 @@ def evaluate_classifier(
     Raises:
         InputError: for a classifier of other targets, or recordings without these classes.
     """
+    model = recognizer.model
     if model.targets not in _ANSWERS:
         raise InputError(f"targets must be one of {', '.join(_ANSWERS)}; received {model.targets}")
     source.check(recordings)
     scored_names = [(scored_as or {}).get(name, name) for name in model.class_names]
     names = sorted(set(scored_names))
     scored_index = np.array([names.index(name) for name in scored_names])
-    recognizer, answer = Recognizer(model), _ANSWERS[model.targets]
-    answers = []
+    answer, answers = _ANSWERS[model.targets], []
     for index in range(len(recordings.names)):
         log_probabilities = recognizer.log_probabilities(recordings.waveform(index))
         right = np.atleast_1d(source.clip_value(recordings, index))

@@ -9,7 +9,7 @@ import numpy as np
 from wavenet_tf import evaluation, files
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNetClassifier
-from wavenet_tf.recognition import Decoder
+from wavenet_tf.recognition import Decoder, Recognizer
 from wavenet_tf.runs.new_model import class_sources
 from wavenet_tf.runs.open_run import Run
 
@@ -30,9 +30,10 @@ class LogLabelErrorRate(keras.callbacks.Callback):
         clips = np.arange(min(run.settings.validation_crops, len(run.validation.names)))
         self.recordings = run.validation.select(clips)
         (self.source,) = class_sources(run.settings, run.model)
+        self.recognizer = Recognizer(run.model)
 
     def on_epoch_end(self, epoch, logs=None):
-        report = evaluation.evaluate_classifier(self.model, self.recordings, self.source)
+        report = evaluation.evaluate_classifier(self.recognizer, self.recordings, self.source)
         logs["val_label_error_rate"] = report.error_rate.value
 
 
@@ -45,7 +46,11 @@ def write_decoder(model_dir: Path, run: Run) -> None:
     """
     (source,) = class_sources(run.settings, run.model)
     decoder = evaluation.fit_decoder(
-        run.model, source, run.training, run.validation, run.settings.validation_crops
+        Recognizer(run.model),
+        source,
+        run.training,
+        run.validation,
+        run.settings.validation_crops,
     )
     files.write_text(model_dir / DECODER, decoder.to_json())
     weights = ", ".join(f"{name} {value:g}" for name, value in decoder.weights.items())
