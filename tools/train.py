@@ -83,7 +83,7 @@ _CONTEXT_STACK = flags.DEFINE_multi_string(
 _AUGMENT = flags.DEFINE_bool(
     "augment",
     None,
-    "For the task classify, vary gain (6 dB), speed (10%) and start of the crops, and add noise "
+    "For the task classify, vary gain (6 dB), speed (8%) and start of the crops, and add noise "
     "and short silences.",
 )
 _NEXT_SAMPLE_WEIGHT = flags.DEFINE_float(

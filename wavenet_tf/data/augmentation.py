@@ -12,10 +12,10 @@ MAX_DRIFT_HZ = 60.0
 DRIFT_DECAY = 0.98  # factor from one sample to the next
 # Ranges of what varies in crops for classifiers of whole clips.
 MAX_GAIN_DB = 6.0
-MAX_SPEED_CHANGE = 0.1
+MAX_SPEED_CHANGE = 0.08
 MAX_SHIFT_SECONDS = 0.02
-SIGNAL_TO_NOISE_DB = (15.0, 50.0)
-MASKS, MAX_MASK_SECONDS = 2, 0.06
+SIGNAL_TO_NOISE_DB = (30.0, 60.0)
+MASKS, MAX_MASK_SECONDS = 1, 0.05
 
 
 def drift_waveform(draws, length, sample_rate: int) -> tf.Tensor:
