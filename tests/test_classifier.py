@@ -14,10 +14,11 @@ from wavenet_tf.data.augmentation import (
     MASKS,
     MAX_GAIN_DB,
     MAX_MASK_SECONDS,
-    MAX_SHIFT_SECONDS,
     MAX_SPEED_CHANGE,
-    augment_waveform,
-    change_gain_and_speed,
+    Variation,
+    draw_variation,
+    vary_frames,
+    vary_waveform,
 )
 from wavenet_tf.data.manifest import Clip
 from wavenet_tf.errors import InputError
@@ -290,21 +291,60 @@ def test_classes_of_frames_are_those_at_their_centers(labelled):
         assert not weight[before + 20 :].any()
 
 
-@pytest.mark.parametrize("draws", [(0.0, 0.0, 0.5), (0.9, 0.999, 0.0), (0.5, 0.25, 0.99)])
-def test_augmentation_changes_gain_speed_and_start(draws):
-    waveform = tone(0.1) * np.linspace(0.2, 1.0, 800, dtype=np.float32)
-    changed = change_gain_and_speed(tf.constant(draws), tf.constant(waveform), 8000)
-    gain = 10 ** (MAX_GAIN_DB * (2 * draws[0] - 1) / 20)
-    times = np.arange(800) - MAX_SHIFT_SECONDS * 8000 * draws[2]
-    times *= 1 + MAX_SPEED_CHANGE * (2 * draws[1] - 1)
+def variation(gain: float, speed: float, shift: float) -> Variation:
+    """A variation without noise and silences."""
+    return Variation(
+        tf.constant(gain),
+        tf.constant(speed),
+        tf.constant(shift),
+        tf.constant(200.0),
+        tf.zeros([2, MASKS]),
+        tf.constant([0, 0], tf.int64),
+    )
+
+
+CHANGES = [(0.5, 0.92, 0.01), (1.6, 1.08, 0.0), (1.0, 0.96, 0.02)]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_augmentation_changes_gain_speed_and_start(change):
+    waveform = 0.5 * tone(0.1) * np.linspace(0.2, 1.0, 800, dtype=np.float32)
+    changed = vary_waveform(variation(*change), tf.constant(waveform), 8000)
+    gain, speed, shift = change
+    times = speed * (np.arange(800) - 8000 * shift)
     expected = np.interp(times, np.arange(801), np.append(waveform, 0.0), left=0.0, right=0.0)
     np.testing.assert_allclose(changed, gain * expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_labels_of_frames_follow_the_speed_and_the_start_of_their_audio(change):
+    # Each frame of the waveform is as loud as the number of its label.
+    labels = np.repeat([1, 3, 2, 5, 4], 4).astype(np.int32)
+    waveform = np.repeat(labels / 10, 80).astype(np.float32)
+    _, speed, shift = change
+    varied = vary_frames(variation(*change), tf.constant(labels), 80, 0, 8000, outside=-1)
+    audio = vary_waveform(variation(1.0, speed, shift), tf.constant(waveform), 8000)
+    centers = np.asarray(audio).reshape(-1, 80)[:, 40]
+    known = np.asarray(varied) >= 0
+    assert known.sum() > 15
+    np.testing.assert_allclose(10 * centers[known], np.asarray(varied)[known], atol=0.2)
+    assert np.abs(centers[~known]).max(initial=0.0) < 0.02 or speed < 1
+
+
+def test_variations_are_within_their_ranges():
+    seeds = np.stack([np.full(200, 3), np.arange(200)], axis=1)
+    drawn = [draw_variation(seed) for seed in seeds]
+    decibels = 20 * np.log10([float(part.gain) for part in drawn])
+    speeds = np.array([float(part.speed) for part in drawn])
+    for values, limit in ((decibels, MAX_GAIN_DB), (speeds - 1, MAX_SPEED_CHANGE)):
+        assert -limit <= values.min() < -0.9 * limit
+        assert 0.9 * limit < values.max() <= limit
 
 
 def test_augmentation_adds_noise_and_short_silences():
     waveform = 0.1 * tone(1.0)
     seeds = np.stack([np.full(60, 7), np.arange(60)], axis=1)
-    augmented = np.array([augment_waveform(seed, waveform, 8000) for seed in seeds])
+    augmented = np.array([vary_waveform(draw_variation(seed), waveform, 8000) for seed in seeds])
     assert np.abs(augmented).max() <= 1.0
     # What is left without the tone is noise, 30 to 60 dB below it.
     level = np.sqrt(np.mean(augmented[:, 1000:] ** 2, axis=1))

@@ -83,8 +83,8 @@ _CONTEXT_STACK = flags.DEFINE_multi_string(
 _AUGMENT = flags.DEFINE_bool(
     "augment",
     None,
-    "For the task classify, vary gain (6 dB), speed (8%) and start of the crops, and add noise "
-    "and short silences.",
+    "Vary the crops of a classifier, but not with CTC: gain (6 dB), speed (8%), start, noise and a "
+    "short silence.",
 )
 _NEXT_SAMPLE_WEIGHT = flags.DEFINE_float(
     "next_sample_weight",

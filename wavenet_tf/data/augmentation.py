@@ -1,6 +1,7 @@
 """Random changes of the waveform of crops in training."""
 
 import math
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -10,7 +11,7 @@ DRIFT_PROBABILITY = 0.5
 MAX_DRIFT = 0.2  # of full scale
 MAX_DRIFT_HZ = 60.0
 DRIFT_DECAY = 0.98  # factor from one sample to the next
-# Ranges of what varies in crops for classifiers of whole clips.
+# Ranges of what varies in crops for classifiers.
 MAX_GAIN_DB = 6.0
 MAX_SPEED_CHANGE = 0.08
 MAX_SHIFT_SECONDS = 0.02
@@ -39,59 +40,99 @@ def drift_waveform(draws, length, sample_rate: int) -> tf.Tensor:
     return tf.where(chosen < DRIFT_PROBABILITY, MAX_DRIFT * level**2 * wave, 0.0)
 
 
-def augment_waveform(seed, waveform, sample_rate: int) -> tf.Tensor:
-    """Returns a waveform with another gain, speed and start, noise, and short parts of silence.
+class Variation(NamedTuple):
+    """How a crop is varied.
+
+    Attributes:
+        gain: factor of the waveform.
+        speed: factor of the speed, and so of the pitch.
+        shift: seconds by which the crop starts later.
+        signal_to_noise_db: of the noise that is added, in dB.
+        masks: starts, relative to the length of the crop, and durations, in seconds, of silences,
+            `[2, MASKS]`.
+        seed: int64 `[2]`, of the noise.
+    """
+
+    gain: tf.Tensor
+    speed: tf.Tensor
+    shift: tf.Tensor
+    signal_to_noise_db: tf.Tensor
+    masks: tf.Tensor
+    seed: tf.Tensor
+
+
+def draw_variation(seed) -> Variation:
+    """Returns a random variation.
 
     Args:
-        seed: int64 `[2]`, of the random numbers.
+        seed: int64 `[2]`.
+    """
+    draws = tf.random.stateless_uniform([4 + 2 * MASKS], seed)
+    gain, speed, shift, noise = tf.unstack(draws[:4])
+    lowest, highest = SIGNAL_TO_NOISE_DB
+    return Variation(
+        gain=tf.pow(10.0, MAX_GAIN_DB / 20.0 * (2.0 * gain - 1.0)),
+        speed=1.0 + MAX_SPEED_CHANGE * (2.0 * speed - 1.0),
+        shift=MAX_SHIFT_SECONDS * shift,
+        signal_to_noise_db=lowest + (highest - lowest) * noise,
+        masks=tf.reshape(draws[4:], [2, MASKS]) * [[1.0], [MAX_MASK_SECONDS]],
+        seed=seed + 1,
+    )
+
+
+def vary_waveform(variation: Variation, waveform, sample_rate: int) -> tf.Tensor:
+    """Returns a waveform with another gain, speed and start, noise, and short silences.
+
+    Args:
+        variation: what is changed.
         waveform: float32 `[samples]` in [-1, 1].
         sample_rate: in Hz.
 
     Returns:
-        float32 `[samples]` in [-1, 1].
+        float32 `[samples]` in [-1, 1]; silence before the start, and after the end of a faster
+        waveform.
     """
-    draws = tf.random.stateless_uniform([4 + 2 * MASKS], seed)
     length = tf.shape(waveform)[0]
-    changed = change_gain_and_speed(draws[:3], waveform, sample_rate)
-    noise = tf.random.stateless_normal([length], seed + 1)
-    lowest, highest = SIGNAL_TO_NOISE_DB
-    ratio_db = lowest + (highest - lowest) * draws[3]
-    level = tf.sqrt(tf.reduce_mean(changed**2)) * tf.pow(10.0, -ratio_db / 20.0)
-    starts, durations = tf.unstack(tf.reshape(draws[4:], [2, MASKS]))
-    starts *= tf.cast(length, tf.float32)
-    ends = starts + MAX_MASK_SECONDS * sample_rate * durations
-    times = tf.cast(tf.range(length), tf.float32)[:, None]
-    masked = tf.reduce_any((times >= starts) & (times < ends), axis=1)
-    return tf.clip_by_value(tf.where(masked, 0.0, changed) + level * noise, -1.0, 1.0)
-
-
-def change_gain_and_speed(draws, waveform, sample_rate: int) -> tf.Tensor:
-    """Returns a waveform with another gain, another speed, and so another pitch, and a later start.
-
-    Args:
-        draws: three random numbers in [0, 1): the gain, from `-MAX_GAIN_DB` to `MAX_GAIN_DB`; the
-            speed, from `1 - MAX_SPEED_CHANGE` to `1 + MAX_SPEED_CHANGE`; and the start, up to
-            `MAX_SHIFT_SECONDS` later.
-        waveform: float32 `[samples]`.
-        sample_rate: in Hz.
-
-    Returns:
-        float32 `[samples]`; silence before the start, and after the end of a faster waveform.
-
-    Example:
-    >>> waveform = tf.constant([0.1, 0.2, 0.4])
-    >>> change_gain_and_speed(tf.constant([0.5, 0.5, 0.0]), waveform, 8000).numpy().tolist()
-    [0.10000000149011612, 0.20000000298023224, 0.4000000059604645]
-    """
-    gain_draw, speed_draw, shift_draw = tf.unstack(draws)
-    gain = tf.pow(10.0, MAX_GAIN_DB / 20.0 * (2.0 * gain_draw - 1.0))
-    speed = 1.0 + MAX_SPEED_CHANGE * (2.0 * speed_draw - 1.0)
-    length = tf.shape(waveform)[0]
-    times = tf.cast(tf.range(length), tf.float32) - MAX_SHIFT_SECONDS * sample_rate * shift_draw
-    positions = times * speed
+    positions = _positions(variation, tf.cast(tf.range(length), tf.float32), sample_rate)
     indices = tf.clip_by_value(tf.cast(tf.floor(positions), tf.int32), 0, length)
     fractions = positions - tf.cast(indices, tf.float32)
     padded = tf.pad(waveform, [[0, 2]])
     before, after = tf.gather(padded, indices), tf.gather(padded, indices + 1)
     inside = (positions >= 0.0) & (indices < length)
-    return tf.where(inside, gain * (before + fractions * (after - before)), 0.0)
+    changed = tf.where(inside, variation.gain * (before + fractions * (after - before)), 0.0)
+    level = tf.sqrt(tf.reduce_mean(changed**2))
+    level *= tf.pow(10.0, -variation.signal_to_noise_db / 20.0)
+    noise = tf.random.stateless_normal([length], variation.seed)
+    starts, durations = tf.unstack(variation.masks)
+    starts *= tf.cast(length, tf.float32)
+    times = tf.cast(tf.range(length), tf.float32)[:, None]
+    masked = (times >= starts) & (times < starts + sample_rate * durations)
+    changed = tf.where(tf.reduce_any(masked, axis=1), 0.0, changed)
+    return tf.clip_by_value(changed + level * noise, -1.0, 1.0)
+
+
+def vary_frames(
+    variation: Variation, frames, hop_length: int, samples_before: int, sample_rate: int, outside
+) -> tf.Tensor:
+    """Returns the frames of a varied waveform: those that its speed and start bring to each place.
+
+    Args:
+        variation: what is changed.
+        frames: labels or masks of the frames of the waveform, `[frames]`.
+        hop_length: samples per frame.
+        samples_before: samples of the waveform before the first frame.
+        sample_rate: in Hz.
+        outside: the value of frames that come from outside.
+    """
+    count = tf.shape(frames)[0]
+    centers = samples_before + hop_length * (tf.cast(tf.range(count), tf.float32) + 0.5)
+    positions = _positions(variation, centers, sample_rate) - samples_before
+    indices = tf.cast(tf.floor(positions / hop_length), tf.int32)
+    inside = (indices >= 0) & (indices < count)
+    values = tf.gather(frames, tf.clip_by_value(indices, 0, count - 1))
+    return tf.where(inside, values, tf.cast(outside, frames.dtype))
+
+
+def _positions(variation: Variation, times, sample_rate: int) -> tf.Tensor:
+    """Returns where each time of a varied waveform is in the waveform before, in samples."""
+    return (times - variation.shift * sample_rate) * variation.speed

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from wavenet_tf.data.augmentation import draw_variation
 from wavenet_tf.data.conditions import ConditionSource
 from wavenet_tf.data.crops import CropContents, Cropper, CropSpec, crops_per_clip
 from wavenet_tf.data.raw import read_recordings
@@ -110,7 +111,7 @@ def training_batches(
     - An epoch takes one crop from each clip for every crop length in it: the first at the clip's
       start, the others at random positions, shuffled over all clips.
     - If the spec asks for it, a slow drift is added to half of the crops, and the targets decrease
-      it; or the crops are varied, see `augmentation.augment_waveform`.
+      it; or the crops are varied, see `augmentation.vary_waveform`.
     - A crop that cannot be read is replaced by another random crop; if none of these can be read,
       its weights are 0. `Recordings.unreadable` names the clips.
 
@@ -286,10 +287,10 @@ class _RandomCrops:
         drift_draws = None
         if cropper.spec.drift:
             drift_draws = tf.random.stateless_uniform([4], tf.stack([seed, -1 - number]))
-        augmentation_seed = None
+        variation = None
         if cropper.spec.augment:
-            augmentation_seed = tf.stack([seed + AUGMENTATION_DRAW, number])
-        return cropper.crop(clip, start, contents, drift_draws, augmentation_seed)
+            variation = draw_variation(tf.stack([seed + AUGMENTATION_DRAW, number]))
+        return cropper.crop(clip, start, contents, drift_draws, variation)
 
     def _next(self, number):
         """Returns which of the cropper's crops comes next: a shuffled epoch, or a random crop."""

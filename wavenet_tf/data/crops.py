@@ -11,7 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.audio import STEPS_OF_16_BITS
-from wavenet_tf.data.augmentation import DRIFT_DECAY, augment_waveform, drift_waveform
+from wavenet_tf.data.augmentation import (
+    DRIFT_DECAY,
+    Variation,
+    drift_waveform,
+    vary_frames,
+    vary_waveform,
+)
 from wavenet_tf.data.conditions import ConditionSource, FrameSource
 from wavenet_tf.data.labels import UNKNOWN
 from wavenet_tf.data.recordings import Recordings
@@ -40,7 +46,7 @@ class CropSpec:
         crop_multiple: the scored part of a crop is a multiple of this, in samples: a common
             multiple of the hop length and of the poolings of context stacks.
         drift: whether slow drifts are added to part of the crops in training.
-        augment: whether crops are varied in training, see `augment_waveform`.
+        augment: whether crops are varied in training, see `augmentation.vary_waveform`.
         conditions: the source of each further input of the model.
         targets: the source of each further target, beside the next sample, such as classes.
         next_sample: whether the next sample is a target.
@@ -258,7 +264,14 @@ class Cropper:
         conditions, targets = tuple(values[:num_conditions]), tuple(values[num_conditions:])
         return CropContents(samples, conditions, targets, readable)
 
-    def crop(self, clip, start, contents: CropContents, drift_draws=None, augmentation_seed=None):
+    def crop(
+        self,
+        clip,
+        start,
+        contents: CropContents,
+        drift_draws=None,
+        variation: Variation | None = None,
+    ):
         """Returns inputs, targets and weights of a crop.
 
         Args:
@@ -266,12 +279,13 @@ class Cropper:
             start: first scored sample, int64 scalar, from the clip's start.
             contents: what `read` returned; without weights if it is not readable.
             drift_draws: random numbers of the drift, see `drift_waveform`; None for no drift.
-            augmentation_seed: see `augment_waveform`; None for no augmentation.
+            variation: see `vary_waveform`; None for none.
         """
         first, last = self._bounds(start)
         waveform = tf.cast(contents.samples, tf.float32) / STEPS_OF_16_BITS
-        if augmentation_seed is not None:
-            waveform = augment_waveform(augmentation_seed, waveform, self.spec.sample_rate)
+        if variation is not None:
+            waveform = vary_waveform(variation, waveform, self.spec.sample_rate)
+            contents = self._vary_frames(variation, contents)
         times = tf.range(first, last)
         encode = self.spec.distribution.encode
         values = next_values = encode(waveform)
@@ -290,6 +304,29 @@ class Cropper:
         next_values, scored = next_values[context + 1 :], scored[context + 1 :]
         targets, weights = self._targets(next_values, scored, contents)
         return _single(inputs), _single(targets), _single(weights)
+
+    def _vary_frames(self, variation: Variation, contents: CropContents) -> CropContents:
+        """Returns the contents of a crop with the frames of its varied waveform."""
+
+        def varied(sources, values):
+            return tuple(
+                vary_frames(
+                    variation,
+                    value,
+                    source.hop_length,
+                    1 + self.spec.context_samples,
+                    self.spec.sample_rate,
+                    outside=UNKNOWN if source.dtype == np.int32 else 0,
+                )
+                if isinstance(source, FrameSource)
+                else value
+                for source, value in zip(sources, values, strict=True)
+            )
+
+        return contents._replace(
+            conditions=varied(self.spec.conditions, contents.conditions),
+            targets=varied(self.spec.targets, contents.targets),
+        )
 
     def _targets(self, next_values, scored, contents: CropContents) -> tuple[dict, dict]:
         """Returns the targets of a crop and their weights, by name."""

@@ -87,7 +87,8 @@ class Settings:
             trains without tags.
         balance_speakers: draw crops of all speakers equally often, however long their recordings
             are.
-        augment: for the task "classify": vary the crops, see `data.augmentation.augment_waveform`.
+        augment: of a classifier, but not with CTC: vary the crops, see
+            `data.augmentation.vary_waveform`.
         next_sample_weight: weight of the loss of the next sample, beside that of a classifier's
             classes; with 0 the next sample is not predicted.
         steps: total number of optimizer steps.
@@ -227,8 +228,11 @@ class Settings:
             )
         if self.ctc and self.task != "recognize":
             raise InputError(f"ctc is for the task 'recognize'; received {self.task!r}")
-        if self.augment and self.task != "classify":
-            raise InputError(f"augment is for the task 'classify'; received {self.task!r}")
+        if self.augment and (self.task == "generate" or self.learns_sequences):
+            raise InputError(
+                f"augment is for classes of clips and of frames; received task {self.task!r}"
+                + (" and CTC" if self.learns_sequences else "")
+            )
         conditions = {"features": self.features, "tags": self.tags}
         for name, value in conditions.items():
             if value is not None and self.task != "generate":
