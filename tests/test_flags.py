@@ -32,6 +32,7 @@ PROGRAMS = [
             "inspect_data",
             "make_demo_data",
             "make_reference",
+            "make_speech_data",
             "plot",
             "prepare_data",
             "recognize",
@@ -114,6 +115,7 @@ GENERATE = ["tools/generate.py", "--model_dir=model"]
 VOCODE = ["tools/vocode.py", "--model_dir=model"]
 TFLITE = ["export/generate_tflite.py", "--model=z.wav"]
 TRAIN = ["tools/train.py", "--model_dir=new", "--data_dir=empty"]
+SPEECH = ["tools/make_speech_data.py", "--output=o"]
 CLIENT = ["export/serving_client.py", "--output=o.wav"]
 SEED = "flag --seed={0}: seed must be a whole number from 0 to 4294967295; received {0}"
 REFUSED = [
@@ -142,6 +144,7 @@ REFUSED = [
     (["tools/report.py", "model", "--seed=-1"], SEED.format(-1)),
     (["tools/inspect_data.py", "empty", "--seed=-1"], SEED.format(-1)),
     (["tools/make_demo_data.py", "--output=o", "--seed=4294967296"], SEED.format(2**32)),
+    ([*SPEECH, "--seed=-1"], SEED.format(-1)),
     (["export/verify.py", "--model_dir=model", "--data_dir=empty", "--seed=-1"], SEED.format(-1)),
     ([*TFLITE, "--output=o.wav", "--seed=-1"], SEED.format(-1)),
     ([*CLIENT, "--seed=-1"], "flag --seed=-1: "),
@@ -181,6 +184,11 @@ REFUSED = [
         ["export/saved_model.py", "--model_dir=model", "--output_dir=o", "--max_seconds=inf"],
         "max_seconds must be a finite number above 0; received inf",
     ),
+    ([*SPEECH, "--voices=en:pitch=120"], "pitch from 0 to 99 and a rate from 80 to 450; received"),
+    ([*SPEECH, "--sentences=0"], "Flags parsing error: flag --sentences=0"),
+    ([*SPEECH, "--kind=poems"], "should be one of <sentences|digit_strings|digits>"),
+    ([*SPEECH, "--text=no.txt"], "cannot read the text no.txt: No such file or directory"),
+    ([*SPEECH, "--text=z.wav"], "cannot read the text z.wav: it is not in UTF-8"),
     ([*CLIENT, "--deadline_seconds=nan"], "deadline_seconds must be a finite number above 0"),
     (
         [*CLIENT, "--server=http://localhost:8501"],
@@ -199,6 +207,7 @@ REFUSED = [
     (["tools/report.py", "model", "--output=empty"], "cannot write empty: it is a folder"),
     (["tools/prepare_data.py", "--source=empty", "--output=z.wav"], "cannot write z.wav: "),
     (["tools/make_demo_data.py", "--output=z.wav/o"], "cannot write z.wav/o: "),
+    (["tools/make_speech_data.py", "--output=z.wav/o"], "cannot write z.wav/o: "),
     (["tools/train.py", "--data_dir=empty", "--model_dir=z.wav"], "z.wav"),
     (["tools/demo.py", "--output_dir=z.wav"], "cannot write z.wav: "),
     (["tools/benchmark_training.py", "--json=empty"], "cannot write empty: it is a folder"),

@@ -9,7 +9,7 @@ import dataclasses
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wavenet_tf.data.recordings import Recordings, first_reasons
@@ -147,7 +147,7 @@ def with_alignments(recordings: Recordings, pattern: str) -> Recordings:
     return dataclasses.replace(recordings, metadata=clips)
 
 
-def textgrid_text(tiers: dict[str, Sequence[Segment]], seconds: float) -> str:
+def textgrid_text(tiers: Mapping[str, Sequence[Segment]], seconds: float) -> str:
     """Returns the contents of a TextGrid in Praat's long form.
 
     Args:
