@@ -399,7 +399,7 @@ def test_a_text_file_and_digits_are_spoken(tmp_path):
     "flags, message",
     [
         (["--voices=en-us+f1,en-us+nobody"], "received 'en-us+nobody'"),
-        (["--voices=xx-yy+f1"], "such as en-us+f2; received 'xx-yy+f1'"),
+        (["--voices=xx-yy+f1"], "such as en, en-us+f2 or de+m3; received 'xx-yy+f1'"),
         (["--text=text.txt", "--sentences=2"], "need 4 different lines; text.txt has 2"),
         (["--text=text.txt", "--sentences=1"], "nothing to speak in the text '...'"),
     ],

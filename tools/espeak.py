@@ -124,7 +124,7 @@ class Synthesizer:
         unknown = plus and variant not in os.listdir(self._variants)
         if unknown or self._library.espeak_SetVoiceByName(name.encode()):
             raise InputError(
-                "voices must be languages and variants of espeak-ng, such as en-us+f2; "
+                "voices must be voices of espeak-ng, such as en, en-us+f2 or de+m3; "
                 f"received {name!r}"
             )
 

@@ -1,9 +1,10 @@
 """Speaks a corpus of sentences with espeak-ng, with the times of phones and words.
 
-The sentences come from a grammar, or from the lines of a text file; no two recordings of a corpus
-have the same sentence. Each voice has a folder of WAV files, with a TextGrid beside each, whose
-tiers are phones (IPA), the stress of vowels (0, 1 or 2) and words. A manifest has speaker, text and
-alignment of all recordings. The same flags always give the same files.
+The sentences come from a grammar, or from the lines of a text file. No two recordings of a corpus
+have the same text, except those of single digits. Each voice has a folder of WAV files, with a
+TextGrid beside each, whose tiers are phones (IPA), the stress of vowels (0, 1 or 2) and words. A
+manifest has speaker, text and alignment of all recordings. The same flags always give the same
+files.
 
 Usage:
     python tools/make_speech_data.py --output data/speech

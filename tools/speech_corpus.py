@@ -50,6 +50,9 @@ class Voice:
     pitch: int = 50
     rate: int = 160
 
+    def __str__(self) -> str:
+        return f"{self.name}:pitch={self.pitch}:rate={self.rate}"
+
     @classmethod
     def parse(cls, text: str) -> "Voice":
         """Returns the voice that a text describes.
