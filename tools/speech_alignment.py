@@ -142,9 +142,7 @@ def _phones(
         word_positions: the index of the first character of each word in the text.
         sample_rate: sample rate in Hz.
     """
-    starts = [
-        _Start(0, "", 0)
-    ]  # of a pause, which has no duration unless the audio starts with one
+    starts = [_Start(0, "", 0)]  # a pause, of no duration unless the audio starts with one
     word = 0
     for before, event, after in zip([None, *events], events, [*events[1:], None], strict=False):
         if event.type == espeak.WORD:
