@@ -1,5 +1,4 @@
 """The corpus of synthetic speech: sentences, alignments against the audio, errors of espeak-ng."""
-# ruff: noqa: RUF001  (letters of IPA)
 
 import filecmp
 import itertools

@@ -1,13 +1,28 @@
 """Text as words and phones: spelling out, dictionaries, letter rules."""
 
+import itertools
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from wavenet_tf.errors import InputError
-from wavenet_tf.text import Break, Lexicon, format_phones, parse_phones, spell_out
+from wavenet_tf.text import (
+    Break,
+    Lexicon,
+    LinguisticFeatures,
+    SpokenPhone,
+    Word,
+    articulation,
+    format_phones,
+    parse_phones,
+    spell_out,
+    spoken_phones,
+    syllable_starts,
+)
 from wavenet_tf.text.letter_rules import VOWELS, guess_phones
+from wavenet_tf.text.phonetics import ARPABET_TO_IPA
 
 pytestmark = pytest.mark.once
 
@@ -25,7 +40,7 @@ pytestmark = pytest.mark.once
         ("Mr. & Mrs. Lee, e.g.", "mister and missus lee for example"),
         ("50% of No. 5", "fifty percent of number five"),
         ("No. The U.S. and NASA's dog", "no the US and nasa's dog"),
-        ("don’t well-known “quoted”", "don't well known quoted"),  # noqa: RUF001
+        ("don’t well-known “quoted”", "don't well known quoted"),
         ("$0", "zero dollars"),
     ],
 )
@@ -129,3 +144,93 @@ def test_phones_are_parsed_and_formatted():
     with pytest.raises(InputError, match="phones must be like HH AH0 L OW1; received '-'"):
         parse_phones(text)
     assert format_phones(parse_phones(" HH AH0  L OW1")) == "HH AH0 L OW1"
+
+
+@pytest.mark.parametrize(
+    ("word", "syllables"),
+    [
+        ("EH K S T R AH", "EH K.S T R AH"),
+        ("S IH NG IH NG", "S IH NG.IH NG"),
+        ("AE NG G R IY", "AE NG.G R IY"),
+        ("K AH M P Y UW T ER", "K AH M.P Y UW.T ER"),
+        ("OW N L IY", "OW N.L IY"),
+        ("S T R EH NG K TH S", "S T R EH NG K TH S"),
+        ("h ɛ l oʊ", "h ɛ.l oʊ"),
+        ("b ʌ t n̩", "b ʌ.t n̩"),
+        ("SH", "SH"),
+    ],
+)
+def test_syllables_have_the_longest_onsets(word, syllables):
+    phones = word.split()
+    starts = [*syllable_starts(phones), len(phones)]
+    parts = [" ".join(phones[a:b]) for a, b in itertools.pairwise(starts)]
+    assert ".".join(parts) == syllables
+
+
+def test_arpabet_and_ipa_agree():
+    for name, ipa in ARPABET_TO_IPA.items():
+        assert articulation(name) == articulation(ipa) != articulation("sil"), name
+    assert VOWELS == {name for name in ARPABET_TO_IPA if articulation(name).vowel} - {"AX"}
+
+
+def table(features: LinguisticFeatures, values: np.ndarray) -> dict[str, list[float]]:
+    """Returns the values of each feature by its name."""
+    return dict(zip(features.frame_names, values.T.tolist(), strict=False))
+
+
+def test_features_of_a_small_utterance():
+    # "hello, you?": two phrases of a word each.
+    words = [
+        Word("hello", parse_phones("HH AH0 L OW1"), Break.PHRASE, question=True),
+        Word("you", parse_phones("Y UW2"), Break.SENTENCE, question=True),
+    ]
+    phones = spoken_phones(words)
+    labels = [phone.label for phone in phones]
+    assert labels == ["sil", "HH", "AH", "L", "OW", "sil", "Y", "UW", "sil"]
+    features = LinguisticFeatures(sorted(set(labels)))
+    found = table(features, features.of_phones(phones))
+    for place in (-2, -1, 0, 1, 2):
+        for label in features.phone_set:
+            expected = [float(0 <= k + place < 9 and labels[k + place] == label) for k in range(9)]
+            assert found[f"phone {place:+d} is {label}"] == expected
+    assert found["articulation vowel"] == [0, 0, 1, 0, 1, 0, 0, 1, 0]
+    assert found["stress of current syllable is 0"] == [0, 1, 1, 0, 0, 0, 0, 0, 0]
+    assert found["stress of current syllable is 1"] == [0, 0, 0, 1, 1, 0, 0, 0, 0]
+    assert found["stress of next syllable is 2"] == [0, 0, 0, 1, 1, 0, 0, 0, 0]
+    assert found["stress of previous syllable is 1"] == [0, 0, 0, 0, 0, 0, 1, 1, 0]
+    assert found["phone in syllable, forwards"] == [0, 1, 0.5, 1, 0.5, 0, 1, 0.5, 0]
+    assert found["phone in syllable, backwards"] == [0, 0.5, 1, 0.5, 1, 0, 0.5, 1, 0]
+    assert found["syllable in word, forwards"] == [0, 1, 1, 0.5, 0.5, 0, 1, 1, 0]
+    assert found["word in phrase, backwards"] == [0, 1, 1, 1, 1, 0, 1, 1, 0]
+    assert found["phrase in utterance, forwards"] == [0, 1, 1, 1, 1, 0, 0.5, 0.5, 0]
+    assert found["last phrase"] == [0, 0, 0, 0, 0, 0, 1, 1, 0]
+    assert found["question"] == [0, 1, 1, 1, 1, 0, 1, 1, 0]
+
+
+def test_features_of_frames_repeat_those_of_phones_and_add_times():
+    phones = [SpokenPhone("sil"), SpokenPhone("AY", 1, 0), SpokenPhone("sil")]
+    features = LinguisticFeatures(["AY", "sil"])
+    of_phones = features.of_phones(phones)
+    of_frames = features.of_frames(of_phones, [1, 4, 2], frame_seconds=0.005)
+    assert of_frames.shape == (7, len(features.frame_names))
+    np.testing.assert_array_equal(
+        of_frames[:, : of_phones.shape[1]], of_phones[[0, 1, 1, 1, 1, 2, 2]]
+    )
+    found = table(features, of_frames)
+    np.testing.assert_allclose(np.exp(found["log seconds of current phone"])[:2], [0.005, 0.02])
+    np.testing.assert_allclose(np.exp(found["log seconds of previous phone"])[1:6:4], [0.005, 0.02])
+    np.testing.assert_allclose(np.exp(found["log seconds of next phone"])[[0, 1]], [0.02, 0.01])
+    assert found["position in phone"] == [0.5, 0.125, 0.375, 0.625, 0.875, 0.25, 0.75]
+    np.testing.assert_allclose(
+        found["position in phone near 1"][1], np.exp(-0.5 * (0.875 / 0.4) ** 2), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("durations", [[1, 2], [1, 0, 2], [1, 2, 3, 4]])
+def test_wrong_durations_and_phones_are_an_error(durations):
+    features = LinguisticFeatures(["AY", "sil"])
+    of_phones = features.of_phones([SpokenPhone("sil"), SpokenPhone("AY"), SpokenPhone("sil")])
+    with pytest.raises(InputError, match="durations must be 3 numbers of frames, at least 1"):
+        features.of_frames(of_phones, durations, 0.005)
+    with pytest.raises(InputError, match="phones must be of the set AY, sil; received 'OY'"):
+        features.of_phones([SpokenPhone("OY")])

@@ -12,6 +12,7 @@ import soxr
 
 from wavenet_tf.data.alignments import SILENCE, Segment
 from wavenet_tf.errors import InputError
+from wavenet_tf.text import articulation
 
 # A longer pause at the end is shortened to this.
 END_PAUSE_SECONDS = 0.2
@@ -24,8 +25,6 @@ STRESS = {"\u02c8": "1", "\u02cc": "2"}
 UNSTRESSED, NO_STRESS = "0", "-"
 
 _FULL_SCALE = 2**15
-_VOWELS = "aeiouyøœæɐɑɒɔəɘɚɛɜɝɞɤɨɪɯɵɶʉʊʌʏᵻᵿ"  # noqa: RUF001
-_SYLLABIC = "\u0329"
 _WORD = re.compile(r"\S*\w\S*")
 _PUNCTUATION = re.compile(r"^\W+|\W+$")
 
@@ -124,7 +123,7 @@ def stress(phone: str) -> str:
     """
     if not phone:
         return ""
-    syllable = phone[0] in _VOWELS or _SYLLABIC in phone
+    syllable = articulation(phone.lstrip("".join(STRESS))).vowel
     return STRESS.get(phone[0], UNSTRESSED if syllable else NO_STRESS)
 
 

@@ -33,7 +33,7 @@ ABBREVIATIONS = {
 SYMBOLS = {"&": "and", "%": "percent", "+": "plus", "=": "equals", "@": "at", "#": "number"}
 CURRENCIES = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent")}
 PLURALS = {"penny": "pence"}
-_PHRASE_MARKS, _SENTENCE_MARKS = ",;:()[]–—", ".!?…"  # noqa: RUF001
+_PHRASE_MARKS, _SENTENCE_MARKS = ",;:()[]–—", ".!?…"
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _ABBREVIATION = "|".join(re.escape(name) for name in sorted(ABBREVIATIONS, key=len, reverse=True))
 _TOKEN = re.compile(
@@ -45,7 +45,7 @@ _TOKEN = re.compile(
     r"|(?P<count>(?<!\w)no\.(?=\s*\d))"
     rf"|(?P<abbreviation>(?<!\w)(?:{_ABBREVIATION}))"
     r"|(?P<initials>(?<!\w)(?:[A-Za-z]\.){2,})"
-    r"|(?P<word>[^\W\d_]+(?:['’][^\W\d_]+)*['’]?)"  # noqa: RUF001
+    r"|(?P<word>[^\W\d_]+(?:['’][^\W\d_]+)*['’]?)"
     rf"|(?P<mark>[{re.escape(_PHRASE_MARKS + _SENTENCE_MARKS)}]|(?<=\s)-+(?=\s)|--+)",
     re.IGNORECASE,
 )
@@ -104,7 +104,7 @@ def _words_of(match: re.Match) -> Iterator[str]:
     """Yields the words of a token."""
     kind = match.lastgroup if match.lastgroup != "amount" else "money"
     spelled = _SPELLED[str(kind)](match)
-    yield from re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*'?", spelled.replace("’", "'"))  # noqa: RUF001
+    yield from re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*'?", spelled.replace("’", "'"))
 
 
 def _money(match: re.Match) -> str:

@@ -1,0 +1,227 @@
+"""Linguistic features of phones and of frames: what a text says about each moment of its speech."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from wavenet_tf.errors import InputError
+from wavenet_tf.text.phonetics import SILENCES, Articulation, articulation, syllable_starts
+from wavenet_tf.text.words import Break, Word
+
+SILENCE = "sil"
+CONTEXT = 2  # phones before and after the current one (quinphone)
+# Widths of the three Gaussians that code the position in a phone coarsely (Zen et al. 2013).
+COARSE_CENTERS, COARSE_WIDTH = (0.0, 0.5, 1.0), 0.4
+
+
+class SpokenPhone(NamedTuple):
+    """A phone of an utterance.
+
+    Attributes:
+        label: name of the phone, without stress; "sil" for silence.
+        stress: of a vowel, 0, 1 or 2; None for other phones and where it is not known.
+        word: index of its word in the utterance; None for silence.
+        question: whether it is in a question.
+    """
+
+    label: str
+    stress: int | None = None
+    word: int | None = None
+    question: bool = False
+
+
+def spoken_phones(words: Sequence[Word]) -> list[SpokenPhone]:
+    """Returns the phones of words, with silence at both ends and at breaks.
+
+    Args:
+        words: of one sentence or several.
+
+    Example:
+    >>> from wavenet_tf.text.words import parse_phones
+    >>> [phone.label for phone in spoken_phones([Word("hi", parse_phones("HH AY1"))])]
+    ['sil', 'HH', 'AY', 'sil']
+    """
+    phones = [SpokenPhone(SILENCE)]
+    for index, word in enumerate(words):
+        phones += [SpokenPhone(*phone, index, word.question) for phone in word.phones]
+        if word.following != Break.NONE or index == len(words) - 1:
+            phones.append(SpokenPhone(SILENCE))
+    return phones
+
+
+@dataclasses.dataclass(frozen=True)
+class LinguisticFeatures:
+    """Computes features of the phones of utterances, and of frames.
+
+    A phone has: itself, two phones before and two after it (one-hot); its articulation; the stress
+    of its syllable and of the syllables beside it (one-hot); the positions of phone, syllable,
+    word and phrase, forwards and backwards, as `1 / (1 + n)`; whether its phrase ends the
+    utterance; and whether it is in a question. Syllables follow from the maximal onset principle,
+    phrases are separated by silence.
+
+    A frame has those of its phone; the log durations of this phone and of those beside it; and its
+    position in the phone: the fraction, and three Gaussians (coarse coding).
+
+    Args:
+        phone_set: labels of all phones, "sil" included, in the order of the one-hot vectors.
+
+    Example:
+    >>> features = LinguisticFeatures(("AY", "HH", "sil"))
+    >>> phones = [SpokenPhone("sil"), SpokenPhone("HH", None, 0), SpokenPhone("AY", 1, 0)]
+    >>> of_phones = features.of_phones(phones)
+    >>> of_phones.shape == (3, len(features.phone_names))
+    True
+    >>> features.of_frames(of_phones, [2, 1, 3], frame_seconds=0.005).shape[0]
+    6
+    """
+
+    phone_set: Sequence[str]
+
+    @property
+    def phone_names(self) -> list[str]:
+        """The name of each feature of a phone."""
+        places = range(-CONTEXT, CONTEXT + 1)
+        names = [f"phone {place:+d} is {label}" for place in places for label in self.phone_set]
+        names += [f"articulation {name}" for name in Articulation._fields]
+        sides = ("previous", "current", "next")
+        names += [f"stress of {side} syllable is {level}" for side in sides for level in range(3)]
+        units = ("phone in syllable", "syllable in word", "word in phrase", "phrase in utterance")
+        names += [f"{unit}, {way}" for unit in units for way in ("forwards", "backwards")]
+        return [*names, "last phrase", "question"]
+
+    @property
+    def frame_names(self) -> list[str]:
+        """The name of each feature of a frame."""
+        durations = [f"log seconds of {side} phone" for side in ("previous", "current", "next")]
+        gaussians = [f"position in phone near {center:g}" for center in COARSE_CENTERS]
+        return [*self.phone_names, *durations, "position in phone", *gaussians]
+
+    def of_phones(self, phones: Sequence[SpokenPhone]) -> np.ndarray:
+        """Returns the features of each phone of an utterance, float32 `[phones, features]`.
+
+        Args:
+            phones: of the utterance.
+
+        Raises:
+            InputError: for a phone that is not in the phone set.
+        """
+        indices = {label: index for index, label in enumerate(self.phone_set)}
+        for phone in phones:
+            if phone.label not in indices:
+                raise InputError(
+                    f"phones must be of the set {', '.join(self.phone_set)}; received "
+                    f"{phone.label!r}"
+                )
+        identity = np.eye(len(self.phone_set), dtype=np.float32)
+        one_hot = identity[[indices[phone.label] for phone in phones]]
+        padded = np.pad(one_hot, [(CONTEXT, CONTEXT), (0, 0)])
+        quinphone = [padded[k : k + len(phones)] for k in range(2 * CONTEXT + 1)]
+        structure = _structure(phones)
+        others = [
+            np.array([articulation(phone.label) for phone in phones], np.float32),
+            _stresses(phones, structure),
+            _positions(structure),
+            structure.last_phrase[:, None],
+            np.array([[phone.question] for phone in phones], np.float32),
+        ]
+        return np.concatenate([*quinphone, *others], axis=1).astype(np.float32)
+
+    def of_frames(
+        self, of_phones: np.ndarray, durations: Sequence[int], frame_seconds: float
+    ) -> np.ndarray:
+        """Returns the features of each frame, float32 `[frames, features]`.
+
+        Args:
+            of_phones: features of the phones, see `of_phones`.
+            durations: frames of each phone, at least 1.
+            frame_seconds: duration of a frame.
+
+        Raises:
+            InputError: for durations below 1, or another number of them.
+        """
+        frames = np.asarray(durations)
+        if frames.shape != (len(of_phones),) or (len(frames) and frames.min() < 1):
+            raise InputError(
+                f"durations must be {len(of_phones)} numbers of frames, at least 1; received "
+                f"{list(durations)}"
+            )
+        logs = np.log(frames * frame_seconds)
+        beside = np.stack([np.append(logs[:1], logs[:-1]), logs, np.append(logs[1:], logs[-1:])])
+        of_phones = np.concatenate([of_phones, beside.T], axis=1)
+        fractions = np.concatenate([(np.arange(count) + 0.5) / count for count in frames])
+        distances = fractions[:, None] - np.array(COARSE_CENTERS)
+        gaussians = np.exp(-0.5 * (distances / COARSE_WIDTH) ** 2)
+        repeated = np.repeat(of_phones, frames, axis=0)
+        return np.concatenate([repeated, fractions[:, None], gaussians], 1).astype(np.float32)
+
+
+class _Structure(NamedTuple):
+    """The units of an utterance that each phone is in; -1 for silence.
+
+    Each is an int array `[phones]`: index of the syllable, the word and the phrase in the
+    utterance.
+    """
+
+    syllable: np.ndarray
+    word: np.ndarray
+    phrase: np.ndarray
+
+    @property
+    def last_phrase(self) -> np.ndarray:
+        return (self.phrase == self.phrase.max()) & (self.phrase >= 0)
+
+
+def _structure(phones: Sequence[SpokenPhone]) -> _Structure:
+    """Returns the syllables, words and phrases of phones."""
+    units = np.full([3, len(phones)], -1)
+    syllables = words = phrase = 0
+    position, silent = 0, False
+    for word, group in itertools.groupby(phones, lambda phone: phone.word):
+        labels = [phone.label for phone in group]
+        place = slice(position, position + len(labels))
+        position += len(labels)
+        if word is None or all(label in SILENCES for label in labels):
+            silent = True
+            continue
+        phrase += int(silent and words > 0)
+        silent = False
+        starts = syllable_starts(labels)
+        units[0, place] = syllables + np.searchsorted(starts, np.arange(len(labels)), "right") - 1
+        units[1, place], units[2, place] = words, phrase
+        syllables, words = syllables + len(starts), words + 1
+    return _Structure(*units)
+
+
+def _stresses(phones: Sequence[SpokenPhone], structure: _Structure) -> np.ndarray:
+    """Returns the stress of the previous, the current and the next syllable, `[phones, 9]`."""
+    count = structure.syllable.max(initial=-1) + 1
+    levels = np.zeros([count + 2, 3], np.float32)  # a syllable of no stress at both ends
+    for phone, syllable in zip(phones, structure.syllable, strict=True):
+        if phone.stress is not None and syllable >= 0:
+            levels[syllable + 1] = np.eye(3)[phone.stress]
+    beside = [levels[structure.syllable + 1 + shift] for shift in (-1, 0, 1)]
+    spoken = (structure.syllable >= 0)[:, None]
+    return np.concatenate([np.where(spoken, part, 0.0) for part in beside], axis=1)
+
+
+def _positions(structure: _Structure) -> np.ndarray:
+    """Returns the positions of phone, syllable, word and phrase, `[phones, 8]`."""
+    phone = np.arange(len(structure.word))
+    everything = np.where(structure.phrase >= 0, 0, -1)
+    pairs = [
+        (phone, structure.syllable),
+        (structure.syllable, structure.word),
+        (structure.word, structure.phrase),
+        (structure.phrase, everything),
+    ]
+    positions = np.zeros([len(phone), 2 * len(pairs)], np.float32)
+    for column, (inner, outer) in enumerate(pairs):
+        for unit in np.unique(outer[outer >= 0]):
+            inside = outer == unit
+            first, last = inner[inside].min(), inner[inside].max()
+            positions[inside, 2 * column] = 1.0 / (1 + inner[inside] - first)
+            positions[inside, 2 * column + 1] = 1.0 / (1 + last - inner[inside])
+    return positions
