@@ -17,6 +17,7 @@ from wavenet_tf.text import (
     articulation,
     format_phones,
     parse_phones,
+    phones_of_alignment,
     spell_out,
     spoken_phones,
     syllable_starts,
@@ -170,7 +171,7 @@ def test_syllables_have_the_longest_onsets(word, syllables):
 def test_arpabet_and_ipa_agree():
     for name, ipa in ARPABET_TO_IPA.items():
         assert articulation(name) == articulation(ipa) != articulation("sil"), name
-    assert VOWELS == {name for name in ARPABET_TO_IPA if articulation(name).vowel} - {"AX"}
+    assert {name for name in ARPABET_TO_IPA if articulation(name).vowel} - {"AX"} == VOWELS
 
 
 def table(features: LinguisticFeatures, values: np.ndarray) -> dict[str, list[float]]:
@@ -224,6 +225,41 @@ def test_features_of_frames_repeat_those_of_phones_and_add_times():
     np.testing.assert_allclose(
         found["position in phone near 1"][1], np.exp(-0.5 * (0.875 / 0.4) ** 2), rtol=1e-5
     )
+
+
+def test_phones_of_an_alignment_have_words_and_stress():
+    times = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    labels = ["", "HH", "AY1", "Y", "UW0", "sp"]
+    phones = [
+        (a, b, label) for (a, b), label in zip(itertools.pairwise(times), labels, strict=True)
+    ]
+    words = [(0.1, 0.3, "hi"), (0.3, 0.5, "you")]
+    found = phones_of_alignment({"phones": phones, "words": words}, question=True)
+    assert [phone.label for phone in found] == ["sil", "HH", "AY", "Y", "UW", "sil"]
+    assert [phone.stress for phone in found] == [None, None, 1, None, 0, None]
+    assert [phone.word for phone in found] == [None, 0, 0, 1, 1, None]
+    assert [phone.question for phone in found] == [False, True, True, True, True, False]
+    # Without words, phones between silences are one.
+    assert [phone.word for phone in phones_of_alignment({"phones": phones})][1:5] == [0, 0, 0, 0]
+    # Stress of a kind of its own.
+    levels = [(start, end, "2" if label == "AY1" else "-") for start, end, label in phones]
+    plain = [(start, end, label.rstrip("01")) for start, end, label in phones]
+    found = phones_of_alignment({"phones": plain, "stress": levels})
+    assert [phone.stress for phone in found] == [None, None, 2, None, None, None]
+    with pytest.raises(InputError, match="an alignment needs phones; received words"):
+        phones_of_alignment({"words": words})
+
+
+def test_text_and_alignment_of_the_same_words_have_the_same_features(tmp_path):
+    path = tmp_path / "own.dict"
+    path.write_text("hello  HH AH0 L OW1\nyou  Y UW1\n")
+    from_text = spoken_phones(Lexicon([path])("Hello, you?"))
+    labels = ["", "HH", "AH0", "L", "OW1", "", "Y", "UW1", ""]
+    phones = [(k, k + 1.0, label) for k, label in enumerate(labels)]
+    words = [(0, 1, ""), (1, 5, "hello"), (5, 6, ""), (6, 8, "you"), (8, 9, "")]
+    aligned = phones_of_alignment({"phones": phones, "words": words}, question=True)
+    features = LinguisticFeatures(sorted({phone.label for phone in from_text}))
+    np.testing.assert_array_equal(features.of_phones(from_text), features.of_phones(aligned))
 
 
 @pytest.mark.parametrize("durations", [[1, 2], [1, 0, 2], [1, 2, 3, 4]])

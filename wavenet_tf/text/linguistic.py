@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +50,55 @@ def spoken_phones(words: Sequence[Word]) -> list[SpokenPhone]:
         if word.following != Break.NONE or index == len(words) - 1:
             phones.append(SpokenPhone(SILENCE))
     return phones
+
+
+def phones_of_alignment(
+    alignment: Mapping[str, Sequence[tuple[float, float, str]]], question: bool = False
+) -> list[SpokenPhone]:
+    """Returns the phones of an aligned recording, one for each segment of its "phones".
+
+    The word of a phone is the segment of "words" around its center; without words, phones between
+    silences are one. The stress of a vowel is its digit, as in "AH0", or that in "stress" at
+    its center.
+
+    Args:
+        alignment: start and end in seconds, and label, of the segments, by kind.
+        question: whether the recording is of a question.
+
+    Raises:
+        InputError: for an alignment without phones.
+
+    Example:
+    >>> phones = [(0.0, 0.1, "sil"), (0.1, 0.2, "HH"), (0.2, 0.4, "AY1")]
+    >>> phones_of_alignment({"phones": phones})[2]
+    SpokenPhone(label='AY', stress=1, word=0, question=False)
+    """
+    segments = alignment.get("phones", ())
+    if not segments:
+        raise InputError(f"an alignment needs phones; received {', '.join(alignment) or 'nothing'}")
+    spoken: list[SpokenPhone] = []
+    word = -1
+    for start, end, label in segments:
+        if label in SILENCES:
+            spoken.append(SpokenPhone(SILENCE))
+            continue
+        center = (start + end) / 2
+        if "words" in alignment:
+            word = _segment_at(alignment["words"], center)
+        elif not spoken or spoken[-1].word is None:
+            word += 1
+        level = label[-1:] if label[-1:].isdigit() else ""
+        name = label.removesuffix(level)
+        if not level and "stress" in alignment:
+            level = alignment["stress"][_segment_at(alignment["stress"], center)][2]
+        stress = int(level) if level.isdigit() else None
+        spoken.append(SpokenPhone(name, stress, word, question))
+    return spoken
+
+
+def _segment_at(segments: Sequence[tuple[float, float, str]], time: float) -> int:
+    """Returns the index of the last segment that starts before a time."""
+    return max(0, int(np.searchsorted([start for start, *_ in segments], time, "right")) - 1)
 
 
 @dataclasses.dataclass(frozen=True)
