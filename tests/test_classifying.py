@@ -207,6 +207,21 @@ def test_known_labels_are_aligned_and_compared_with_given_times(folder, recogniz
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("run", ["clips", "frames"])
+def test_the_page_about_a_run_shows_error_rates(folder, classified, recognized, run, tmp_path):
+    page = tmp_path / "page.html"
+    result = run_program("report.py", f"--model_dir={folder / run}", f"--output={page}")
+    assert result.returncode == 0, result.stderr
+    text = page.read_text()
+    shown = {
+        "clips": ["2 classes", "high, low", "Error rate over steps", "0.00% (95% interval"],
+        "frames": ["3 classes", "Without a decoder", "Error rate of labels, without a decoder"],
+    }
+    for part in ("A classifier after 60 steps", "labels of", *shown[run]):
+        assert part in text, part
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["file", "pipe"])
 def test_segments_are_printed_while_audio_comes_in(folder, recognized, source):
     path = folder / "tones" / "high_ann_0.wav"

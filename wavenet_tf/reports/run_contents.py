@@ -12,7 +12,7 @@ import numpy as np
 from wavenet_tf import data, runs, training
 from wavenet_tf.errors import InputError
 from wavenet_tf.evaluation import EvaluationReport
-from wavenet_tf.models import WaveNet
+from wavenet_tf.models import TrainableModel, WaveNet, WaveNetClassifier
 from wavenet_tf.runs.settings import stored_settings
 from wavenet_tf.training.tensorboard import alternate_speakers
 
@@ -36,7 +36,7 @@ class RunContents:
     """
 
     directory: Path
-    model: WaveNet
+    model: WaveNet | WaveNetClassifier
     settings: dict[str, Any]
     log: dict[str, np.ndarray]
     best: runs.BestValidation | None
@@ -78,7 +78,7 @@ def read_run(
         OSError: if there is no file at `evaluation_path`.
     """
     directory = Path(model_dir)
-    model = runs.load_model(directory, step, verbose=verbose)
+    model = runs.load_model(directory, step, verbose=verbose, kind=TrainableModel)
     settings = stored_settings(directory)
     contents = RunContents(
         directory,
@@ -86,7 +86,7 @@ def read_run(
         settings,
         log=runs.read_log(directory),
         best=runs.best_validation(directory),
-        evaluation=_read_evaluation(directory, evaluation_path),
+        evaluation=_read_evaluation(directory, evaluation_path, model),
         recordings=None,
     )
     data_dir = data_dir or settings.get("data_dir")
@@ -123,7 +123,12 @@ def select_excerpts(recordings: data.Recordings, maximum: int, seconds: float) -
     return dataclasses.replace(excerpts, features=features)
 
 
-def _read_evaluation(directory: Path, path: str | os.PathLike | None) -> EvaluationReport | None:
+def _read_evaluation(
+    directory: Path, path: str | os.PathLike | None, model: WaveNet | WaveNetClassifier
+) -> EvaluationReport | None:
+    """Returns the evaluation of a generator; a classifier is scored for the report."""
+    if isinstance(model, WaveNetClassifier):
+        return None
     if path is None:
         path = directory / EVALUATION
         if not path.exists():

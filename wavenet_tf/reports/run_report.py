@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from wavenet_tf import evaluation, files, runs
+from wavenet_tf.models import WaveNet, WaveNetClassifier
+from wavenet_tf.options import MONITORED_METRICS, monitored_metric
 from wavenet_tf.reports import html, pictures
+from wavenet_tf.reports.recognition_section import recognition_section
 from wavenet_tf.reports.run_audio import audio_section
 from wavenet_tf.reports.run_contents import RunContents, read_run, select_excerpts
 
@@ -24,6 +27,12 @@ NUM_RANKED = 5
 # Names of the columns of the log that have curves.
 CURVES = {
     "bits_per_sample": "Bits per sample",
+    "classes_error_rate": "Error rate",
+    "error_rate": "Error rate",
+    "label_error_rate": "Error rate of labels, without a decoder",
+    "classes_auc": "Area under the ROC curve",
+    "auc": "Area under the ROC curve",
+    "next_sample_bits_per_sample": "Bits per sample",
     "accuracy": "Accuracy",
     "loss": "Loss",
     "gradient_norm": "Gradient norm",
@@ -63,14 +72,19 @@ def write_run_report(
         OSError: if the page cannot be written.
     """
     run = read_run(model_dir, step, data_dir, evaluation_path, verbose)
+    recognizes = isinstance(run.model, WaveNetClassifier)
     with pictures.page_style():
+        if recognizes:
+            results = [recognition_section(run, verbose)]
+        else:
+            audio = audio_section(run, streams, seconds, seed, verbose)
+            results = [audio, _evaluation_section(run, verbose)]
         page = html.page(
             run.name,
-            f"A WaveNet after {run.num_steps:,} steps",
+            f"A {'classifier' if recognizes else 'WaveNet'} after {run.num_steps:,} steps",
             _summary_section(run),
             _curves_section(run),
-            audio_section(run, streams, seconds, seed, verbose),
-            _evaluation_section(run, verbose),
+            *results,
             _configuration_section(run),
             _checkpoints_section(run),
         )
@@ -90,13 +104,19 @@ def _summary_section(run: RunContents) -> html.Html:
 def _model_facts(run: RunContents) -> dict[str, Any]:
     model = run.model
     milliseconds = 1000 * model.receptive_field / model.sample_rate
-    return {
+    facts = {
         "Folder": run.name,
         "Preset": run.settings.get("preset", "unknown"),
         "Blocks": f"{model.config.num_stacks} x {model.config.layers_per_stack}",
         "Parameters": f"{model.count_params():,}",
         "Receptive field": f"{model.receptive_field:,} samples ({milliseconds:.0f} ms)",
         "Sample rate": f"{model.sample_rate:,} Hz",
+    }
+    if isinstance(model, WaveNetClassifier):
+        classes = ", ".join(model.class_names or [])
+        return {**facts, "Targets": model.targets, f"{model.num_classes} classes": classes}
+    return {
+        **facts,
         "Output": model.config.output_distribution.replace("_", " "),
         "Speakers": f"{model.config.num_speakers:,}" if model.config.num_speakers else "none",
         "Features": ", ".join(model.config.features or []) or "none",
@@ -110,8 +130,10 @@ def _training_facts(run: RunContents) -> dict[str, Any]:
         "Steps": f"{steps:,}" + (f" of {total:,}" if total else ""),
         "Last validation": "none yet",
         "Best validation": "none yet",
-        "Uniform guessing": f"{run.model.distribution.uniform_bits:g} bits per sample",
     }
+    if isinstance(run.model, WaveNet):
+        bits = run.model.distribution.uniform_bits
+        facts["Uniform guessing"] = f"{bits:g} bits per sample"
     if run.best is not None:
         last = dataclasses.replace(run.best, value=run.log[f"val_{run.best.metric}"][-1])
         facts["Last validation"] = last.description
@@ -208,20 +230,22 @@ def _configuration_section(run: RunContents) -> html.Html:
 
 def _checkpoints_section(run: RunContents) -> html.Html:
     """Returns a table of the model files."""
-    bits = {}
-    if "val_bits_per_sample" in run.log:
-        bits = dict(zip(run.log["step"].tolist(), run.log["val_bits_per_sample"], strict=True))
+    metric = monitored_metric(run.log)
+    name = MONITORED_METRICS.get(metric or "", "bits per sample")
+    values = {}
+    if f"val_{metric}" in run.log:
+        values = dict(zip(run.log["step"].tolist(), run.log[f"val_{metric}"], strict=True))
     rows = []
     for path in runs.checkpoints(run.directory):
         step = int(path.stem.split("_")[1])
-        validation = f"{bits[step]:.4f}" if step in bits else ""
+        validation = f"{values[step]:.4f}" if step in values else ""
         if run.best is not None and run.best.step == step:
             validation += " (best)"
         rows.append((f"{step:,}", validation, _format_size(path), _format_date(path)))
     final = run.directory / runs.FINAL_MODEL
     if final.exists():
         rows.append((final.name, "", _format_size(final), _format_date(final)))
-    header = ["Step", "Validation (bits per sample)", "Size", "Written"]
+    header = ["Step", f"Validation ({name})", "Size", "Written"]
     return html.section("Checkpoints", html.card("Model files", html.table(rows, header)))
 
 
