@@ -1,8 +1,8 @@
-"""Exports a trained WaveNet for TensorFlow Serving and any other TensorFlow runtime.
+"""Exports a trained model for TensorFlow Serving and any other TensorFlow runtime.
 
     python export/saved_model.py --model_dir runs/first --output_dir served/wavenet
 
-Each export gets a folder with the next version number, which a server picks up by itself.
+The model is a generator or a classifier. Each export gets a folder with the next version number, which a server picks up by itself.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from absl import flags, logging
 
 import wavenet_tf as wt
 from wavenet_tf import files, runs
+from wavenet_tf.errors import InputError
 
 _MODEL_DIR = command_line.define_model_dir()
 _STEP = command_line.define_step()
@@ -24,14 +25,14 @@ _OUTPUT_DIR = command_line.define_path(
     "output_dir", None, "Gets a folder with the next version number.", required=True
 )
 _XLA = flags.DEFINE_bool(
-    "xla", False, "Compile the sampling loop, many times as fast; not for a stock server."
+    "xla",
+    False,
+    "Compile a generator's sampling loop, many times as fast; not for a stock server.",
 )
 _BLOCK_SIZE = flags.DEFINE_integer(
-    "block_size", None, "Samples of a streamed block (about 1024).", 1
+    "block_size", None, "Samples of a block that a generator streams (about 1024).", 1
 )
-_MAX_SECONDS = command_line.define_positive(
-    "max_seconds", 60.0, "The most that one request may ask for."
-)
+_MAX_SECONDS = command_line.define_positive("max_seconds", 60.0, "The most audio of one request.")
 _TOP_K = command_line.define_top_k()
 _TOP_P = command_line.define_top_p()
 _WARM_UP = flags.DEFINE_bool("warm_up", True, "Add requests that a server answers when it starts.")
@@ -46,10 +47,10 @@ def main(argv):
     files.check_writable_folder(_OUTPUT_DIR.value)
     runs.find_model(_MODEL_DIR.value, _STEP.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
-    signatures = wt.deployment.SavedModelSignatures(
-        model, _BLOCK_SIZE.value, _MAX_SECONDS.value, _XLA.value, _TOP_K.value, _TOP_P.value
+    model = runs.load_model(
+        _MODEL_DIR.value, _STEP.value, verbose=True, kind=wt.models.TrainableModel
     )
+    signatures, description = signatures_of(model)
     output = Path(_OUTPUT_DIR.value)
     output.mkdir(parents=True, exist_ok=True)
     # A server must never see half a version: it is made under another name, then moved.
@@ -65,9 +66,23 @@ def main(argv):
         os.rename(made, version)
     size = sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
     print(
-        f"{version}: {size / 1e6:.1f} MB, blocks of {signatures.block_size} samples, at most "
-        f"{_MAX_SECONDS.value:g} s a request, {'compiled with XLA' if _XLA.value else 'no XLA'}"
+        f"{version}: {size / 1e6:.1f} MB, {description}, at most {_MAX_SECONDS.value:g} s a request"
     )
+
+
+def signatures_of(model) -> tuple[wt.deployment.Signatures, str]:
+    """Returns the signatures of a model with the options of the flags, and their description."""
+    if isinstance(model, wt.WaveNet):
+        generator = wt.deployment.SavedModelSignatures(
+            model, _BLOCK_SIZE.value, _MAX_SECONDS.value, _XLA.value, _TOP_K.value, _TOP_P.value
+        )
+        compiled = "compiled with XLA" if _XLA.value else "no XLA"
+        return generator, f"blocks of {generator.block_size} samples, {compiled}"
+    for flag in (_BLOCK_SIZE, _XLA, _TOP_K, _TOP_P):
+        if flag.present:
+            raise InputError(f"--{flag.name} is for generators; --model_dir holds a classifier")
+    recognizer = wt.deployment.SavedModelRecognizerSignatures(model, _MAX_SECONDS.value)
+    return recognizer, f"{model.num_classes} classes of {model.targets}"
 
 
 def write_warm_up(directory: Path, requests: list[tuple[str, dict]]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from conftest import small_model
+from conftest import SMALL, randomise, small_model
 from oracles import random_conditions
 
 import wavenet_tf as wt
@@ -62,3 +62,25 @@ def random_inputs(model: wt.WaveNet, batch: int, samples: int) -> dict[str, Any]
         "audio": model.distribution.encode(audio).numpy(),
         **random_conditions(model, batch, samples),
     }
+
+
+# Classifiers of which every export is compared with the original: one of each kind of targets.
+CLASSIFIERS: Mapping[str, dict[str, Any]] = {
+    "frames": {"trunk": {**SMALL, "output_distribution": "logistic_mixture"}},
+    "clip": {"class_names": ["yes", "no", "maybe"]},
+    "tags": {"trunk": {**SMALL, **CONTEXT}, "kernel_size": 1},  # no look-ahead
+    "sequence": {"kernel_size": 3},
+}
+
+
+def small_classifier(targets: str = "frames", **arguments) -> wt.WaveNetClassifier:
+    """Returns a classifier of three classes, with random weights.
+
+    Args:
+        targets: kind of the classes.
+        **arguments: of the classifier, others than the defaults here.
+    """
+    defaults = {"trunk": SMALL, "num_classes": 3, "channels": 7, "targets": targets}
+    model = wt.WaveNetClassifier(**{**defaults, **arguments})
+    randomise(model)
+    return model

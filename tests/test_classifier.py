@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SMALL, randomise, small_model, tone
+from conftest import SMALL, small_model, tone
+from registry import small_classifier
 
 import wavenet_tf as wt
 from wavenet_tf import data, training
@@ -26,14 +27,6 @@ from wavenet_tf.models.class_targets import CLASS_TARGETS
 from wavenet_tf.recognition import Recognizer
 
 FRAME = 80  # samples, 10 ms at 8 kHz
-
-
-def small_classifier(targets="frames", **arguments) -> wt.WaveNetClassifier:
-    model = wt.WaveNetClassifier(
-        SMALL, **{"num_classes": 3, "targets": targets, "channels": 7, **arguments}
-    )
-    randomise(model)
-    return model
 
 
 def random_codes(batch: int, frames: int) -> np.ndarray:

@@ -20,6 +20,8 @@ from wavenet_tf.errors import InputError, check_temperature
 CallSignature = Callable[..., dict[str, np.ndarray]]
 
 STATE_PREFIX = "state_"
+# What an exported model does, `task` in its metadata.
+GENERATION, RECOGNITION = "generation", "recognition"
 # In the error of a SavedModel for streams at different positions in a frame of a context stack.
 UNLIKE_PHASES = "be the same for all streams of a batch"
 # The sizes of each condition that the metadata must hold.

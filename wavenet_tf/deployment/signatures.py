@@ -1,159 +1,106 @@
-"""What the signatures of a SavedModel and of a TFLite file have in common.
-
-A client streams without this package: `initial_state` or `prime` returns tensors named `state_...`;
-`generate_block` takes these and uniform numbers, and returns audio and the next state.
-"""
+"""What the signatures of all exported models have in common."""
 
 import abc
-import math
-from collections.abc import Mapping
+import json
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from wavenet_tf import sampling
-from wavenet_tf.conditioning import LOCAL_CONDITIONING, SPEAKER_ID
 from wavenet_tf.errors import InputError, positive_integer
-from wavenet_tf.layers import RepeatedFrames
 
 
 class Signatures(abc.ABC):
     """Functions of an exported model.
 
     Args:
-        model: a `WaveNet`.
-        block_size: samples of `generate_block`, whole frames of conditioning and of context
-            stacks; None takes the default.
-        default_block_size: the default, or the next multiple of a frame.
+        model: a `WaveNet` or a `WaveNetClassifier`.
 
     Attributes:
-        model: the `WaveNet`.
-        block_size: samples of `generate_block`.
-        conditioning: the `ConditioningSpec` of the model.
-
-    Raises:
-        InputError: for a block size that does not fit.
+        model: the model whose functions are exported.
+        task: what the model does, `wavenet_tf.clients.GENERATION` or
+            `wavenet_tf.clients.RECOGNITION`.
     """
 
-    def __init__(self, model, block_size: int | None, default_block_size: int):
+    task: str
+
+    def __init__(self, model):
         self.model = model
-        self.conditioning = model.conditioning
-        unit = model.config.frame_unit
-        if block_size is None:
-            self.block_size = -(-default_block_size // unit) * unit
-            return
-        self.block_size = positive_integer("block_size", block_size)
-        if self.block_size % unit:
-            raise InputError(
-                f"block_size must be a multiple of {unit}, the frames of this model's conditioning "
-                f"and context stacks; received {block_size}"
-            )
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What clients need besides the signatures, as JSON holds it."""
         from wavenet_tf import __version__
 
-        config, spec = self.model.config, self.conditioning
-        has_frames = spec.local_channels is not None
+        config = self.model.config
         return {
             "wavenet_tf_version": __version__,
             "tensorflow_version": tf.__version__,
             "keras_version": keras.__version__,
+            "task": self.task,
             "sample_rate": config.sample_rate,
-            "block_size": self.block_size,
             "receptive_field": self.model.receptive_field,
             "output_distribution": config.output_distribution,
             "quantization_channels": config.quantization_channels,
-            "uniforms_per_sample": math.prod(self.model.distribution.uniforms_shape),
-            "conditioning": list(spec.names),
-            "num_speakers": spec.num_speakers,
-            "speaker_names": _optional_list(spec.speaker_names),
-            "global_channels": spec.global_channels,
-            "tag_names": _optional_list(spec.tag_names),
-            "local_channels": spec.local_channels,
-            "features": _optional_list(spec.features),
-            "hop_length": spec.hop_length,
-            # Frames that a block takes, besides its own.
-            "frames_before": spec.frames_before if has_frames else None,
-            "frames_after": spec.frames_after if has_frames else None,
         }
+
+    def metadata_text(self, streams) -> dict[str, tf.Tensor]:
+        """Returns the metadata as JSON text, for clients without access to the files.
+
+        There is a row for each row of the input: TensorFlow Serving accepts no signature without
+        inputs, neither over REST nor in batches.
+        """
+        return {"json": tf.fill(tf.shape(streams), json.dumps(self.metadata))}
 
     @abc.abstractmethod
     def concrete_functions(self) -> dict[str, Any]:
         """Returns the signatures by name, traced."""
 
-    @property
-    def frames_per_block(self) -> int | None:
-        """Frames that `generate_block` takes: those of the block and around it; None if none."""
-        spec = self.conditioning
-        if spec.hop_length is None:
-            return None
-        return spec.frames_before + self.block_size // spec.hop_length + spec.frames_after
 
-    @property
-    def samples_before(self) -> int:
-        """Samples of the frames of `generate_block` that come before the block."""
-        return self.conditioning.frames_before * (self.conditioning.hop_length or 0)
-
-    def conditioning_specs(self, batch_size=None, frames=None) -> dict[str, tf.TensorSpec]:
-        """Returns shapes and types of the model's conditioning, by name.
-
-        Args:
-            batch_size: number of streams; None for any number.
-            frames: frames of local conditioning; None for any number.
-        """
-        return {
-            name: tf.TensorSpec(
-                [batch_size, *shape], tf.int32 if name == SPEAKER_ID else tf.float32, name
-            )
-            for name, shape in self.conditioning.shapes(frames).items()
-        }
-
-    def conditions_of(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the conditions among the inputs of a signature."""
-        return {name: inputs[name] for name in self.conditioning.names}
-
-    def conditioning_of_block(self, conditions: Mapping[str, tf.Tensor], first) -> dict[str, Any]:
-        """Returns the conditioning of a block, as `sampling.sample_block` takes it.
-
-        Args:
-            conditions: of the model.
-            first: index of the block's first sample, counted from the first frame.
-        """
-        return conditioning_of_block(self.model, conditions, first, self.block_size)
-
-    def state_after_silence(self, batch_size, conditions) -> sampling.SamplerState:
-        """Returns the state of streams that begin after digital silence."""
-        nothing = tf.zeros([batch_size, 0], self.model.distribution.encode(0.0).dtype)
-        return sampling.prime(self.model, nothing, conditions)
-
-
-def conditioning_of_block(
-    model, conditions: Mapping[str, tf.Tensor], first, block_size: int
-) -> dict[str, Any]:
-    """Returns the conditioning of a block, as `sampling.sample_block` takes it.
+def checked_block_size(block_size: int | None, default: int, unit: int, frames: str) -> int:
+    """Returns the samples of a block.
 
     Args:
-        model: a `WaveNet`.
-        conditions: the model's other inputs.
-        first: index of the block's first sample, counted from the first frame.
-        block_size: samples of the block.
+        block_size: number of samples; None takes the default.
+        default: the default, or the next multiple of `unit`.
+        unit: samples of a frame, of which a block has whole ones.
+        frames: what the frames are, for the error.
+
+    Raises:
+        InputError: for a block size that is no multiple of `unit`.
     """
-    local_conditioning = None
-    if model.trunk.upsampler:
-        rows, offset = model.trunk.upsampler.repeated_frames(
-            conditions[LOCAL_CONDITIONING], first, block_size
+    if block_size is None:
+        return -(-default // unit) * unit
+    if positive_integer("block_size", block_size) % unit:
+        raise InputError(
+            f"block_size must be a multiple of {unit}, {frames}; received {block_size}"
         )
-        local_conditioning = RepeatedFrames(tf.cast(rows, tf.float32), offset)
-    global_conditioning = model.trunk.global_conditioning(conditions)
-    if global_conditioning is not None:
-        global_conditioning = tf.cast(global_conditioning, tf.float32)
-    return {
-        "global_conditioning": global_conditioning,
-        "local_conditioning": local_conditioning,
-    }
+    return block_size
+
+
+def checked_max_samples(max_seconds: float, sample_rate: int, unit: int) -> int:
+    """Returns the samples of `max_seconds`, whose number must fit 32 bits in whole blocks.
+
+    Args:
+        max_seconds: longest audio of one request, in seconds.
+        sample_rate: of the model, in Hz.
+        unit: samples of a block.
+
+    Raises:
+        InputError: for less than a sample, or too many samples.
+    """
+    most = (2**31 - 1) // unit * unit
+    if not max_seconds * sample_rate >= 1:
+        raise InputError(
+            f"max_seconds must be above 0 and give at least one sample at {sample_rate} Hz; "
+            f"received {max_seconds}"
+        )
+    if max_seconds * sample_rate > most:
+        raise InputError(
+            f"max_seconds must be at most {most // sample_rate} at {sample_rate} Hz, as samples "
+            f"are counted in 32 bits; received {max_seconds}"
+        )
+    return int(max_seconds * sample_rate)
 
 
 def traced(functions: dict[str, Any], inputs: dict[str, dict]) -> dict[str, Any]:
@@ -167,7 +114,3 @@ def traced(functions: dict[str, Any], inputs: dict[str, dict]) -> dict[str, Any]
         name: tf.function(function, autograph=False).get_concrete_function(**inputs[name])
         for name, function in functions.items()
     }
-
-
-def _optional_list(values) -> list[str] | None:
-    return None if values is None else list(values)

@@ -249,9 +249,7 @@ class WaveNetClassifier(TrainableModel):
         audio = audio_of(inputs)
         mask = inputs.get("frame_mask") if isinstance(inputs, dict) else None
         skip_sum = self.rectified_skip_sum(self.trunk(audio))
-        classes = self.frame_logits(self.frames(skip_sum), mask)
-        if not self.class_targets.per_frame:
-            classes = _masked_mean(classes, mask)
+        classes = self.class_logits(self.frame_logits(self.frames(skip_sum), mask), mask)
         if self.head is None:
             return classes
         parameters = self.distribution.parameters(self.head.outputs(skip_sum), audio)
@@ -286,6 +284,17 @@ class WaveNetClassifier(TrainableModel):
                 frames = frames * tf.cast(mask, frames.dtype)[:, :, None]
             frames = layer(frames)
         return frames
+
+    def class_logits(self, frame_logits, mask=None):
+        """Returns the logits of the targets: those of frames, or their mean over each clip.
+
+        Args:
+            frame_logits: output of the method `frame_logits`.
+            mask: `[batch, frames]`, 0 for frames outside the clip; None for none.
+        """
+        if self.class_targets.per_frame:
+            return frame_logits
+        return _masked_mean(frame_logits, mask)
 
     def compute_output_shape(self, inputs_shape):
         shape = inputs_shape["audio"] if isinstance(inputs_shape, dict) else inputs_shape

@@ -1,13 +1,15 @@
 """Computes the logits of a classifier block by block, in constant memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.errors import InputError
-from wavenet_tf.layers import TrunkState
+from wavenet_tf.layers import TrunkState, slice_time
+from wavenet_tf.recognition.logit_stream import LogitStream
+from wavenet_tf.recognition.spec import RecognizerSpec
 
 BLOCK_SECONDS = 1.0  # of audio that is processed at once, if a caller gives no blocks of its own
 
@@ -34,6 +36,10 @@ class Recognizer:
     Args:
         model: a `WaveNetClassifier`.
 
+    Attributes:
+        spec: the `RecognizerSpec` of the model.
+        block_frames: frames that are processed at once if a caller gives whole recordings.
+
     Example:
     >>> from wavenet_tf.models import WaveNetClassifier
     >>> model = WaveNetClassifier({"num_stacks": 1, "layers_per_stack": 4}, num_classes=3)
@@ -42,7 +48,7 @@ class Recognizer:
     """
 
     def __init__(self, model):
-        self.model = model
+        self.model, self.spec = model, RecognizerSpec.from_model(model)
         self.block_frames = max(1, round(BLOCK_SECONDS / model.frame_seconds))
         self._process = tf.function(self.process, reduce_retracing=True)
 
@@ -74,10 +80,11 @@ class Recognizer:
         gated, trunk = model.trunk(model.distribution.encode(audio), state.trunk)
         frames = tf.concat([state.frames, model.frames(model.rectified_skip_sum(gated))], axis=1)
         mask = tf.concat([state.mask, mask], axis=1)
-        end = tf.shape(frames)[1] - model.look_ahead
-        logits = model.frame_logits(frames, mask)[:, model.look_ahead : end]
-        kept = tf.shape(frames)[1] - 2 * model.look_ahead
-        return logits, RecognizerState(trunk, frames[:, kept:], mask[:, kept:])
+        kept = 2 * model.look_ahead
+        new = tf.shape(frames)[1] - kept
+        logits = slice_time(model.frame_logits(frames, mask), model.look_ahead, new)
+        after = slice_time(frames, new, kept), slice_time(mask, new, kept)
+        return logits, RecognizerState(trunk, *after)
 
     def logits(self, audio) -> np.ndarray:
         """Returns the logits of all frames of a batch of waveforms.
@@ -114,7 +121,7 @@ class Recognizer:
         logits = self.logits(np.asarray(waveform)[None])[0]
         return tf.nn.log_softmax(logits).numpy()
 
-    def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def stream(self, blocks: Iterable[np.ndarray]) -> LogitStream:
         """Computes the logits of blocks of audio as they come, for microphones and long files.
 
         Args:
@@ -125,36 +132,10 @@ class Recognizer:
             complete, `look_ahead` frames late; and at the end those of the rest. Together they are
             those of all frames; the last one is filled up with digital silence.
         """
-        state, late = None, self.model.look_ahead
-        for block, in_clip in self._whole_frames(blocks):
-            if state is None:
-                state = self.initial_state(len(block))
-            logits, state = self._run(block, in_clip, state)
-            # The first logits are those of frames before the audio.
-            dropped = min(late, logits.shape[1])
-            late -= dropped
-            yield logits[:, dropped:]
+        return LogitStream(self._run, self.spec, blocks)
 
-    def _whole_frames(self, blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, float]]:
-        """Yields whole frames of audio with 1, then silence for the look-ahead with 0.
-
-        A block without a whole frame gives none.
-        """
-        frame_length, rest = self.model.frame_length, None
-        for block in blocks:
-            block = np.asarray(block, np.float32)
-            rest = block if rest is None else np.concatenate([rest, block], axis=1)
-            end = rest.shape[1] // frame_length * frame_length
-            if end:
-                yield rest[:, :end], 1.0
-            rest = rest[:, end:]
-        if rest is None:
-            return
-        if rest.shape[1]:
-            yield np.pad(rest, [(0, 0), (0, frame_length - rest.shape[1])]), 1.0
-        yield np.zeros([len(rest), self.model.look_ahead * frame_length], np.float32), 0.0
-
-    def _run(self, audio: np.ndarray, in_clip: float, state: RecognizerState):
-        mask = np.full([len(audio), audio.shape[1] // self.model.frame_length], in_clip, np.float32)
+    def _run(self, audio: np.ndarray, mask: np.ndarray, state: RecognizerState | None):
+        if state is None:
+            state = self.initial_state(len(audio))
         logits, state = self._process(audio, mask, state)
         return logits.numpy(), state

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from wavenet_tf.clients import STATE_PREFIX
 from wavenet_tf.conditioning import LOCAL_CONDITIONING
-from wavenet_tf.layers import ContextState, TrunkState
+from wavenet_tf.layers import TrunkState, trunk_state_from_tensors, trunk_state_tensors
 
 
 class SamplerState(NamedTuple):
@@ -27,18 +27,8 @@ def state_tensors(state: SamplerState) -> dict[str, tf.Tensor]:
     Args:
         state: of any model.
     """
-    tensors = {"previous": state.previous, "input_convolution": state.trunk.inputs}
-    for index, context in enumerate(state.trunk.contexts):
-        *parts, blocks = context
-        named = dict(zip(ContextState._fields, parts, strict=False))
-        named.update(_blocks_by_name(blocks))
-        tensors.update({f"context_{index}_{name}": part for name, part in named.items()})
-    tensors.update(_blocks_by_name(state.trunk.blocks))
+    tensors = {"previous": state.previous, **trunk_state_tensors(state.trunk)}
     return {STATE_PREFIX + name: tensor for name, tensor in tensors.items()}
-
-
-def _blocks_by_name(blocks) -> dict[str, tf.Tensor]:
-    return {f"block_{index}": block for index, block in enumerate(blocks)}
 
 
 def state_from_tensors(model, tensors: dict[str, tf.Tensor]) -> SamplerState:
@@ -48,20 +38,8 @@ def state_from_tensors(model, tensors: dict[str, tf.Tensor]) -> SamplerState:
         model: a `WaveNet`.
         tensors: by name; other tensors among them are ignored.
     """
-
-    def blocks(prefix: str, stack) -> tuple[tf.Tensor, ...]:
-        names = (f"{STATE_PREFIX}{prefix}{block.name}" for block in stack.blocks)
-        return tuple(tensors[name] for name in names)
-
-    contexts = []
-    for stack in model.trunk.context_stacks:
-        names = (f"{STATE_PREFIX}{stack.name}_{part}" for part in ContextState._fields[:-1])
-        recent, phase, outputs = (tensors[name] for name in names)
-        past = blocks(f"{stack.name}_", stack.stack)
-        contexts.append(ContextState(recent, phase, outputs, past))
-    inputs = tensors[f"{STATE_PREFIX}input_convolution"]
-    trunk_state = TrunkState(inputs, tuple(contexts), blocks("", model.trunk.stack))
-    return SamplerState(trunk_state, tensors[f"{STATE_PREFIX}previous"])
+    named = {name.removeprefix(STATE_PREFIX): tensor for name, tensor in tensors.items()}
+    return SamplerState(trunk_state_from_tensors(model.trunk, named), named["previous"])
 
 
 def initial_state(model, batch_size) -> SamplerState:

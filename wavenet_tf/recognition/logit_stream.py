@@ -1,0 +1,159 @@
+"""Streams of logits: blocks of audio in, the logits of complete frames out; it needs numpy only."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from wavenet_tf import clients
+from wavenet_tf.conditioning import as_finite_floats
+from wavenet_tf.errors import InputError
+from wavenet_tf.recognition.spec import RecognizerSpec
+
+# Computes the logits of a block from audio `[batch, samples]`, the mask of its frames
+# `[batch, frames]` and a state, None before the first block; returns logits and the next state.
+ProcessBlock = Callable[[np.ndarray, np.ndarray, Any], tuple[np.ndarray, Any]]
+
+
+class LogitStream(Iterator[np.ndarray]):
+    """The logits of a stream of audio, `look_ahead` frames late.
+
+    Each item is float32 `[batch, frames, classes]`, the logits of the frames that are complete; the
+    last items are those of the rest. Together they are those of all frames; the last frame is
+    filled up with digital silence.
+
+    Args:
+        process: computes the logits of a block of whole frames.
+        spec: of the model.
+        blocks: float `[batch, samples]` in [-1, 1], of any lengths.
+        block_frames: frames of each call of `process`; None for any number.
+
+    Attributes:
+        samples_done: samples processed so far, the silence after the end included.
+        seconds: time spent on processing them, in seconds.
+
+    Raises:
+        InputError: from the iterator, for a block of another shape or batch size, or with numbers
+            that are not finite.
+    """
+
+    def __init__(
+        self,
+        process: ProcessBlock,
+        spec: RecognizerSpec,
+        blocks: Iterable[np.ndarray],
+        block_frames: int | None = None,
+    ):
+        self.process, self.spec, self.block_frames = process, spec, block_frames
+        self.state: Any = None
+        self.samples_done, self.seconds = 0, 0.0
+        self._blocks = self._whole_frames(_checked(blocks))
+        # Frames of the audio so far, and logits so far: the first ones are of frames before it.
+        self._frames_in, self._frames_out = 0, -spec.look_ahead
+
+    def __next__(self) -> np.ndarray:
+        audio, mask = next(self._blocks)
+        started = time.perf_counter()
+        logits, self.state = self.process(audio, mask, self.state)
+        self.seconds += time.perf_counter() - started
+        self.samples_done += audio.shape[1]
+        self._frames_in += int(mask[0].sum())
+        first = self._frames_out
+        self._frames_out += logits.shape[1]
+        return logits[:, max(0, -first) : max(0, self._frames_in - first)]
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of audio of each stream per second of processing."""
+        return self.samples_done / self.spec.sample_rate / self.seconds if self.seconds else 0.0
+
+    def _whole_frames(
+        self, blocks: Iterable[np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields whole frames of audio, and 1 for each; then silence for the look-ahead with 0."""
+        length, rest = self.spec.frame_length, None
+        for block in blocks:
+            rest = block if rest is None else np.concatenate([rest, block], axis=1)
+            unit = length * (self.block_frames or rest.shape[1] // length or 1)
+            while rest.shape[1] >= unit:
+                yield self._masked(rest[:, :unit], unit // length)
+                rest = rest[:, unit:]
+        if rest is None:
+            return
+        in_clip = -(-rest.shape[1] // length)
+        frames = in_clip + self.spec.look_ahead
+        unit = self.block_frames or frames
+        if not unit:
+            return
+        frames = -(-frames // unit) * unit
+        silence = frames * length - rest.shape[1]
+        padded = np.pad(rest, [(0, 0), (0, silence)])
+        for first in range(0, frames, unit):
+            block = padded[:, first * length : (first + unit) * length]
+            yield self._masked(block, in_clip - first)
+
+    def _masked(self, audio: np.ndarray, in_clip: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a block with the mask of its frames, of which the first `in_clip` are audio."""
+        frames = np.arange(audio.shape[1] // self.spec.frame_length)
+        mask = np.tile((frames < in_clip).astype(np.float32), [len(audio), 1])
+        return np.ascontiguousarray(audio), mask
+
+
+def _checked(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yields blocks of audio as float32; raises InputError for one that does not fit."""
+    batch = None
+    for block in blocks:
+        block = as_finite_floats("audio", block)
+        if block.ndim != 2 or len(block) != (len(block) if batch is None else batch):
+            raise InputError(
+                f"audio must be [{'batch' if batch is None else batch}, samples]; received shape "
+                f"{list(block.shape)}"
+            )
+        batch = len(block)
+        yield block
+
+
+def process_with_signatures(
+    call_signature: clients.CallSignature, initial_inputs: dict[str, np.ndarray]
+) -> ProcessBlock:
+    """Returns a function that computes the logits of a block with an exported model.
+
+    Args:
+        call_signature: calls a signature of the exported model.
+        initial_inputs: inputs of its `initial_state`.
+    """
+
+    def process(audio, mask, state):
+        if state is None:
+            answer = call_signature("initial_state", **initial_inputs)
+            state = clients.checked_state(answer, len(audio))
+        answer = call_signature("recognize_block", audio=audio, frame_mask=mask, **state)
+        logits = checked_answer(answer.pop("logits", None), "logits", (*mask.shape, None))
+        return logits, clients.checked_state(answer, len(audio))
+
+    return process
+
+
+def checked_answer(value: Any, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Returns a tensor of a model's answer as float32.
+
+    Args:
+        value: of the answer; None if it has none of that name.
+        name: of the tensor.
+        shape: that it must have; None for any size.
+
+    Raises:
+        InputError: for another shape or type, NaN or infinity.
+    """
+    array = np.asarray(value)
+    fits = len(array.shape) == len(shape) and all(
+        size in (None, found) for size, found in zip(shape, array.shape, strict=True)
+    )
+    if array.dtype.kind not in "iuf" or not fits:
+        found = "nothing" if value is None else f"{array.dtype} of shape {list(array.shape)}"
+        expected = ", ".join("any" if size is None else str(size) for size in shape)
+        raise InputError(f"the model must answer with {name} [{expected}]; received {found}")
+    if not np.isfinite(array).all():
+        raise InputError(f"the model answered with {name} that hold NaN or infinity")
+    return array.astype(np.float32, copy=False)
