@@ -1,4 +1,4 @@
-"""What the programs that sample from an exported model are given, as arrays."""
+"""What the programs that run an exported model are given, as arrays."""
 
 import math
 import sys
@@ -66,6 +66,22 @@ def _read_array(path: str) -> np.ndarray:
     return array
 
 
+def recording(path: str, sample_rate: int) -> np.ndarray:
+    """Returns a recording, float32 `[samples]`.
+
+    Args:
+        path: of the recording.
+        sample_rate: sample rate that the recording must have, in Hz.
+
+    Raises:
+        InputError: for a file that cannot be read, or of another sample rate.
+    """
+    audio, rate = formats.read_audio(path)
+    if rate != sample_rate:
+        raise InputError(f"{path} must be at {sample_rate} Hz; it is at {rate} Hz")
+    return audio
+
+
 def prompt(path: str | None, sample_rate: int) -> np.ndarray | None:
     """Returns the recording of --prompt, float32 `[1, samples]`; None if there is none.
 
@@ -76,12 +92,7 @@ def prompt(path: str | None, sample_rate: int) -> np.ndarray | None:
     Raises:
         InputError: for a file that cannot be read, or of another sample rate.
     """
-    if path is None:
-        return None
-    audio, rate = formats.read_audio(path)
-    if rate != sample_rate:
-        raise InputError(f"{path} must be at {sample_rate} Hz; it is at {rate} Hz")
-    return audio[None]
+    return None if path is None else recording(path, sample_rate)[None]
 
 
 def length(seconds: float, sample_rate: int) -> int:

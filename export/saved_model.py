@@ -2,7 +2,8 @@
 
     python export/saved_model.py --model_dir runs/first --output_dir served/wavenet
 
-The model is a generator or a classifier. Each export gets a folder with the next version number, which a server picks up by itself.
+The model is a generator or a classifier. Each export gets a folder with the next version number,
+which a server picks up by itself.
 """
 
 from __future__ import annotations

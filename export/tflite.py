@@ -1,4 +1,4 @@
-"""Exports a trained WaveNet as one TFLite file that samples on a device.
+"""Exports a trained model as one TFLite file, which samples or recognizes on a device.
 
     python export/tflite.py --model_dir runs/first --output model.tflite --quantization dynamic_int8
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from shared import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
+import numpy as np
 from absl import flags, logging
 
 import wavenet_tf as wt
@@ -27,11 +28,15 @@ _QUANTIZATION = flags.DEFINE_enum(
 _REPRESENTATIVE_DATA = command_line.define_path(
     "representative_data", None, "Folder of recordings, on which int8 takes its ranges."
 )
-_BLOCK_SIZE = flags.DEFINE_integer("block_size", None, "Samples of a block (about 256).", 1)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Streams sampled at once.", 1)
+_BLOCK_SIZE = flags.DEFINE_integer(
+    "block_size", None, "Samples of a block (about 256; of a classifier 0.1 s).", 1
+)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Streams processed at once.", 1)
 
 # On which int8 takes its ranges.
 CROPS = 16
+RECORDINGS = 16
+RECORDING_SECONDS = 2.0
 
 
 def main(argv):
@@ -46,20 +51,52 @@ def main(argv):
     command_line.check_output("output", _OUTPUT.value)
     runs.find_model(_MODEL_DIR.value, _STEP.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
-    ranges = None
+    model = runs.load_model(
+        _MODEL_DIR.value, _STEP.value, verbose=True, kind=wt.models.TrainableModel
+    )
+    recordings = None
     if _QUANTIZATION.value == "int8":
         recordings = runs.recordings_from_run(_MODEL_DIR.value, model, _REPRESENTATIVE_DATA.value)
-        values, conditions = representative_batch(recordings, model)
-        ranges = wt.deployment.activation_ranges(model, values, conditions)
-    signatures = wt.deployment.TFLiteSignatures(model, _BLOCK_SIZE.value, _BATCH_SIZE.value, ranges)
+    is_generator = isinstance(model, wt.WaveNet)
+    signatures = (generator_signatures if is_generator else recognizer_signatures)(
+        model, recordings
+    )
     content = wt.deployment.convert(signatures, _QUANTIZATION.value)
     with files.atomic_path(_OUTPUT.value) as temporary:
         temporary.write_bytes(content)
-        wt.lite.Runner(temporary).check_sampling()
+        if is_generator:
+            wt.lite.Runner(temporary).check_sampling()
+        else:
+            wt.lite.Recognizer(temporary).check_recognition()
     print(
         f"{_OUTPUT.value}: {len(content) / 1e6:.2f} MB, blocks of {signatures.block_size} samples "
         f"at {model.sample_rate} Hz, quantization {_QUANTIZATION.value}"
+    )
+
+
+def generator_signatures(
+    model: wt.WaveNet, recordings: data.Recordings | None
+) -> wt.deployment.TFLiteSignatures:
+    """Signatures of a generator; with recordings for int8."""
+    ranges = None
+    if recordings is not None:
+        values, conditions = representative_batch(recordings, model)
+        ranges = wt.deployment.activation_ranges(model, values, conditions)
+    return wt.deployment.TFLiteSignatures(model, _BLOCK_SIZE.value, _BATCH_SIZE.value, ranges)
+
+
+def recognizer_signatures(
+    model: wt.WaveNetClassifier, recordings: data.Recordings | None
+) -> wt.deployment.TFLiteRecognizerSignatures:
+    """Signatures of a recognizer; with recordings for int8, of which some are taken, evenly."""
+    waveforms = None
+    if recordings is not None:
+        count = min(RECORDINGS, len(recordings.names))
+        samples = round(RECORDING_SECONDS * model.sample_rate)
+        clips = np.linspace(0, len(recordings.names) - 1, count).astype(int)
+        waveforms = [recordings.waveform(int(clip))[:samples] for clip in clips]
+    return wt.deployment.TFLiteRecognizerSignatures(
+        model, _BLOCK_SIZE.value, _BATCH_SIZE.value, waveforms
     )
 
 

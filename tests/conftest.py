@@ -93,3 +93,35 @@ def run_program(program, *arguments, fresh: bool = False) -> subprocess.Complete
     process = Program(words, environment)
     outputs = process.communicate()
     return subprocess.CompletedProcess(words, process.returncode, *outputs)
+
+
+# Runs a program where modules are not installed, named first and joined by commas.
+WITHOUT = """
+import runpy, sys
+from importlib.machinery import PathFinder
+
+missing, find = sys.argv[1].split(","), PathFinder.find_spec
+PathFinder.find_spec = lambda name, *more: (
+    None if name.partition(".")[0] in missing else find(name, *more)
+)
+program = sys.argv[2]
+sys.path.insert(0, program.rpartition("/")[0])
+del sys.argv[:2]
+runpy.run_path(program, run_name="__main__")
+"""
+TENSORFLOW = "tensorflow,keras,soxr,matplotlib"
+
+
+@pytest.fixture
+def run_without(tmp_path):
+    """Runs a program, or the text of one, without some modules."""
+
+    def run(missing, program, *arguments):
+        bare, script = tmp_path / "bare.py", program
+        bare.write_text(WITHOUT)
+        if "\n" in str(program):
+            script = tmp_path / "script.py"
+            script.write_text(program)
+        return run_program(bare, missing, script, *arguments, fresh=True)
+
+    return run

@@ -43,7 +43,14 @@ PROGRAMS = [
     ),
     *(
         f"export/{name}.py"
-        for name in ("generate_tflite", "saved_model", "serving_client", "tflite", "verify")
+        for name in (
+            "generate_tflite",
+            "recognize_tflite",
+            "saved_model",
+            "serving_client",
+            "tflite",
+            "verify",
+        )
     ),
 ]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
-from conftest import ROOT, run_program, small_model, tone
+from conftest import ROOT, TENSORFLOW, run_program, small_model, tone
 from corruption import with_nan_weights
 from oracles import assert_drawn_from, random_conditions
 from registry import LOCAL
@@ -142,38 +142,6 @@ def test_the_real_time_factor_is_audio_by_time(voices):
     assert stream.samples_done == 192
     assert stream.seconds > 0.0
     np.testing.assert_allclose(stream.real_time_factor, 192 / RATE / stream.seconds)
-
-
-# Runs a program where modules are not installed, named first and joined by commas.
-WITHOUT = """
-import runpy, sys
-from importlib.machinery import PathFinder
-
-missing, find = sys.argv[1].split(","), PathFinder.find_spec
-PathFinder.find_spec = lambda name, *more: (
-    None if name.partition(".")[0] in missing else find(name, *more)
-)
-program = sys.argv[2]
-sys.path.insert(0, program.rpartition("/")[0])
-del sys.argv[:2]
-runpy.run_path(program, run_name="__main__")
-"""
-TENSORFLOW = "tensorflow,keras,soxr,matplotlib"
-
-
-@pytest.fixture
-def run_without(tmp_path):
-    """Runs a program, or the text of one, without some modules."""
-
-    def run(missing, program, *arguments):
-        bare, script = tmp_path / "bare.py", program
-        bare.write_text(WITHOUT)
-        if "\n" in str(program):
-            script = tmp_path / "script.py"
-            script.write_text(program)
-        return run_program(bare, missing, script, *arguments, fresh=True)
-
-    return run
 
 
 SAMPLES = """

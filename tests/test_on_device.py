@@ -46,7 +46,7 @@ class File:
         self.model, self.streams, self.metadata = model, streams, exported.metadata
         self.content = deployment.convert(exported, quantization)
         self.interpreter = lite.Interpreter(model_content=self.content)
-        for name in lite.SIGNATURES:
+        for name in lite.Runner.signatures:
             setattr(self, name, self.interpreter.get_signature_runner(name))
         self.flat = schema.ModelT.InitFromObj(schema.Model.GetRootAs(self.content))
 
@@ -318,7 +318,7 @@ def test_arguments_out_of_range_are_told():
     model = small_model(**LOCAL)
     assert (
         deployment.TFLiteSignatures(model).block_size
-        == -(-deployment.tflite.BLOCK_SIZE // HOP) * HOP
+        == -(-deployment.generator_tflite.BLOCK_SIZE // HOP) * HOP
     )
     with pytest.raises(InputError, match="block_size must be a multiple of 20"):
         deployment.TFLiteSignatures(model, 50)

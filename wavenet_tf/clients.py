@@ -1,6 +1,7 @@
 """What clients of exported models share, on devices and of servers; it needs numpy only."""
 
 import dataclasses
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,9 @@ CallSignature = Callable[..., dict[str, np.ndarray]]
 STATE_PREFIX = "state_"
 # What an exported model does, `task` in its metadata.
 GENERATION, RECOGNITION = "generation", "recognition"
+# What a recognizer's classes are of.
+TARGETS_OF_FRAMES, TARGETS_OF_CLIPS = ("frames", "sequence"), ("clip", "tags")
+TARGETS = (*TARGETS_OF_FRAMES, *TARGETS_OF_CLIPS)
 # In the error of a SavedModel for streams at different positions in a frame of a context stack.
 UNLIKE_PHASES = "be the same for all streams of a batch"
 # The sizes of each condition that the metadata must hold.
@@ -35,6 +39,8 @@ CONDITION_SIZES = {
 def checked_metadata(metadata: Any, source: str, limit: str) -> dict[str, Any]:
     """Returns the metadata of an exported model, in which everything exists that clients read.
 
+    The model is a generator if the metadata states no task.
+
     Args:
         metadata: as it was read.
         source: the file or server it comes from, for the error.
@@ -43,14 +49,45 @@ def checked_metadata(metadata: Any, source: str, limit: str) -> dict[str, Any]:
     Raises:
         InputError: for metadata that is no dict, or has a value missing or of the wrong kind.
     """
-
-    def require(valid: bool, expected: str, received) -> None:
-        if not valid:
-            raise InputError(
-                f"the metadata of {source} must hold {expected}; received {str(received)[:80]!r}"
-            )
-
+    require = functools.partial(_require, source)
     require(isinstance(metadata, dict), "a JSON object", metadata)
+    metadata = {"task": GENERATION, **metadata}
+    tasks = (GENERATION, RECOGNITION)
+    require(metadata["task"] in tasks, f"task: one of {', '.join(tasks)}", metadata["task"])
+    if metadata["task"] == RECOGNITION:
+        return _checked_recognizer(metadata, require, limit)
+    return _checked_generator(metadata, require, limit)
+
+
+def _require(source: str, valid: bool, expected: str, received) -> None:
+    """Raises InputError for metadata that has a value missing or of the wrong kind."""
+    if not valid:
+        raise InputError(
+            f"the metadata of {source} must hold {expected}; received {str(received)[:80]!r}"
+        )
+
+
+def _checked_recognizer(metadata: dict[str, Any], require: Callable, limit: str) -> dict[str, Any]:
+    """Returns the metadata of a recognizer; see `checked_metadata`."""
+    for name in ("sample_rate", "frame_length", "num_classes", limit):
+        value = metadata.get(name)
+        require(type(value) is int and value > 0, f"{name}: a whole number above 0", value)
+    value = metadata.get("look_ahead")
+    require(type(value) is int and value >= 0, "look_ahead: a whole number", value)
+    targets = metadata.get("targets")
+    require(targets in TARGETS, f"targets: one of {', '.join(TARGETS)}", targets)
+    names = metadata.setdefault("class_names", None)
+    named = isinstance(names, list) and len(names) == metadata["num_classes"]
+    require(names is None or named, "class_names: null, or a name for each class", names)
+    if limit == "batch_size":
+        value = metadata.get("block_size")
+        whole = type(value) is int and value > 0 and value % metadata["frame_length"] == 0
+        require(whole, f"block_size: a multiple of frame_length {metadata['frame_length']}", value)
+    return metadata
+
+
+def _checked_generator(metadata: Any, require: Callable, limit: str) -> dict[str, Any]:
+    """Returns the metadata of a generator; see `checked_metadata`."""
     conditioning = metadata.get("conditioning")
     known = isinstance(conditioning, list) and all(
         isinstance(name, str) and name in CONDITION_SIZES for name in conditioning

@@ -1,4 +1,4 @@
-// Samples blocks from an exported WaveNet with LiteRT's WebAssembly, as wavenet_tf/lite.py does.
+// Samples blocks from an exported WaveNet with LiteRT's WebAssembly, as wavenet_tf/lite/runner.py does.
 
 import { Generator } from "./random.js";
 

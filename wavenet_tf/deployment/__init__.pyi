@@ -1,4 +1,5 @@
 from wavenet_tf.deployment import checks as checks
+from wavenet_tf.deployment import generator_tflite as generator_tflite
 from wavenet_tf.deployment import saved_model as saved_model
 from wavenet_tf.deployment import signatures as signatures
 from wavenet_tf.deployment import tflite as tflite
@@ -11,6 +12,9 @@ from wavenet_tf.deployment.recognizer_saved_model import (
     SavedModelRecognizerSignatures as SavedModelRecognizerSignatures,
 )
 from wavenet_tf.deployment.recognizer_signatures import RecognizerSignatures as RecognizerSignatures
+from wavenet_tf.deployment.recognizer_tflite import (
+    TFLiteRecognizerSignatures as TFLiteRecognizerSignatures,
+)
 from wavenet_tf.deployment.saved_model import run_small_requests as run_small_requests
 from wavenet_tf.deployment.saved_model import save as save
 from wavenet_tf.deployment.signatures import Signatures as Signatures

@@ -6,11 +6,14 @@ import tensorflow as tf
 
 from wavenet_tf.deployment import tflite_file
 from wavenet_tf.deployment.generator_tflite import TFLiteSignatures
+from wavenet_tf.deployment.recognizer_tflite import TFLiteRecognizerSignatures
 from wavenet_tf.errors import InputError
 from wavenet_tf.options import QUANTIZATIONS
 
 
-def convert(signatures: TFLiteSignatures, quantization: str = "none") -> bytes:
+def convert(
+    signatures: TFLiteSignatures | TFLiteRecognizerSignatures, quantization: str = "none"
+) -> bytes:
     """Returns a TFLite file of the signatures.
 
     Args:

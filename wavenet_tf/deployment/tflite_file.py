@@ -26,9 +26,9 @@ def finish(file: bytes, metadata: dict[str, Any], half_precision: bool = False) 
         half_precision: whether to keep large weights in float16.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(file))
+    _fill_zero_states(model)
     if half_precision:
         _halve_weights(model)
-    _fill_zero_states(model)
     _remove_unread(model)
     _share_buffers(model)
     return _packed(model, metadata)
@@ -68,7 +68,8 @@ def _fill_zero_states(model: schema.ModelT) -> None:
             for operator in graph.operators
             if operator.builtinOptionsType == schema.BuiltinOptions.WhileOptions
         ]
-        for index in sorted({int(position) for loop in loops for position in loop.inputs}):
+        states = [position for loop in loops for position in loop.inputs]
+        for index in sorted({int(position) for position in [*states, *graph.outputs]}):
             tensor = graph.tensors[index]
             numbers = _constant(model, tensor)
             if numbers is None or numbers.size < FEWEST_VALUES_HALVED or numbers.any():

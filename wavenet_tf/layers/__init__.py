@@ -13,6 +13,8 @@ from wavenet_tf.layers.convolutions import CausalConv1D as CausalConv1D
 from wavenet_tf.layers.convolutions import OneHotCausalConv1D as OneHotCausalConv1D
 from wavenet_tf.layers.convolutions import WaveformCausalConv1D as WaveformCausalConv1D
 from wavenet_tf.layers.convolutions import slice_time as slice_time
+from wavenet_tf.layers.observation import observe as observe
+from wavenet_tf.layers.observation import observed_activations as observed_activations
 from wavenet_tf.layers.pooling import FramePooling as FramePooling
 from wavenet_tf.layers.residual import GatedResidualBlock as GatedResidualBlock
 from wavenet_tf.layers.residual import gated_activation as gated_activation

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from wavenet_tf.audio import mu_law_compand
 from wavenet_tf.errors import InputError, positive_integer
+from wavenet_tf.layers.observation import observe
 
 # A minute at 16 kHz: the state of one layer is as long.
 LARGEST_DILATION = 2**20
@@ -93,15 +94,22 @@ class CausalConv1D(keras.layers.Layer):
     def call(self, inputs, state=None):
         before = self.initial_state(tf.shape(inputs)[0]) if state is None else state
         signal = tf.concat([before, inputs], axis=1) if self.context else inputs
+        signal = self._observed_inputs(signal)
         # Shifted slices and a matrix product per tap: one code for training, steps and converters.
         taps = [
             self._tap(slice_time(signal, tap * self.dilation_rate, tf.shape(inputs)[1]), kernel)
             for tap, kernel in enumerate(tf.unstack(self.kernel))
         ]
-        outputs = add_bias(tf.add_n(taps), tf.convert_to_tensor(self.bias))
+        # Not `tf.add_n`, which converters cannot quantize.
+        outputs = observe(self, "tap_0", add_bias(taps[0], tf.convert_to_tensor(self.bias)))
+        for index, tap in enumerate(taps[1:], start=1):
+            outputs = observe(self, f"sum_{index}", outputs + observe(self, f"tap_{index}", tap))
         if state is None:
             return outputs
         return outputs, slice_time(signal, tf.shape(inputs)[1], self.context)
+
+    def _observed_inputs(self, signal):
+        return observe(self, "inputs", signal)
 
     def _tap(self, inputs, kernel):
         return tf.tensordot(inputs, tf.cast(kernel, self.compute_dtype), axes=1)
@@ -164,6 +172,9 @@ class OneHotCausalConv1D(CausalConv1D):
         """
         return tf.fill([batch_size, self.context], self.num_codes // 2)
 
+    def _observed_inputs(self, signal):
+        return signal  # integers
+
     def _tap(self, inputs, kernel):
         # Cast after the look-up: half precision would lose part of the sum of a row's gradients.
         return tf.cast(tf.gather(kernel, inputs), self.compute_dtype)
@@ -219,6 +230,9 @@ class WaveformCausalConv1D(CausalConv1D):
             float `[batch, kernel_size - 1]`.
         """
         return tf.zeros([batch_size, self.context], self.compute_dtype)
+
+    def _observed_inputs(self, signal):
+        return signal  # 8 bits are too few before companding
 
     def _tap(self, inputs, kernel):
         return mu_law_compand(inputs)[..., None] * tf.cast(kernel[0], self.compute_dtype)

@@ -1,10 +1,13 @@
 """The gated residual block."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
 from wavenet_tf.errors import optional_positive_integer, positive_integer, positive_number
 from wavenet_tf.layers.convolutions import CausalConv1D
+from wavenet_tf.layers.observation import observe
 
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
@@ -127,12 +130,12 @@ class GatedResidualBlock(keras.layers.Layer):
             activation += self.global_projection(global_conditioning)
         if self.local_channels:
             activation += self.local_projection(local_conditioning)
-        gated = gated_activation(activation)
+        gated = gated_activation(activation, functools.partial(observe, self))
         outputs = inputs
         if self.residual:
-            outputs = inputs + self.residual_convolution(gated)
+            outputs = observe(self, "residual_sum", inputs + self.residual_convolution(gated))
             if self.residual_scale != 1.0:
-                outputs *= self.residual_scale
+                outputs = observe(self, "outputs", outputs * self.residual_scale)
         return (outputs, gated) if state is None else (outputs, gated, state)
 
     def compute_output_shape(self, inputs_shape, state_shape=None):
@@ -152,14 +155,16 @@ class GatedResidualBlock(keras.layers.Layer):
         }
 
 
-def gated_activation(activation) -> tf.Tensor:
+def gated_activation(activation, observe=lambda name, part: part) -> tf.Tensor:
     """Computes the gated activation unit, `tanh(filter) . sigmoid(gate)` (WaveNet, equation 2).
 
     Args:
         activation: `[..., 2 * gate_channels]`, the filter's channels before the gate's.
+        observe: takes a name and an activation, and returns the activation.
 
     Returns:
         `[..., gate_channels]`.
     """
     filter_half, gate_half = tf.split(activation, 2, axis=-1)
-    return tf.tanh(filter_half) * tf.sigmoid(gate_half)
+    filtered = observe("tanh", tf.tanh(filter_half))
+    return observe("gated", filtered * observe("sigmoid", tf.sigmoid(gate_half)))

@@ -10,7 +10,7 @@ from wavenet_tf import data, training
 from wavenet_tf.data.crops import NEXT_SAMPLE
 from wavenet_tf.data.targets import CLASSES
 from wavenet_tf.errors import InputError, positive_integer, positive_number
-from wavenet_tf.layers import CausalConv1D, FramePooling
+from wavenet_tf.layers import CausalConv1D, FramePooling, observe
 from wavenet_tf.models.class_targets import CLASS_TARGETS, ClassTargets
 from wavenet_tf.models.config import NEXT_SAMPLE_LOSS_WEIGHT, WaveNetConfig
 from wavenet_tf.models.heads import OutputHead
@@ -261,7 +261,7 @@ class WaveNetClassifier(TrainableModel):
         Args:
             gated: the output of the trunk, `[batch, time, channels]`.
         """
-        return tf.nn.relu(self.skip_convolution(gated))
+        return observe(self, "skips", tf.nn.relu(self.skip_convolution(gated)))
 
     def frames(self, skip_sum):
         """Returns the normalized and projected frames, `[batch, frames, channels]`.
@@ -269,7 +269,8 @@ class WaveNetClassifier(TrainableModel):
         Args:
             skip_sum: output of the method `rectified_skip_sum`.
         """
-        return self.projection(self.normalization(self.pooling(skip_sum)))
+        normalized = observe(self, "normalized", self.normalization(self.pooling(skip_sum)))
+        return observe(self, "projected", self.projection(normalized))
 
     def frame_logits(self, frames, mask=None):
         """Returns the logits of each frame, `[batch, frames, classes]`.
@@ -279,11 +280,11 @@ class WaveNetClassifier(TrainableModel):
             mask: `[batch, frames]`, 0 for frames outside the clip, which are set to zero before
                 each convolution; None for none.
         """
-        for layer in [*self.convolutions, self.class_layer]:
-            if mask is not None:
-                frames = frames * tf.cast(mask, frames.dtype)[:, :, None]
-            frames = layer(frames)
-        return frames
+        mask = None if mask is None else tf.cast(mask, frames.dtype)[:, :, None]
+        for convolution in self.convolutions:
+            frames = observe(convolution, "inputs", frames if mask is None else frames * mask)
+            frames = observe(convolution, "outputs", convolution(frames))
+        return self.class_layer(frames if mask is None else frames * mask)
 
     def class_logits(self, frame_logits, mask=None):
         """Returns the logits of the targets: those of frames, or their mean over each clip.

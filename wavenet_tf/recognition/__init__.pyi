@@ -6,6 +6,7 @@ from wavenet_tf.recognition.decoding import Bigram as Bigram
 from wavenet_tf.recognition.decoding import Decoder as Decoder
 from wavenet_tf.recognition.decoding import force_align as force_align
 from wavenet_tf.recognition.decoding import greedy_spans as greedy_spans
+from wavenet_tf.recognition.logit_stream import BlockRecognizer as BlockRecognizer
 from wavenet_tf.recognition.logit_stream import LogitStream as LogitStream
 from wavenet_tf.recognition.recognizer import Recognizer as Recognizer
 from wavenet_tf.recognition.recognizer import RecognizerState as RecognizerState

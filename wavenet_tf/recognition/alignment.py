@@ -9,7 +9,7 @@ import numpy as np
 from wavenet_tf.data.alignments import SILENCE, Segment
 from wavenet_tf.errors import InputError
 from wavenet_tf.recognition.decoding import force_align
-from wavenet_tf.recognition.recognizer import Recognizer
+from wavenet_tf.recognition.logit_stream import BlockRecognizer
 
 # Stands between labels where there may be silence, such as between words.
 MAY_PAUSE = "|"
@@ -45,7 +45,7 @@ def check_aligns(model) -> None:
 
 
 def align(
-    recognizer: Recognizer,
+    recognizer: BlockRecognizer,
     waveform: np.ndarray,
     labels: Sequence[str],
     silence: str | None = SILENCE,
@@ -63,7 +63,7 @@ def align(
         InputError: for a model of whole clips, an unknown label, no label, or more labels than
             frames.
     """
-    model = recognizer.model
+    model = recognizer.spec
     names = list(model.class_names or map(str, range(model.num_classes)))
     if model.targets not in ("frames", "sequence"):
         raise InputError(

@@ -1,5 +1,6 @@
 """Streams of logits: blocks of audio in, the logits of complete frames out; it needs numpy only."""
 
+import abc
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -98,6 +99,80 @@ class LogitStream(Iterator[np.ndarray]):
         frames = np.arange(audio.shape[1] // self.spec.frame_length)
         mask = np.tile((frames < in_clip).astype(np.float32), [len(audio), 1])
         return np.ascontiguousarray(audio), mask
+
+
+class BlockRecognizer(abc.ABC):
+    """Computes the logits of a classifier's frames, of whole recordings and of streams.
+
+    Attributes:
+        spec: the `RecognizerSpec` of the model.
+        block_frames: frames that are processed at once if a caller gives whole recordings.
+    """
+
+    spec: RecognizerSpec
+    block_frames: int
+
+    @abc.abstractmethod
+    def stream(self, blocks: Iterable[np.ndarray]) -> LogitStream:
+        """Computes the logits of blocks of audio as they come, for microphones and long files.
+
+        Args:
+            blocks: float `[batch, samples]` in [-1, 1], of any lengths.
+
+        Returns:
+            An iterator over logits, float32 `[batch, frames, classes]`, of the frames that are
+            complete, `look_ahead` frames late; and at the end those of the rest. Together they are
+            those of all frames; the last one is filled up with digital silence.
+        """
+
+    def logits(self, audio) -> np.ndarray:
+        """Returns the logits of all frames of a batch of waveforms.
+
+        Args:
+            audio: float `[batch, samples]` in [-1, 1]. The last frame is filled up with digital
+                silence.
+
+        Returns:
+            float32 `[batch, frames, classes]`.
+
+        Raises:
+            InputError: for audio of another shape, or without a sample.
+        """
+        audio = as_finite_floats("audio", audio)
+        if audio.ndim != 2 or not audio.size:
+            raise InputError(
+                f"audio must be [batch, samples] with at least one sample; received "
+                f"{list(audio.shape)}"
+            )
+        block = self.block_frames * self.spec.frame_length
+        blocks = (audio[:, start : start + block] for start in range(0, audio.shape[1], block))
+        return np.concatenate(list(self.stream(blocks)), axis=1)
+
+    def log_probabilities(self, waveform) -> np.ndarray:
+        """Returns the log-probabilities of the classes of each frame, float32 `[frames, classes]`.
+
+        Args:
+            waveform: float `[samples]` in [-1, 1].
+
+        Raises:
+            InputError: for a waveform of another shape, or without a sample.
+        """
+        logits = self.logits(np.asarray(waveform)[None])[0]
+        return log_softmax(logits)
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Returns log-probabilities.
+
+    Args:
+        logits: `[..., classes]`.
+
+    Example:
+    >>> np.exp(log_softmax(np.array([0.0, 0.0]))).tolist()
+    [0.5, 0.5]
+    """
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def _checked(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

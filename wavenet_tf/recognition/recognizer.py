@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf.errors import InputError
 from wavenet_tf.layers import TrunkState, slice_time
-from wavenet_tf.recognition.logit_stream import LogitStream
+from wavenet_tf.recognition.logit_stream import BlockRecognizer, LogitStream
 from wavenet_tf.recognition.spec import RecognizerSpec
 
 BLOCK_SECONDS = 1.0  # of audio that is processed at once, if a caller gives no blocks of its own
@@ -28,7 +27,7 @@ class RecognizerState(NamedTuple):
     mask: tf.Tensor
 
 
-class Recognizer:
+class Recognizer(BlockRecognizer):
     """Computes the logits of a classifier's frames block by block.
 
     The logits are those of the whole clip, up to rounding, and come `look_ahead` frames late.
@@ -86,52 +85,7 @@ class Recognizer:
         after = slice_time(frames, new, kept), slice_time(mask, new, kept)
         return logits, RecognizerState(trunk, *after)
 
-    def logits(self, audio) -> np.ndarray:
-        """Returns the logits of all frames of a batch of waveforms.
-
-        Args:
-            audio: float `[batch, samples]` in [-1, 1]. The last frame is filled up with digital
-                silence.
-
-        Returns:
-            float32 `[batch, frames, classes]`.
-
-        Raises:
-            InputError: for audio of another shape, or without a sample.
-        """
-        audio = np.asarray(audio, np.float32)
-        if audio.ndim != 2 or not audio.size:
-            raise InputError(
-                f"audio must be [batch, samples] with at least one sample; received "
-                f"{list(audio.shape)}"
-            )
-        block = self.block_frames * self.model.frame_length
-        blocks = (audio[:, start : start + block] for start in range(0, audio.shape[1], block))
-        return np.concatenate(list(self.stream(blocks)), axis=1)
-
-    def log_probabilities(self, waveform) -> np.ndarray:
-        """Returns the log-probabilities of the classes of each frame, float32 `[frames, classes]`.
-
-        Args:
-            waveform: float `[samples]` in [-1, 1].
-
-        Raises:
-            InputError: for a waveform of another shape, or without a sample.
-        """
-        logits = self.logits(np.asarray(waveform)[None])[0]
-        return tf.nn.log_softmax(logits).numpy()
-
     def stream(self, blocks: Iterable[np.ndarray]) -> LogitStream:
-        """Computes the logits of blocks of audio as they come, for microphones and long files.
-
-        Args:
-            blocks: float `[batch, samples]` in [-1, 1], of any lengths.
-
-        Returns:
-            An iterator over logits, float32 `[batch, frames, classes]`, of the frames that are
-            complete, `look_ahead` frames late; and at the end those of the rest. Together they are
-            those of all frames; the last one is filled up with digital silence.
-        """
         return LogitStream(self._run, self.spec, blocks)
 
     def _run(self, audio: np.ndarray, mask: np.ndarray, state: RecognizerState | None):

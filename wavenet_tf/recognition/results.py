@@ -4,12 +4,12 @@ import dataclasses
 import json
 
 import numpy as np
-import tensorflow as tf
 
-from wavenet_tf.data.alignments import textgrid_text
+from wavenet_tf import data
 from wavenet_tf.errors import InputError
 from wavenet_tf.recognition.decoding import Decoder, greedy_spans
-from wavenet_tf.recognition.recognizer import Recognizer
+from wavenet_tf.recognition.logit_stream import BlockRecognizer, log_softmax
+from wavenet_tf.recognition.spec import RecognizerSpec
 
 TAG_THRESHOLD = 0.5  # probability from which a tag counts as true
 TIER = "labels"  # name of the tier of a TextGrid
@@ -64,7 +64,7 @@ class Recognition:
         if self.classes:
             raise InputError("a TextGrid holds segments, and this model has classes of recordings")
         segments = [segment[:3] for segment in self.segments]
-        return textgrid_text({TIER: segments}, self.seconds)
+        return data.alignments.textgrid_text({TIER: segments}, self.seconds)
 
 
 def format_segment(segment: TimedLabel) -> str:
@@ -82,12 +82,12 @@ def format_segment(segment: TimedLabel) -> str:
 
 
 def recognize(
-    recognizer: Recognizer, waveform: np.ndarray, decoder: Decoder | None = None
+    recognizer: BlockRecognizer, waveform: np.ndarray, decoder: Decoder | None = None
 ) -> Recognition:
     """Recognizes what a `WaveNetClassifier` has learned in a recording.
 
     Args:
-        recognizer: of the model.
+        recognizer: a `Recognizer`, or a `wavenet_tf.lite.Recognizer` of an exported model.
         waveform: float `[samples]` in [-1, 1], at the model's sample rate.
         decoder: finds the segments of a model of frames; None takes the likeliest class of each
             frame.
@@ -95,18 +95,17 @@ def recognize(
     Raises:
         InputError: for a waveform without a sample.
     """
-    model = recognizer.model
-    seconds = len(waveform) / model.sample_rate
-    names = names_of_outputs(model)
-    if not model.class_targets.per_frame:
+    spec = recognizer.spec
+    seconds, names = len(waveform) / spec.sample_rate, spec.output_names
+    if not spec.per_frame:
         logits = recognizer.logits(np.asarray(waveform)[None])[0]
-        return _classes(model, logits.mean(axis=0), names, seconds)
+        return _classes(spec, logits.mean(axis=0), seconds)
     log_probabilities = recognizer.log_probabilities(waveform)
-    if model.targets == "frames" and decoder is not None:
+    if spec.targets == "frames" and decoder is not None:
         spans = decoder.spans(log_probabilities)
     else:
         spans = greedy_spans(log_probabilities)
-    frame_seconds = model.frame_length / model.sample_rate
+    frame_seconds = spec.frame_length / spec.sample_rate
     probabilities = np.exp(log_probabilities)
     return Recognition(
         seconds,
@@ -123,32 +122,24 @@ def recognize(
     )
 
 
-def names_of_outputs(model) -> list[str]:
-    """Returns the name of each output of a classifier; the blank of CTC has an empty one.
-
-    Args:
-        model: a `WaveNetClassifier`.
-    """
-    names = model.class_names or [str(index) for index in range(model.num_classes)]
-    return ["", *names] if model.class_targets.sequence else list(names)
-
-
-def class_probabilities(model, logits: np.ndarray) -> np.ndarray:
+def class_probabilities(spec: RecognizerSpec, logits: np.ndarray) -> np.ndarray:
     """Returns the probability of each class of a clip, of tags each by itself.
 
     Args:
-        model: a `WaveNetClassifier` of whole clips.
+        spec: of a classifier of whole clips.
         logits: of its classes, `[..., classes]`.
     """
-    return (tf.sigmoid if model.class_targets.vector else tf.nn.softmax)(logits).numpy()
+    if spec.targets == "tags":
+        return 0.5 * (1.0 + np.tanh(0.5 * logits))  # the sigmoid, which overflows nowhere
+    return np.exp(log_softmax(logits))
 
 
-def _classes(model, logits: np.ndarray, names: list[str], seconds: float) -> Recognition:
+def _classes(spec: RecognizerSpec, logits: np.ndarray, seconds: float) -> Recognition:
     """Returns the classes of a whole recording."""
-    probabilities = class_probabilities(model, logits)
+    probabilities = class_probabilities(spec, logits)
     order = np.argsort(-probabilities, kind="stable")
-    classes = [(names[index], float(probabilities[index])) for index in order]
-    if model.targets == "tags":
+    classes = [(spec.output_names[index], float(probabilities[index])) for index in order]
+    if spec.targets == "tags":
         chosen = [name for name, probability in classes if probability >= TAG_THRESHOLD]
     else:
         chosen = [classes[0][0]]

@@ -3,8 +3,7 @@
 import dataclasses
 from typing import Any
 
-TARGETS_OF_FRAMES = ("frames", "sequence")
-TARGETS_OF_CLIPS = ("clip", "tags")
+from wavenet_tf.clients import TARGETS_OF_FRAMES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +45,7 @@ class RecognizerSpec:
         """Returns the facts of an exported model.
 
         Args:
-            metadata: of `wavenet_tf.clients.checked_recognizer_metadata`.
+            metadata: of `wavenet_tf.clients.checked_metadata`.
         """
         return cls(**{field.name: metadata[field.name] for field in dataclasses.fields(cls)})
 

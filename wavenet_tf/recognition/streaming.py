@@ -3,24 +3,24 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import tensorflow as tf
 
 from wavenet_tf.errors import positive_number
-from wavenet_tf.recognition.recognizer import Recognizer
-from wavenet_tf.recognition.results import TimedLabel, class_probabilities, names_of_outputs
+from wavenet_tf.recognition.logit_stream import BlockRecognizer, log_softmax
+from wavenet_tf.recognition.results import TimedLabel, class_probabilities
+from wavenet_tf.recognition.spec import RecognizerSpec
 
 WINDOW_SECONDS = 1.0  # over which the classes of whole clips are recognized in a stream
 
 
 def recognize_stream(
-    recognizer: Recognizer,
+    recognizer: BlockRecognizer,
     blocks: Iterable[np.ndarray],
     window_seconds: float = WINDOW_SECONDS,
 ) -> Iterator[TimedLabel]:
     """Recognizes a stream of audio within the look-ahead of the model.
 
     Args:
-        recognizer: of the model.
+        recognizer: a `Recognizer`, or a `wavenet_tf.lite.Recognizer` of an exported model.
         blocks: float `[samples]` in [-1, 1], of any lengths, at the model's sample rate.
         window_seconds: of audio over which a model of whole clips recognizes, twice per window.
 
@@ -34,14 +34,14 @@ def recognize_stream(
     """
     positive_number("window_seconds", window_seconds)
     logits = (batch[0] for batch in recognizer.stream(block[None] for block in blocks))
-    if recognizer.model.class_targets.per_frame:
-        return _segments(recognizer.model, logits)
-    return _windows(recognizer.model, logits, window_seconds)
+    if recognizer.spec.per_frame:
+        return _segments(recognizer.spec, logits)
+    return _windows(recognizer.spec, logits, window_seconds)
 
 
-def _segments(model, logits: Iterable[np.ndarray]) -> Iterator[TimedLabel]:
+def _segments(spec: RecognizerSpec, logits: Iterable[np.ndarray]) -> Iterator[TimedLabel]:
     """Yields runs of frames with the same likeliest class, but not the blank."""
-    seconds, names = model.frame_length / model.sample_rate, names_of_outputs(model)
+    seconds, names = spec.frame_length / spec.sample_rate, spec.output_names
     start, label = 0, -1
     probabilities: list[float] = []  # of the label in the frames from `start` on
 
@@ -50,7 +50,7 @@ def _segments(model, logits: Iterable[np.ndarray]) -> Iterator[TimedLabel]:
             end = start + len(probabilities)
             yield start * seconds, end * seconds, names[label], float(np.mean(probabilities))
 
-    for row in (row for block in logits for row in tf.nn.softmax(block).numpy()):
+    for row in (row for block in logits for row in np.exp(log_softmax(block))):
         likeliest = int(np.argmax(row))
         if likeliest != label:
             yield from ended()
@@ -59,14 +59,16 @@ def _segments(model, logits: Iterable[np.ndarray]) -> Iterator[TimedLabel]:
     yield from ended()
 
 
-def _windows(model, logits: Iterable[np.ndarray], window_seconds: float) -> Iterator[TimedLabel]:
+def _windows(
+    spec: RecognizerSpec, logits: Iterable[np.ndarray], window_seconds: float
+) -> Iterator[TimedLabel]:
     """Yields the likeliest class of each window, and of the rest."""
-    seconds, names = model.frame_length / model.sample_rate, names_of_outputs(model)
+    seconds, names = spec.frame_length / spec.sample_rate, spec.output_names
     size = max(2, round(window_seconds / seconds))
     window, first, unseen = np.zeros([0, len(names)]), 0, 0
 
     def answer() -> TimedLabel:
-        probabilities = class_probabilities(model, window.mean(axis=0))
+        probabilities = class_probabilities(spec, window.mean(axis=0))
         best = int(np.argmax(probabilities))
         return (
             first * seconds,

@@ -1,12 +1,4 @@
-"""Runs exported TFLite files: nothing but numpy and ai-edge-litert, or TensorFlow, is needed.
-
-Example, with a file that `export/tflite.py` wrote:
-
-    stream = Runner("model.tflite").stream(seed=0)
-    audio = next(stream)  # float32 [streams, block_size], at Runner.metadata["sample_rate"]
-
-Threads may share a `Runner`, each with streams of its own: they run in parallel.
-"""
+"""An exported TFLite file: its metadata and checksum, and calls of its signatures."""
 
 import contextlib
 import hashlib
@@ -21,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wavenet_tf import clients
-from wavenet_tf.conditioning import LOCAL_CONDITIONING, ConditioningSpec, check_finite
+from wavenet_tf.conditioning import check_finite
 from wavenet_tf.errors import InputError, positive_integer
 
 try:
@@ -37,14 +29,13 @@ except ImportError:
             "neither is installed"
         ) from None
 
-SIGNATURES = {"initial_state", "prime", "generate_block"}
 # Names of the exporter's entries in the file's metadata: JSON, and the checksum.
 METADATA_NAME = "wavenet"
 CHECKSUM_NAME = "wavenet_sha256"
 
 
 def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
-    """Returns the metadata of an exported model: sample rate, block size, conditioning, speakers.
+    """Returns the metadata of an exported model: its task, sample rate, block size and so on.
 
     Args:
         path: path of the TFLite file.
@@ -52,7 +43,7 @@ def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
         InputError: for a file that cannot be read, is corrupted, or holds no WaveNet.
     """
-    return _read(path)[1]
+    return read_file(path)[1]
 
 
 def with_checksum(file: bytes) -> bytes:
@@ -83,8 +74,12 @@ def _metadata(file: bytes | bytearray, name: str) -> np.ndarray | None:
     return None
 
 
-def _read(path: str | os.PathLike) -> tuple[bytes, dict[str, Any]]:
-    """Returns a file and its metadata; the interpreter may crash on a corrupted file."""
+def read_file(path: str | os.PathLike) -> tuple[bytes, dict[str, Any]]:
+    """Returns a file and its metadata; the interpreter may crash on a corrupted file.
+
+    Raises:
+        InputError: for a file that cannot be read, is corrupted, or holds no WaveNet.
+    """
     try:
         file = Path(path).read_bytes()
     except OSError as error:
@@ -117,10 +112,11 @@ class _InterpreterPool:
     Args:
         file: content of the TFLite file, which all interpreters read.
         threads: number of threads of each interpreter.
+        expected: names of the file's signatures.
     """
 
-    def __init__(self, file: bytes, threads: int):
-        self.file, self.threads = file, threads
+    def __init__(self, file: bytes, threads: int, expected: frozenset[str]):
+        self.file, self.threads, self.expected = file, threads, expected
         self.idle: list[dict[str, Any]] = []
         # More calls at once than cores would take memory and gain no speed.
         self.slots = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // threads))
@@ -145,145 +141,54 @@ class _InterpreterPool:
     def _new_signatures(self) -> dict[str, Any]:
         interpreter = Interpreter(model_content=self.file, num_threads=self.threads)
         found = set(interpreter.get_signature_list())
-        if found != SIGNATURES:
+        if found != self.expected:
             raise ValueError(f"its signatures are {sorted(found)}")
-        return {name: interpreter.get_signature_runner(name) for name in SIGNATURES}
+        return {name: interpreter.get_signature_runner(name) for name in self.expected}
 
 
-class Runner:
-    """A TFLite file that `export/tflite.py` wrote, ready to sample.
+class ModelFile:
+    """A TFLite file that `export/tflite.py` wrote, and calls of its signatures.
 
-    Threads may call one runner at the same time. Each stream carries its own state.
+    Threads may call one file at the same time.
 
     Args:
         path: of the file.
         threads: number of threads of each call.
 
     Attributes:
-        metadata: sample rate, block size, conditioning, speakers and so on.
-        conditioning: the `ConditioningSpec` of the model.
+        metadata: task, sample rate, block size and so on.
+        batch_size: number of streams.
+        block_size: samples of a block.
+        sample_rate: sample rate of the audio, in Hz.
 
     Raises:
-        InputError: for a file that cannot be read, is corrupted, or holds no WaveNet.
+        InputError: for a file that cannot be read, is corrupted, or holds no WaveNet of this task.
     """
+
+    task: str
+    signatures: frozenset[str]
+    # The signature that takes a state, and what runs files of the other task.
+    block_signature: str
+    other: str
 
     def __init__(self, path: str | os.PathLike, threads: int = 1):
         self.threads = positive_integer("threads", threads)
-        file, self.metadata = _read(path)
-        self.interpreters = _InterpreterPool(file, self.threads)
+        file, self.metadata = read_file(path)
+        if self.metadata["task"] != self.task:
+            raise InputError(
+                f"{path} is a model of {self.metadata['task']}, which wavenet_tf.lite.{self.other} "
+                f"runs; expected one of {self.task}"
+            )
+        self.interpreters = _InterpreterPool(file, self.threads, self.signatures)
         try:
             with self.interpreters.borrow() as signatures:
                 # Read once: a call may change the shapes that the interpreter reports.
-                self.inputs = {name: _inputs_of(signatures[name]) for name in SIGNATURES}
+                self.inputs = {name: _inputs_of(signatures[name]) for name in self.signatures}
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path} is no TFLite file of a WaveNet: {error}") from error
-        self.conditioning = ConditioningSpec.from_metadata(self.metadata)
         self.batch_size: int = self.metadata["batch_size"]
         self.block_size: int = self.metadata["block_size"]
         self.sample_rate: int = self.metadata["sample_rate"]
-
-    def initial_state(self, **conditions) -> dict[str, np.ndarray]:
-        """Returns the state after digital silence.
-
-        Args:
-            **conditions: as `WaveNet.generate` takes them.
-
-        Raises:
-            InputError: for a condition that is missing, that the model does not take, or that has
-                the wrong shape or range.
-        """
-        conditions = self.conditioning.checked(conditions, self.batch_size)
-        if LOCAL_CONDITIONING in conditions:
-            conditions[LOCAL_CONDITIONING] = conditions[LOCAL_CONDITIONING][:, :1]
-        return self.call_signature("initial_state", **conditions)
-
-    def prime(self, audio, **conditions) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Returns the state after a prompt, and its log-likelihood.
-
-        Args:
-            audio: float `[streams or 1, samples]` in [-1, 1]; with local conditioning, whole frames
-                of it.
-            **conditions: as `WaveNet.generate` takes them; frames begin with the audio.
-
-        Returns:
-            The state after it, and the log-likelihood of each sample in nats, `[streams, samples]`.
-
-        Raises:
-            InputError: for audio of another shape, with numbers that are not finite, or longer than
-                its frames.
-        """
-        audio = clients.checked_audio(self.metadata, self.batch_size, audio)
-        conditions = self.conditioning.checked(conditions, self.batch_size)
-        if LOCAL_CONDITIONING in conditions:
-            frames, hop = conditions[LOCAL_CONDITIONING].shape[1], self.metadata["hop_length"]
-            if frames * hop < audio.shape[1]:
-                raise InputError(
-                    f"local_conditioning must have a frame for each {hop} samples of audio; "
-                    f"received {frames} frames and {audio.shape[1]} samples"
-                )
-        state = self.initial_state(**conditions)
-        # Before it lies digital silence, so that blocks may begin there.
-        silent = -audio.shape[1] % self.block_size
-        padded = np.pad(audio, [[0, 0], [silent, 0]])
-        padded = np.repeat(padded, self.batch_size // len(padded), axis=0)
-        scores = [np.zeros([self.batch_size, 0], np.float32)]
-        for first in range(0, padded.shape[1], self.block_size):
-            state = self.call_signature(
-                "prime",
-                audio=padded[:, first : first + self.block_size],
-                **clients.conditions_of_block(self.metadata, conditions, first - silent),
-                **state,
-            )
-            scores.append(state.pop("log_likelihood"))
-        return state, np.concatenate(scores, axis=1)[:, silent:]
-
-    def stream(
-        self,
-        prompt=None,
-        temperature: float = 1.0,
-        seed: int | None = None,
-        state: dict[str, np.ndarray] | None = None,
-        **conditions,
-    ) -> clients.AudioStream:
-        """Samples audio without end, or to the end of its frames, in blocks.
-
-        Args:
-            prompt: audio to continue, as `prime` takes it.
-            temperature: as `WaveNet.generate` takes it.
-            seed: as `WaveNet.generate` takes it: the same seed gives the same audio as there,
-                except for rounding and quantization.
-            state: state to continue from, of `prime` or of another stream, instead of a prompt.
-            **conditions: as `WaveNet.generate` takes them; frames begin with the prompt, or
-                with the first sample after the state.
-
-        Raises:
-            InputError: for an argument out of range or of the wrong shape.
-        """
-        if prompt is not None and state is not None:
-            raise InputError("give a prompt or a state to continue from, not both")
-        checked = self.conditioning.checked(conditions, self.batch_size)
-        start = 0
-        if prompt is not None:
-            state, scores = self.prime(prompt, **conditions)
-            start = scores.shape[1]
-        elif state is None:
-            state = self.initial_state(**conditions)
-        else:
-            state = self._checked_state(state)
-        return clients.AudioStream(
-            self.call_signature, self.metadata, checked, state, start, temperature, seed
-        )
-
-    def check_sampling(self) -> None:
-        """Raises InputError unless the model samples a block that holds no NaN or infinity.
-
-        Its conditions are zeros: the first speaker, a frame or vector of zeros.
-        """
-        conditions: dict[str, Any] = {
-            name: np.zeros([1, *shape], int)
-            for name, shape in self.conditioning.shapes(frames=1).items()
-        }
-        next(self.stream(seed=0, **conditions))
 
     def call_signature(self, signature: str, **inputs) -> dict[str, np.ndarray]:
         """Calls a signature by its name, with its inputs as keyword arguments.
@@ -298,19 +203,25 @@ class Runner:
             _check_tensor(name, value, *expected[name])
             if not name.startswith(clients.STATE_PREFIX):  # large, and computed by the model
                 check_finite(name, value)
-            if name == "uniforms":
-                clients.check_uniforms(value)
+            self.check_input(name, value)
         try:
             with self.interpreters.borrow() as signatures:
                 return dict(signatures[signature](**inputs))
         except (ValueError, RuntimeError) as error:
             raise InputError(f"the model cannot take these inputs: {error}") from error
 
-    def _checked_state(self, state) -> dict[str, np.ndarray]:
-        """Returns a state if it has the tensors of this model's states."""
+    def check_input(self, name: str, value) -> None:
+        """Raises InputError for values of an input that the model cannot take; here for none."""
+
+    def checked_state(self, state) -> dict[str, np.ndarray]:
+        """Returns a state if it has the tensors of this model's states.
+
+        Raises:
+            InputError: if it has others.
+        """
         if not isinstance(state, Mapping):
             raise InputError(f"state must be a dict of arrays; received {type(state).__name__}")
-        inputs = self.inputs["generate_block"]
+        inputs = self.inputs[self.block_signature]
         expected = {name: inputs[name] for name in inputs if name.startswith(clients.STATE_PREFIX)}
         _check_names("a state of this model", state, expected)
         for name, value in state.items():
