@@ -45,6 +45,7 @@ PROGRAMS = [
         f"export/{name}.py"
         for name in (
             "generate_tflite",
+            "recognize_served",
             "recognize_tflite",
             "saved_model",
             "serving_client",

@@ -15,11 +15,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import grpc
 import numpy as np
 import pytest
 import soundfile
-import tensorflow as tf
 from conftest import ROOT, run_program, small_model, tone
 from google.protobuf import (
     descriptor_pb2,
@@ -29,7 +27,7 @@ from google.protobuf import (
     wrappers_pb2,
 )
 from registry import LOCAL
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from served import WITHOUT_TENSORFLOW, Serving
 from tensorflow_serving.config import model_server_config_pb2
 
 import wavenet_tf as wt
@@ -40,164 +38,24 @@ pytestmark = pytest.mark.once
 RATE = 8000
 BLOCK = 100
 NAMES = ["george", "lucas", "theo"]
-HTTP_STATUS = {"NOT_FOUND": 404, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504, "INTERNAL": 500}
 UNLIKE_LENGTHS = (
     "Tensors with name 'prime_audio:0' from different tasks have different shapes and padding is "
     "turned off. Set pad_variable_length_inputs to true"
 )
 
 
-class RefusalError(Exception):
-    """An answer that is none: gRPC's name for it, and the message."""
+def serve(model, directory) -> Serving:
+    return Serving(deployment.SavedModelSignatures(model, BLOCK, max_seconds=0.5), directory)
 
 
-class Served:
-    """A SavedModel, answering as a server that has joined requests to a batch does."""
-
-    def __init__(self, directory):
-        self.session = tf.compat.v1.Session(graph=tf.Graph())
-        with self.session.graph.as_default():
-            loaded = tf.compat.v1.saved_model.load(self.session, ["serve"], str(directory))
-        self.signatures = dict(loaded.signature_def)
-        self.before = {}
-        self.reset()
-
-    def reset(self):
-        self.requests = []
-        self.refusals = []  # of the next requests; None for none
-        self.seconds = 0.0  # that an answer takes
-        self.changes = {}  # of inputs by name, which the client would refuse
-
-    def answer(self, model, name, inputs):
-        self.requests.append(name)
-        refusal = self.refusals.pop(0) if self.refusals else None
-        time.sleep(self.seconds)
-        if refusal:
-            raise RefusalError(*refusal)
-        if model != "wavenet":
-            raise RefusalError("NOT_FOUND", f"Servable not found for request: Latest({model})")
-        signature = self.signatures[name]
-        wanted = {key: info.dtype for key, info in signature.inputs.items()}
-        assert {key: tf.as_dtype(value.dtype) for key, value in inputs.items()} == wanted
-        inputs = {key: self.changes.get(key, value) for key, value in inputs.items()}
-        # In one batch with the request before: nothing of that may show.
-        other = self.before.get(name, inputs)
-        if any(other[key].shape[1:] != value.shape[1:] for key, value in inputs.items()):
-            other = inputs
-        batch = {key: np.concatenate([other[key], value]) for key, value in inputs.items()}
-        try:
-            outputs = self.session.run(
-                {key: info.name for key, info in signature.outputs.items()},
-                {signature.inputs[key].name: value for key, value in batch.items()},
-            )
-        except tf.errors.InvalidArgumentError as error:
-            # Python's heading, which a server's message has not.
-            message = error.message.removeprefix("Graph execution error:\n\n")
-            raise RefusalError("INVALID_ARGUMENT", message) from error
-        self.before[name] = inputs
-        return {key: value[-1:] for key, value in outputs.items()}
-
-
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    def __init__(self, served):
-        self.served = served
-
-    def Predict(self, request, context):
-        spec = request.model_spec
-        inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
-        try:
-            outputs = self.served.answer(spec.name, spec.signature_name, inputs)
-        except RefusalError as refusal:
-            code, message = refusal.args
-            context.abort(getattr(grpc.StatusCode, code), message)
-        answer = predict_pb2.PredictResponse()
-        for name, value in outputs.items():
-            answer.outputs[name].CopyFrom(tf.make_tensor_proto(value))
-        return answer
-
-
-class RestHandler(BaseHTTPRequestHandler):
-    """POST /v1/models/NAME:predict, in the columnar format."""
-
-    def do_POST(self):
-        model = re.fullmatch("/v1/models/([^/:]+):predict", self.path).group(1)
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        served, name = self.server.served, request["signature_name"]
-        status = 200
-        try:
-            outputs = served.answer(model, name, self.tensors(name, request["inputs"]))
-            outputs = {
-                key: np.char.decode(value.astype(bytes)) if value.dtype == object else value
-                for key, value in outputs.items()
-            }
-            lists = {key: value.tolist() for key, value in outputs.items()}
-            answer = {"outputs": lists if len(lists) > 1 else next(iter(lists.values()))}
-        except RefusalError as refusal:
-            code, message = refusal.args
-            status, answer = HTTP_STATUS.get(code, 400), {"error": message}
-        content = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def tensors(self, name, inputs):
-        wanted = self.server.served.signatures[name].inputs
-        if not wanted:
-            raise RefusalError("INVALID_ARGUMENT", f"Failed to get input map for signature: {name}")
-        arrays = {}
-        for key, info in wanted.items():
-            value = np.asarray(inputs[key])
-            if tf.as_dtype(info.dtype).is_integer and value.dtype.kind != "i":
-                message = f"JSON Value: {value.flat[0]} Type: Number is not of expected type: int32"
-                raise RefusalError("INVALID_ARGUMENT", message)
-            arrays[key] = value.astype(tf.as_dtype(info.dtype).as_numpy_dtype)
-        return arrays
-
-    def log_message(self, *_):
-        pass
-
-
-class Serving:
-    """A served model, and where each protocol reaches it."""
-
-    def __init__(self, model, directory):
-        self.model = model
-        signatures = deployment.SavedModelSignatures(model, BLOCK, max_seconds=0.5)
-        deployment.save(signatures, directory / "1")
-        self.served = Served(directory / "1")
-        self.grpc = grpc.server(ThreadPoolExecutor(16))
-        service = PredictionService(self.served)
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, self.grpc)
-        grpc_port = self.grpc.add_insecure_port("127.0.0.1:0")
-        self.rest = ThreadingHTTPServer(("127.0.0.1", 0), RestHandler)
-        self.rest.served = self.served
-        self.addresses = {
-            "grpc": f"127.0.0.1:{grpc_port}",
-            "rest": f"127.0.0.1:{self.rest.server_port}",
-        }
-        self.grpc.start()
-        threading.Thread(target=self.rest.serve_forever, daemon=True).start()
-
-    def stop(self):
-        self.grpc.stop(None)
-        self.rest.shutdown()
-        self.rest.server_close()
-
-    def flags(self, protocol, output, *more):
-        return [
-            f"--server={self.addresses[protocol]}",
-            f"--protocol={protocol}",
-            f"--output={output}",
-            *more,
-        ]
+def output_flag(path) -> str:
+    return f"--output={path}"
 
 
 @pytest.fixture(scope="module")
 def speakers(tmp_path_factory):
     model = small_model(num_speakers=3, speaker_names=NAMES)
-    running = Serving(model, tmp_path_factory.mktemp("speakers"))
+    running = serve(model, tmp_path_factory.mktemp("speakers"))
     yield running
     running.stop()
 
@@ -206,18 +64,6 @@ def speakers(tmp_path_factory):
 def undisturbed(speakers):
     yield
     speakers.served.reset()
-
-
-# In front of the client where it speaks REST: it does without any of these.
-WITHOUT_TENSORFLOW = """
-import runpy, sys
-for name in ("tensorflow", "tensorflow_serving", "keras", "grpc", "soxr"):
-    sys.modules[name] = None
-program = sys.argv[1]
-sys.path.insert(0, program.rpartition("/")[0])
-del sys.argv[0]
-runpy.run_path(program, run_name="__main__")
-"""
 
 
 @pytest.fixture
@@ -258,7 +104,9 @@ def assert_refused(result, *told):
 @pytest.mark.slow
 def test_a_stream_is_what_the_model_generates(speakers, ask, tmp_path):
     output = tmp_path / "out.wav"
-    flags = speakers.flags("rest", output, "--seconds=0.11", "--seed=5", "--speaker=lucas")
+    flags = speakers.flags(
+        "rest", output_flag(output), "--seconds=0.11", "--seed=5", "--speaker=lucas"
+    )
     result = ask(*flags)
     assert result.returncode == 0, result.stderr
     assert "out.wav: 0.11 s at 8000 Hz" in result.stdout
@@ -273,7 +121,7 @@ def test_a_prompt_is_continued_as_the_model_does(speakers, ask, tmp_path):
     prompt = tone(0.0301)  # of any length
     wt.write_audio(tmp_path / "prompt.wav", prompt, RATE)
     flags = ["--seconds=0.05", "--seed=3", "--speaker=theo", f"--prompt={tmp_path / 'prompt.wav'}"]
-    result = ask(*speakers.flags("grpc", tmp_path / "out.wav", *flags))
+    result = ask(*speakers.flags("grpc", output_flag(tmp_path / "out.wav"), *flags))
     assert result.returncode == 0, result.stderr
     heard = soundfile.read(tmp_path / "prompt.wav", dtype="float32")[0][None]
     assert_generated(tmp_path / "out.wav", speakers.model, 400, prompt=heard, speaker_id=2, seed=3)
@@ -293,7 +141,7 @@ def test_audio_at_once(speakers, ask, tmp_path, protocol):
     longer = {**request, "num_samples": np.array([900], np.int32)}
     speakers.served.answer("wavenet", "serving_default", longer)
     flags = ["--mode=once", "--seconds=0.0875", "--seed=4", "--speaker=lucas", "--temperature=0.9"]
-    result = ask(*speakers.flags(protocol, tmp_path / "out.wav", *flags))
+    result = ask(*speakers.flags(protocol, output_flag(tmp_path / "out.wav"), *flags))
     assert result.returncode == 0, result.stderr
     np.testing.assert_array_equal(in_steps(tmp_path / "out.wav"), audio.to_16_bits(expected))
     assert len(np.unique(expected)) > 20
@@ -302,12 +150,14 @@ def test_audio_at_once(speakers, ask, tmp_path, protocol):
 @pytest.mark.slow
 def test_frames_of_conditioning(ask, tmp_path):
     model = small_model(**LOCAL, upsampling="repeat", num_stacks=1)
-    running = Serving(model, tmp_path)
+    running = serve(model, tmp_path)
     frames = np.random.default_rng(0).normal(size=(13, 5)).astype(np.float32)
     np.save(tmp_path / "frames.npy", frames)
     wt.write_audio(tmp_path / "prompt.wav", tone(0.01), RATE)  # 4 frames of 20
     prompt = soundfile.read(tmp_path / "prompt.wav", dtype="float32")[0][None]
-    flags = running.flags("rest", tmp_path / "out.wav", f"--features={tmp_path / 'frames.npy'}")
+    flags = running.flags(
+        "rest", output_flag(tmp_path / "out.wav"), f"--features={tmp_path / 'frames.npy'}"
+    )
     result = ask(*flags, "--seed=5")
     assert result.returncode == 0, result.stderr
     assert_generated(tmp_path / "out.wav", model, 260, local_conditioning=frames[None], seed=5)
@@ -327,7 +177,7 @@ def test_eight_clients_at_once(speakers, ask, tmp_path):
     def stream(seed):
         protocol = "grpc" if seed < 2 else "rest"
         flags = [f"--seed={seed}", f"--speaker={NAMES[seed % 3]}", "--seconds=0.1"]
-        return ask(*speakers.flags(protocol, tmp_path / f"{seed}.wav", *flags))
+        return ask(*speakers.flags(protocol, output_flag(tmp_path / f"{seed}.wav"), *flags))
 
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(stream, range(8)))
@@ -345,7 +195,9 @@ def test_it_asks_again_while_the_server_is_not_ready(speakers, ask, tmp_path, pr
         ("UNAVAILABLE", "The batch scheduling queue is full"),
         ("FAILED_PRECONDITION", UNLIKE_LENGTHS),
     ]
-    flags = speakers.flags(protocol, tmp_path / "out.wav", "--seconds=0.02", "--speaker=theo")
+    flags = speakers.flags(
+        protocol, output_flag(tmp_path / "out.wav"), "--seconds=0.02", "--speaker=theo"
+    )
     result = ask(*flags, "--seed=1")
     assert result.returncode == 0, result.stderr
     assert_generated(tmp_path / "out.wav", speakers.model, 160, speaker_id=2, seed=1)
@@ -359,7 +211,9 @@ def test_it_asks_again_while_the_server_is_not_ready(speakers, ask, tmp_path, pr
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])
 def test_errors_are_one_line(speakers, ask, tmp_path, protocol):
     speakers.served.seconds = 1.0
-    flags = speakers.flags(protocol, tmp_path / "out.wav", "--speaker=theo", "--retries=1")
+    flags = speakers.flags(
+        protocol, output_flag(tmp_path / "out.wav"), "--speaker=theo", "--retries=1"
+    )
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # and nobody listens
         away = f"--server=127.0.0.1:{unused.getsockname()[1]}"
@@ -380,7 +234,7 @@ def test_errors_are_one_line(speakers, ask, tmp_path, protocol):
 
 @pytest.mark.slow
 def test_wrong_flags_are_told(speakers, ask, tmp_path):
-    flags = speakers.flags("rest", tmp_path / "out.wav", "--speaker=theo")
+    flags = speakers.flags("rest", output_flag(tmp_path / "out.wav"), "--speaker=theo")
     assert_refused(ask(*flags, "--speaker=nobody"), "must be one of george, lucas, theo; received")
     assert_refused(ask(*flags, "--mode=once", "--seconds=0.6"), "at most 0.5 s at once")
     assert_refused(ask(*flags, "--output=out.mp3"), "--output must be a WAV file")
@@ -392,7 +246,9 @@ def test_wrong_flags_are_told(speakers, ask, tmp_path):
 @pytest.mark.slow
 def test_an_interrupted_stream_leaves_what_came(speakers, command, ask, tmp_path):
     output = tmp_path / "out.wav"
-    flags = speakers.flags("rest", output, "--seconds=0.2", "--speaker=george", "--seed=7")
+    flags = speakers.flags(
+        "rest", output_flag(output), "--seconds=0.2", "--speaker=george", "--seed=7"
+    )
     expected = audio.to_16_bits(speakers.model.generate(1600, speaker_id=0, seed=7)[0])
 
     def assert_begun():

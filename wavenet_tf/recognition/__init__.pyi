@@ -12,6 +12,9 @@ from wavenet_tf.recognition.recognizer import Recognizer as Recognizer
 from wavenet_tf.recognition.recognizer import RecognizerState as RecognizerState
 from wavenet_tf.recognition.results import Recognition as Recognition
 from wavenet_tf.recognition.results import format_segment as format_segment
+from wavenet_tf.recognition.results import (
+    recognition_from_probabilities as recognition_from_probabilities,
+)
 from wavenet_tf.recognition.results import recognize as recognize
 from wavenet_tf.recognition.spec import RecognizerSpec as RecognizerSpec
 from wavenet_tf.recognition.streaming import recognize_stream as recognize_stream

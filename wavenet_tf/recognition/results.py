@@ -95,17 +95,38 @@ def recognize(
     Raises:
         InputError: for a waveform without a sample.
     """
-    spec = recognizer.spec
-    seconds, names = len(waveform) / spec.sample_rate, spec.output_names
+    spec, seconds = recognizer.spec, len(waveform) / recognizer.spec.sample_rate
+    if spec.per_frame:
+        return _segments(spec, recognizer.log_probabilities(waveform), seconds, decoder)
+    logits = recognizer.logits(np.asarray(waveform)[None])[0].mean(axis=0)
+    return _classes(spec, class_probabilities(spec, logits), seconds)
+
+
+def recognition_from_probabilities(
+    spec: RecognizerSpec, probabilities: np.ndarray, seconds: float
+) -> Recognition:
+    """Returns what is recognized, from the answer of a server.
+
+    Args:
+        spec: of the model.
+        probabilities: of the classes of a recording `[classes]`, or of frames `[frames, classes]`.
+        seconds: duration of the recording.
+    """
     if not spec.per_frame:
-        logits = recognizer.logits(np.asarray(waveform)[None])[0]
-        return _classes(spec, logits.mean(axis=0), seconds)
-    log_probabilities = recognizer.log_probabilities(waveform)
+        return _classes(spec, probabilities, seconds)
+    smallest = np.finfo(np.float32).tiny
+    return _segments(spec, np.log(np.maximum(probabilities, smallest)), seconds, None)
+
+
+def _segments(
+    spec: RecognizerSpec, log_probabilities: np.ndarray, seconds: float, decoder: Decoder | None
+) -> Recognition:
+    """Returns the segments of a recording."""
     if spec.targets == "frames" and decoder is not None:
         spans = decoder.spans(log_probabilities)
     else:
         spans = greedy_spans(log_probabilities)
-    frame_seconds = spec.frame_length / spec.sample_rate
+    frame_seconds, names = spec.frame_length / spec.sample_rate, spec.output_names
     probabilities = np.exp(log_probabilities)
     return Recognition(
         seconds,
@@ -134,9 +155,8 @@ def class_probabilities(spec: RecognizerSpec, logits: np.ndarray) -> np.ndarray:
     return np.exp(log_softmax(logits))
 
 
-def _classes(spec: RecognizerSpec, logits: np.ndarray, seconds: float) -> Recognition:
+def _classes(spec: RecognizerSpec, probabilities: np.ndarray, seconds: float) -> Recognition:
     """Returns the classes of a whole recording."""
-    probabilities = class_probabilities(spec, logits)
     order = np.argsort(-probabilities, kind="stable")
     classes = [(spec.output_names[index], float(probabilities[index])) for index in order]
     if spec.targets == "tags":
