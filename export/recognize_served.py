@@ -10,7 +10,6 @@ TextGrid. REST needs numpy, soundfile and absl-py; gRPC needs tensorflow-serving
 from shared import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import functools
-from collections.abc import Iterable
 
 import numpy as np
 import recognition_files
@@ -19,7 +18,6 @@ from absl import flags
 
 from wavenet_tf import clients, recognition
 from wavenet_tf.errors import InputError
-from wavenet_tf.recognition.logit_stream import checked_answer, process_with_signatures
 
 _SERVER = served_model.ServerFlags()
 _FILES = recognition_files.RecognitionFiles()
@@ -27,53 +25,30 @@ _MODE = flags.DEFINE_enum(
     "mode", "once", ["once", "stream"], "A recording in one request, or a block in each."
 )
 
-BLOCK_SECONDS = 1.0  # of a streamed block
 
-
-class ServedRecognizer(recognition.BlockRecognizer):
-    """Recognizes with a served model, whose state travels with each block.
+def recognize_at_once(
+    recognizer: recognition.SignatureRecognizer, max_samples: int, waveform: np.ndarray
+) -> recognition.Recognition:
+    """Recognizes a recording in one request.
 
     Args:
-        server: that has the model.
-        metadata: of the model.
+        recognizer: of the served model.
+        max_samples: the most that a request may have.
+        waveform: float32 `[samples]`.
+
+    Raises:
+        InputError: for a waveform without a sample, or longer than a request may be.
     """
-
-    def __init__(self, server: served_model.Server, metadata: dict):
-        self.server, self.max_samples = server, metadata["max_samples"]
-        self.spec = recognition.RecognizerSpec.from_metadata(metadata)
-        frame_seconds = self.spec.frame_length / self.spec.sample_rate
-        self.block_frames = max(1, round(BLOCK_SECONDS / frame_seconds))
-
-    def stream(self, blocks: Iterable[np.ndarray]) -> recognition.LogitStream:
-        """Computes the logits of blocks of one stream; see `BlockRecognizer.stream`."""
-        streams = {"streams": np.zeros(1, np.int32)}
-        process = process_with_signatures(self.server.call_signature, streams)
-        return recognition.LogitStream(process, self.spec, blocks)
-
-    def recognize_at_once(self, waveform: np.ndarray) -> recognition.Recognition:
-        """Recognizes a recording in one request.
-
-        Args:
-            waveform: float32 `[samples]`.
-
-        Raises:
-            InputError: for a waveform without a sample, or longer than a request may be.
-        """
-        seconds = len(waveform) / self.spec.sample_rate
-        if not 1 <= len(waveform) <= self.max_samples:
-            raise InputError(
-                f"a request takes from 1 to {self.max_samples} samples; received {len(waveform)}; "
-                "--mode stream takes longer recordings"
-            )
-        answer = self.server.call_signature(
-            "recognize",
-            audio=waveform[None],
-            num_samples=np.array([len(waveform)], np.int32),
+    if not 1 <= len(waveform) <= max_samples:
+        raise InputError(
+            f"a request takes from 1 to {max_samples} samples; received {len(waveform)}; "
+            "--mode stream takes longer recordings"
         )
-        frames = [-(-len(waveform) // self.spec.frame_length)] * self.spec.per_frame
-        shape = (1, *frames, len(self.spec.output_names))
-        probabilities = checked_answer(answer.get("probabilities"), "probabilities", shape)
-        return recognition.recognition_from_probabilities(self.spec, probabilities[0], seconds)
+    return recognition.recognition_from_probabilities(
+        recognizer.spec,
+        recognizer.probabilities(waveform),
+        len(waveform) / recognizer.spec.sample_rate,
+    )
 
 
 def main(argv):
@@ -82,9 +57,9 @@ def main(argv):
     _FILES.check()
     server = _SERVER.connect()
     metadata = served_model.read_metadata(server, clients.RECOGNITION)
-    recognizer = ServedRecognizer(server, metadata)
+    recognizer = recognition.SignatureRecognizer(server.call_signature, metadata)
     recognize = {
-        "once": recognizer.recognize_at_once,
+        "once": functools.partial(recognize_at_once, recognizer, metadata["max_samples"]),
         "stream": functools.partial(recognition.recognize, recognizer),
     }[_MODE.value]
     _FILES.write_results(recognize, recognizer.spec.sample_rate)

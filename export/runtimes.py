@@ -1,7 +1,7 @@
 """One model in one runtime, in a process of its own: memory and start count alone.
 
 `export/verify.py` starts it: python export/runtimes.py KIND PATH REQUEST ANSWER. KIND is "keras",
-"saved_model" or "tflite"; the latter two do without what made the model.
+"saved_model", "saved_model_blocks" or "tflite"; all but the first do without what made the model.
 """
 
 import sys
@@ -34,11 +34,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wavenet_tf import clients
+from wavenet_tf import clients, recognition
 from wavenet_tf.conditioning import ConditioningSpec
 from wavenet_tf.errors import InputError
 
 METADATA_FILE = Path("assets", "wavenet.json")
+WARM_UP = 3  # recordings that are recognized before time is taken
 
 
 class Runtime(NamedTuple):
@@ -60,8 +61,8 @@ def open_keras(path: str, step: str) -> Runtime:
     return Runtime(model.stream, score)
 
 
-def open_saved_model(path: str) -> Runtime:
-    """A folder that export/saved_model.py wrote."""
+def load_saved_model(path: str) -> tuple[clients.CallSignature, dict[str, Any]]:
+    """Returns what calls the signatures of a SavedModel, and its metadata."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(path)
@@ -71,6 +72,13 @@ def open_saved_model(path: str) -> Runtime:
         inputs = {name: tf.constant(value) for name, value in inputs.items()}
         answer = loaded.signatures[signature](**inputs)
         return {name: tensor.numpy() for name, tensor in answer.items()}
+
+    return call_signature, metadata
+
+
+def open_saved_model(path: str) -> Runtime:
+    """A folder that export/saved_model.py wrote."""
+    call_signature, metadata = load_saved_model(path)
 
     def stream(batch_size, seed, **conditions):
         spec = ConditioningSpec.from_metadata(metadata)
@@ -105,7 +113,37 @@ def open_tflite(path: str) -> Runtime:
     return Runtime(stream, score)
 
 
-KINDS = ("keras", "saved_model", "tflite")
+def open_keras_recognizer(path: str, step: str) -> recognition.BlockRecognizer:
+    """Opens the classifier of a training run, of the step that `runs.load_model` takes."""
+    use_one_thread()
+    from wavenet_tf import models, runs
+
+    return recognition.Recognizer(runs.load_model(path, step, kind=models.WaveNetClassifier))
+
+
+def open_saved_recognizer(path: str) -> recognition.SignatureRecognizer:
+    """A folder that export/saved_model.py wrote of a classifier."""
+    use_one_thread()
+    call_signature, metadata = load_saved_model(path)
+    return recognition.SignatureRecognizer(call_signature, metadata)
+
+
+def use_one_thread() -> None:
+    """Makes TensorFlow compute with one thread, as TFLite does."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def open_lite_recognizer(path: str) -> recognition.BlockRecognizer:
+    """A file that export/tflite.py wrote of a classifier."""
+    from wavenet_tf import lite
+
+    return lite.Recognizer(path)
+
+
+KINDS = ("keras", "saved_model", "saved_model_blocks", "tflite")
 
 
 def run(kind: str, path: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -142,6 +180,43 @@ def run(kind: str, path: str, request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def run_recognition(kind: str, path: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Recognizes the recordings of a request, with one thread.
+
+    Args:
+        kind: of the runtime.
+        path: of the model.
+        request: `waveforms`; and `step`, of the model of a training run.
+    """
+    openers: dict[str, Callable[[str], Any]] = {
+        "keras": functools.partial(open_keras_recognizer, step=request["step"]),
+        "saved_model": open_saved_recognizer,
+        "saved_model_blocks": open_saved_recognizer,
+        "tflite": open_lite_recognizer,
+    }
+    recognizer = openers[kind](path)
+
+    def probabilities(waveform) -> np.ndarray:
+        if kind == "saved_model":  # whole recordings in one call
+            return recognizer.probabilities(waveform)
+        if recognizer.spec.per_frame:
+            return np.exp(recognizer.log_probabilities(waveform))
+        logits = recognizer.logits(waveform[None])[0].mean(axis=0)
+        return recognition.class_probabilities(recognizer.spec, logits)
+
+    waveforms = request["waveforms"]
+    for waveform in waveforms[:WARM_UP]:  # graphs of several lengths are traced
+        probabilities(waveform)
+    started = time.perf_counter()
+    answers = [probabilities(waveform) for waveform in waveforms]
+    seconds = time.perf_counter() - started
+    return {
+        "probabilities": answers,
+        "real_time_factor": sum(map(len, waveforms)) / recognizer.spec.sample_rate / seconds,
+        "peak_megabytes": peak_megabytes(),
+    }
+
+
 def peak_megabytes() -> float:
     """The most memory that this process has had.
 
@@ -164,7 +239,9 @@ def main(argv):
     if len(argv) != 5 or argv[1] not in KINDS:
         raise InputError(f"arguments must be {'|'.join(KINDS)} PATH REQUEST ANSWER")
     _, kind, path, request, answer = argv
-    result = run(kind, path, pickle.loads(Path(request).read_bytes()))
+    content = pickle.loads(Path(request).read_bytes())
+    task = {clients.GENERATION: run, clients.RECOGNITION: run_recognition}[content["task"]]
+    result = task(kind, path, content)
     Path(answer).write_bytes(pickle.dumps(result))
 
 

@@ -2,8 +2,8 @@
 
     python export/verify.py --model_dir runs/first --data_dir recordings
 
-The same uniform numbers and conditions go to Keras, to a SavedModel with and without XLA, and to
-TFLite of every quantization, each in a process of its own.
+The same uniform numbers and conditions, or for a classifier the same recordings, go to Keras, to
+SavedModels and to TFLite of every quantization, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -11,28 +11,39 @@ from __future__ import annotations
 from shared import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import contextlib
+import functools
 import json
 import pickle
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import inputs
-import numpy as np
+import verify_generator
+import verify_recognizer
 from absl import flags, logging
 
 import wavenet_tf as wt
-from wavenet_tf import data, files, runs
+from wavenet_tf import clients, data, files, runs
 from wavenet_tf.errors import InputError
 from wavenet_tf.options import QUANTIZATIONS
 
-# Program and arguments of each.
-EXPORTS = {
-    "SavedModel": ("saved_model.py", []),
-    "SavedModel, XLA": ("saved_model.py", ["--xla"]),
-    **{f"TFLite, {kind}": ("tflite.py", [f"--quantization={kind}"]) for kind in QUANTIZATIONS},
+# Kind of runtime, program and its arguments, of each export of a generator and of a recognizer.
+TFLITE = {
+    f"TFLite, {kind}": ("tflite", "tflite.py", [f"--quantization={kind}"]) for kind in QUANTIZATIONS
+}
+GENERATOR_EXPORTS = {
+    "SavedModel": ("saved_model", "saved_model.py", []),
+    "SavedModel, XLA": ("saved_model", "saved_model.py", ["--xla"]),
+    **TFLITE,
+}
+RECOGNIZER_EXPORTS = {
+    "SavedModel": ("saved_model", "saved_model.py", []),
+    "SavedModel, blocks": ("saved_model_blocks", "saved_model.py", []),
+    **TFLITE,
 }
 
 _MODEL_DIR = command_line.define_model_dir()
@@ -43,24 +54,32 @@ _DATA_DIR = command_line.define_path(
     "Folder of recordings: those that training keeps aside are scored.",
     required=True,
 )
-_SECONDS = flags.DEFINE_float("seconds", 2.0, "Of audio to make, by each stream.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Streams made at once.", 1)
-_SCORED_SECONDS = command_line.define_positive("scored_seconds", 10.0, "Of recordings to score.")
+_SECONDS = flags.DEFINE_float("seconds", 2.0, "Of audio that each stream of a generator makes.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Streams that a generator makes at once.", 1)
+_SCORED_SECONDS = command_line.define_positive(
+    "scored_seconds", None, "Of recordings to score (10 of a generator, all of a classifier)."
+)
 _BLOCK_SIZE = flags.DEFINE_integer(
-    "block_size", None, "Samples of a block (about 1024 in SavedModels, 256 in TFLite).", 1
+    "block_size",
+    None,
+    "Samples of a block (of a generator about 1024 in SavedModels, 256 in TFLite; of a classifier "
+    "0.1 s in TFLite).",
+    1,
 )
 _RUNTIMES = flags.DEFINE_multi_enum(
-    "runtime", list(EXPORTS), list(EXPORTS), "To compare with Keras; may be given several times."
+    "runtime",
+    None,
+    list(GENERATOR_EXPORTS | RECOGNIZER_EXPORTS),
+    "To compare with Keras (all of the model); may be given several times.",
 )
-_SEED = command_line.define_seed(0, "Of the uniform numbers.")
+_SEED = command_line.define_seed(0, "Of the uniform numbers of a generator.")
 _VALIDATION_FRACTION = flags.DEFINE_float(
     "validation_fraction", None, "Of the duration, as training held it out (the run's)."
 )
 _JSON = command_line.define_path("json", None, "File to write the figures to.")
 
+SCORED_SECONDS = 10.0
 PROGRAMS = Path(__file__).resolve().parent
-# Uniform numbers so near to a boundary may fall on either side of it.
-ROUNDING = 1e-4
 
 
 def main(argv):
@@ -73,59 +92,129 @@ def main(argv):
     runs.find_model(_MODEL_DIR.value, _STEP.value)
 
     with contextlib.redirect_stdout(sys.stderr):  # standard output is the table alone
-        model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
+        model = runs.load_model(
+            _MODEL_DIR.value, _STEP.value, verbose=True, kind=wt.models.TrainableModel
+        )
     recordings = runs.recordings_from_run(
         _MODEL_DIR.value, model, _DATA_DIR.value, "validation", _VALIDATION_FRACTION.value
     )
-    samples = inputs.length(_SECONDS.value, model.sample_rate)
-    request = {
-        "batch_size": _BATCH_SIZE.value,
-        "seed": _SEED.value,
-        "step": _STEP.value,
-        "scored": list(recordings_to_score(recordings, model)),
-        **conditions_to_generate(recordings, model, samples),
-    }
-    if not request["scored"]:
-        raise InputError(
-            f"--data_dir must hold {_BATCH_SIZE.value} recordings or more, of a frame each, to "
-            f"score; received {len(recordings.names)} in the validation split"
-        )
+    prepare = prepare_generator if isinstance(model, wt.WaveNet) else prepare_recognizer
+    comparison = prepare(model, recordings)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         exports: dict[str, tuple[str, Path, int | None]] = {
             "Keras": ("keras", Path(_MODEL_DIR.value), None)
         }
-        for number, name in enumerate(_RUNTIMES.value):
+        for number, name in enumerate(comparison.runtimes):
             show(f"exporting {name} ...")
-            exports[name] = export(name, Path(folder, str(number)))
-        Path(folder, "request").write_bytes(pickle.dumps(request))
+            exports[name] = export(
+                comparison.runtimes[name],
+                Path(folder, str(number)),
+                isinstance(model, wt.WaveNet),
+            )
+        Path(folder, "request").write_bytes(pickle.dumps(comparison.request))
         reference: dict[str, Any] = {}
         for name, (kind, path, size) in exports.items():
             show(f"running {name} ...")
             answer = run_apart(kind, path, Path(folder))
             reference = reference or answer
-            rows.append(
-                {"name": name, "bytes": size, **compared(model, request, answer, reference)}
-            )
-    print(table(rows))
+            rows.append({"name": name, "bytes": size, **comparison.compare(answer, reference)})
+    print(comparison.table(rows))
     if _JSON.value:
         files.write_text(_JSON.value, json.dumps(rows, indent=2) + "\n")
 
 
-def export(name: str, path: Path) -> tuple[str, Path, int]:
+class Comparison(NamedTuple):
+    """What is compared, and how.
+
+    Attributes:
+        runtimes: kind of runtime, program and its arguments, of each export.
+        request: as `runtimes.run` takes it.
+        compare: returns the figures of an answer, given that of Keras.
+        table: returns the figures as a Markdown table.
+    """
+
+    runtimes: dict[str, tuple[str, str, list[str]]]
+    request: dict[str, Any]
+    compare: Callable[[dict, dict], dict[str, Any]]
+    table: Callable[[list[dict]], str]
+
+
+def prepare_generator(model: wt.WaveNet, recordings: data.Recordings) -> Comparison:
+    """Returns how the exports of a generator are compared."""
+    batch, samples = _BATCH_SIZE.value, inputs.length(_SECONDS.value, model.sample_rate)
+    seconds = _SCORED_SECONDS.value or SCORED_SECONDS
+    request = {
+        "task": clients.GENERATION,
+        "batch_size": batch,
+        "seed": _SEED.value,
+        "step": _STEP.value,
+        "scored": list(verify_generator.recordings_to_score(recordings, model, batch, seconds)),
+        **verify_generator.conditions_to_generate(recordings, model, batch, samples),
+    }
+    if not request["scored"]:
+        raise InputError(
+            f"--data_dir must hold {batch} recordings or more, of a frame each, to score; received "
+            f"{len(recordings.names)} in the validation split"
+        )
+    return Comparison(
+        chosen_runtimes(GENERATOR_EXPORTS),
+        request,
+        functools.partial(verify_generator.compared, model, request),
+        verify_generator.table,
+    )
+
+
+def prepare_recognizer(model: wt.WaveNetClassifier, recordings: data.Recordings) -> Comparison:
+    """Returns how the exports of a recognizer are compared."""
+    for flag in (_SECONDS, _BATCH_SIZE, _SEED):
+        if flag.present:
+            raise InputError(f"--{flag.name} is for generators; --model_dir holds a classifier")
+    settings = runs.Settings.from_run(_MODEL_DIR.value, data_dir=_DATA_DIR.value)
+    scores = verify_recognizer.Scores(
+        model,
+        verify_recognizer.first_seconds(recordings, model, _SCORED_SECONDS.value),
+        runs.class_sources(settings, model)[0],
+        data.SCORED_AS if settings.folding else None,
+        runs.load_decoder(_MODEL_DIR.value, model),
+    )
+    request = {
+        "task": clients.RECOGNITION,
+        "step": _STEP.value,
+        "waveforms": scores.waveforms,
+    }
+    runtimes = chosen_runtimes(RECOGNIZER_EXPORTS)
+    return Comparison(runtimes, request, scores.compared, verify_recognizer.table)
+
+
+def chosen_runtimes(
+    exports: dict[str, tuple[str, str, list[str]]],
+) -> dict[str, tuple[str, str, list[str]]]:
+    """Returns the exports that --runtime names, all by default."""
+    names = _RUNTIMES.value or list(exports)
+    for name in names:
+        if name not in exports:
+            raise InputError(
+                f"--runtime must be one of {', '.join(map(repr, exports))} for this model; "
+                f"received {name!r}"
+            )
+    return {name: exports[name] for name in names}
+
+
+def export(
+    runtime: tuple[str, str, list[str]], path: Path, generator: bool
+) -> tuple[str, Path, int]:
     """Runs an export program; returns the kind of runtime, where the export is and its bytes."""
-    program, arguments = EXPORTS[name]
-    arguments = [f"--model_dir={_MODEL_DIR.value}", *arguments]
-    arguments.append(f"--step={_STEP.value}")
-    if _BLOCK_SIZE.value is not None:
+    kind, program, arguments = runtime
+    arguments = [f"--model_dir={_MODEL_DIR.value}", f"--step={_STEP.value}", *arguments]
+    if _BLOCK_SIZE.value is not None and (program == "tflite.py" or generator):
         arguments.append(f"--block_size={_BLOCK_SIZE.value}")
     if program == "saved_model.py":
         start(program, f"--output_dir={path}", *arguments)
-        kind, path = "saved_model", path / "1"
+        path = path / "1"
     else:
         arguments += [f"--batch_size={_BATCH_SIZE.value}", f"--output={path}"]
         start(program, f"--representative_data={_DATA_DIR.value}", *arguments)
-        kind = "tflite"
     size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
     return kind, path, size
 
@@ -143,124 +232,6 @@ def start(program: str, *arguments: str) -> None:
     if ended.returncode:
         lines = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]
         raise InputError(f"{program} failed: {lines[-1]}")
-
-
-def recordings_to_score(recordings: data.Recordings, model: wt.WaveNet):
-    """Recordings as audio `[batch, time]` and their conditions; whole frames of each."""
-    batch, hop = _BATCH_SIZE.value, model.hop_length or 1
-    remaining = _SCORED_SECONDS.value * model.sample_rate
-    for first in range(0, len(recordings.names) - batch + 1, batch):
-        clips = range(first, first + batch)
-        waveforms = [recordings.waveform(clip) for clip in clips]
-        length = min(map(len, waveforms)) // hop * hop
-        if not length:
-            continue
-        audio = np.stack([waveform[:length] for waveform in waveforms]).astype(np.float32)
-        conditions = data.clip_conditions(model.crop_spec.conditions, recordings.select(clips))
-        if model.hop_length:
-            frames = conditions["local_conditioning"]
-            conditions["local_conditioning"] = frames[:, : length // hop]
-        yield audio, conditions
-        remaining -= batch * length
-        if remaining <= 0:
-            return
-
-
-def conditions_to_generate(
-    recordings: data.Recordings, model: wt.WaveNet, samples: int
-) -> dict[str, Any]:
-    """Conditions of the audio to make, and its samples: whole frames of them."""
-    batch, conditions = _BATCH_SIZE.value, {}
-    if model.config.num_speakers:
-        conditions["speaker_id"] = np.arange(batch, dtype=np.int32) % model.config.num_speakers
-    for source in model.crop_spec.clip_sources:
-        if source.name != "speaker_id":
-            clips = np.arange(batch) % len(recordings.names)
-            values = [source.clip_value(recordings, int(clip)) for clip in clips]
-            conditions[source.name] = np.stack(values)
-    hop = model.hop_length
-    if hop:
-        count = -(-samples // hop)
-        frames = recordings.sample_frames()
-        places = np.arange(count) + len(frames) // batch * np.arange(batch)[:, None]
-        conditions["local_conditioning"] = frames[places % len(frames)]
-        samples = count * hop
-    return {"conditions": conditions, "samples": samples}
-
-
-def compared(model: wt.WaveNet, request, answer, reference) -> dict[str, Any]:
-    """The figures of one runtime, of which some are relative to Keras."""
-    nats = np.concatenate([part.ravel() for part in answer["nats"]])
-    expected = np.concatenate([part.ravel() for part in reference["nats"]])
-    encode = model.distribution.encode
-    equal = np.all(encode(answer["audio"]) == encode(reference["audio"]), axis=0)
-    drawn = draws(model, request, answer["audio"])
-    return {
-        # Of a stream, before the first that differs: from there on its past samples differ.
-        "samples_equal": len(equal) if equal.all() else int(np.argmin(equal)),
-        **drawn,
-        "largest_difference_nats": float(np.abs(nats - expected).max()),
-        "bits_per_sample": float(-nats.mean() / np.log(2.0)),
-        "bits_lost": float((expected - nats).mean() / np.log(2.0)),
-        "samples_per_second": answer["samples_per_second"],
-        "first_seconds": answer["first_seconds"],
-        "peak_megabytes": answer["peak_megabytes"],
-    }
-
-
-def draws(model: wt.WaveNet, request, audio: np.ndarray) -> dict[str, int]:
-    """Counts draws in which Keras differs, after the same samples and for the same uniforms.
-
-    Returns:
-        `draws`, all of them; `differing`, those that differ; and `by_rounding`, of these, those
-        whose uniform number lies within rounding of a boundary.
-    """
-    import tensorflow as tf
-
-    batch, samples = audio.shape
-    shape = (samples, batch, *model.distribution.uniforms_shape)
-    uniforms = np.random.default_rng(request["seed"]).random(shape, np.float32).swapaxes(0, 1)
-    parameters = wt.models.distribution_parameters(model, audio, request["conditions"])
-    values = model.distribution.encode(audio).numpy()
-
-    def draw(numbers):
-        numbers = np.clip(numbers, 0.0, 1.0 - 2.0**-24).astype(np.float32)
-        drawn = model.distribution.sample(
-            tf.reshape(parameters, [-1, parameters.shape[-1]]),
-            numbers.reshape(-1, *numbers.shape[2:]),
-        )
-        return np.reshape(drawn, values.shape)
-
-    differing = draw(uniforms) != values
-    # A mixture's values lie a step of 16 bits apart, which any rounding may cross.
-    step = 0 if values.dtype == np.int32 else 2.0**-15
-    lowest, highest = draw(uniforms - ROUNDING), draw(uniforms + ROUNDING)
-    lowest, highest = np.minimum(lowest, highest), np.maximum(lowest, highest)
-    near = (values >= lowest - step) & (values <= highest + step)
-    return {
-        "draws": int(differing.size),
-        "differing": int(differing.sum()),
-        "by_rounding": int((differing & near).sum()),
-    }
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """The figures as a Markdown table."""
-    lines = [
-        "| runtime | samples as Keras | draws that differ (by rounding) | largest difference "
-        "| bits per sample | lost | size | samples/s | first block | peak memory |",
-        "| --- " * 10 + "|",
-    ]
-    for row in rows:
-        size = "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.2f} MB"
-        lines.append(
-            f"| {row['name']} | {row['samples_equal']:,} "
-            f"| {row['differing']:,} ({row['by_rounding']:,}) of {row['draws']:,} "
-            f"| {row['largest_difference_nats']:.2g} nats | {row['bits_per_sample']:.4f} "
-            f"| {row['bits_lost']:.4f} | {size} | {row['samples_per_second'] or 0:,.0f} "
-            f"| {row['first_seconds']:.1f} s | {row['peak_megabytes']:,.0f} MB |"
-        )
-    return "\n".join(lines)
 
 
 def show(message: str) -> None:

@@ -70,7 +70,7 @@ def test_clips_of_any_length_in_one_batch_are_as_alone(exported):
         np.testing.assert_allclose(probabilities, expected, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("sizes", [[3000], [1, 79, 81, 2839], [700, 0, 2300], [30]])
+@pytest.mark.parametrize("sizes", [[1, 79, 81, 0, 2300], [30]])
 def test_a_stream_gives_the_logits_of_the_whole_with_the_declared_delay(exported, sizes):
     model, signatures, metadata = exported
     spec = RecognizerSpec.from_metadata(metadata)

@@ -49,7 +49,7 @@ def clip_file(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sizes", [[4000], [1, 79, 81, 2839], [700, 0, 2300], [30]])
+@pytest.mark.parametrize("sizes", [[1, 79, 81, 0, 2300], [30]])
 def test_a_stream_gives_the_logits_of_the_whole_with_the_declared_delay(exported, sizes):
     model, recognizer = exported
     audio = noise(recognizer.batch_size, sum(sizes))

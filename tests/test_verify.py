@@ -81,3 +81,58 @@ def test_what_cannot_be_compared_is_told(trained):
     refused = verify(trained, "--block_size=30", "--runtime=TFLite, none")
     assert refused.returncode == 1
     assert "tflite.py failed: tflite.py: block_size must be a multiple of 100" in refused.stderr
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    """A folder of recordings of two classes, and of a run that hardly learned them."""
+    folder = tmp_path_factory.mktemp("classifier")
+    for index in range(8):
+        path = folder / "recordings" / f"{'ab'[index % 2]}_{index}.wav"
+        wt.write_audio(path, tone(0.3 + 0.05 * index, frequency=200.0 + 200.0 * (index % 2)), 8000)
+    result = run_program(
+        "train.py",
+        "--task=classify",
+        "--classes=^(.)_",
+        f"--data_dir={folder / 'recordings'}",
+        f"--model_dir={folder / 'model'}",
+        "--sample_rate=8000",
+        "--preset=tiny",
+        "--steps=5",
+        "--crop_seconds=0.2",
+        "--set=layers_per_stack=4",
+        "--validation_fraction=0.5",
+    )
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_exports_of_a_classifier_are_compared_with_keras(classifier):
+    figures = classifier / "figures.json"
+    names = ["SavedModel", "TFLite, int8"]
+    program = ["../export/verify.py", f"--model_dir={classifier / 'model'}"]
+    program.append(f"--data_dir={classifier / 'recordings'}")
+    result = run_program(*program, *(f"--runtime={name}" for name in names), f"--json={figures}")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("\n| ") == 4
+    rows = {row["name"]: row for row in json.loads(figures.read_text())}
+    assert list(rows) == ["Keras", *names]
+    for name in ("Keras", "SavedModel"):
+        assert rows[name]["largest_difference"] < 1e-5, name
+        assert rows[name]["equal_decisions"] == 1.0
+        assert rows[name]["error_rate"] == rows["Keras"]["error_rate"]
+    assert 1e-5 < rows["TFLite, int8"]["largest_difference"] < 0.5
+    assert rows["TFLite, int8"]["bytes"] < rows["SavedModel"]["bytes"]
+    assert rows["TFLite, int8"]["peak_megabytes"] < rows["Keras"]["peak_megabytes"] / 2
+    assert all(row["real_time_factor"] > 1.0 for row in rows.values())
+    for flag, message in (
+        (
+            "--runtime=SavedModel, XLA",
+            "runtime must be one of 'SavedModel', 'SavedModel, bl",
+        ),
+        ("--batch_size=2", "--batch_size is for generators; --model_dir holds a classifier"),
+    ):
+        refused = run_program(*program, flag)
+        assert refused.returncode == 1
+        assert message in refused.stderr.splitlines()[-1]

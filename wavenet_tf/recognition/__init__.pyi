@@ -8,9 +8,11 @@ from wavenet_tf.recognition.decoding import force_align as force_align
 from wavenet_tf.recognition.decoding import greedy_spans as greedy_spans
 from wavenet_tf.recognition.logit_stream import BlockRecognizer as BlockRecognizer
 from wavenet_tf.recognition.logit_stream import LogitStream as LogitStream
+from wavenet_tf.recognition.logit_stream import SignatureRecognizer as SignatureRecognizer
 from wavenet_tf.recognition.recognizer import Recognizer as Recognizer
 from wavenet_tf.recognition.recognizer import RecognizerState as RecognizerState
 from wavenet_tf.recognition.results import Recognition as Recognition
+from wavenet_tf.recognition.results import class_probabilities as class_probabilities
 from wavenet_tf.recognition.results import format_segment as format_segment
 from wavenet_tf.recognition.results import (
     recognition_from_probabilities as recognition_from_probabilities,

@@ -12,6 +12,8 @@ from wavenet_tf.conditioning import as_finite_floats
 from wavenet_tf.errors import InputError
 from wavenet_tf.recognition.spec import RecognizerSpec
 
+BLOCK_SECONDS = 1.0  # of audio that is processed at once, if a caller gives no blocks of its own
+
 # Computes the logits of a block from audio `[batch, samples]`, the mask of its frames
 # `[batch, frames]` and a state, None before the first block; returns logits and the next state.
 ProcessBlock = Callable[[np.ndarray, np.ndarray, Any], tuple[np.ndarray, Any]]
@@ -208,6 +210,51 @@ def process_with_signatures(
         return logits, clients.checked_state(answer, len(audio))
 
     return process
+
+
+class SignatureRecognizer(BlockRecognizer):
+    """Computes logits with an exported SavedModel, whose state travels with each block.
+
+    Args:
+        call_signature: calls a signature of the exported model.
+        metadata: of the exported model.
+        block_seconds: of audio that is processed at once if a caller gives whole recordings.
+    """
+
+    def __init__(
+        self,
+        call_signature: clients.CallSignature,
+        metadata: dict[str, Any],
+        block_seconds: float = BLOCK_SECONDS,
+    ):
+        self.call_signature = call_signature
+        self.spec = RecognizerSpec.from_metadata(metadata)
+        frame_seconds = self.spec.frame_length / self.spec.sample_rate
+        self.block_frames = max(1, round(block_seconds / frame_seconds))
+
+    def stream(self, blocks: Iterable[np.ndarray]) -> LogitStream:
+        """Computes the logits of blocks of one stream; see `BlockRecognizer.stream`."""
+        streams = {"streams": np.zeros(1, np.int32)}
+        process = process_with_signatures(self.call_signature, streams)
+        return LogitStream(process, self.spec, blocks)
+
+    def probabilities(self, waveform: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of a recording, computed in one call.
+
+        Args:
+            waveform: float32 `[samples]` in [-1, 1].
+
+        Returns:
+            float32 `[frames, classes]`, or `[classes]` of the clip.
+        """
+        answer = self.call_signature(
+            "recognize",
+            audio=waveform[None],
+            num_samples=np.array([len(waveform)], np.int32),
+        )
+        frames = [-(-len(waveform) // self.spec.frame_length)] * self.spec.per_frame
+        shape = (1, *frames, len(self.spec.output_names))
+        return checked_answer(answer.get("probabilities"), "probabilities", shape)[0]
 
 
 def checked_answer(value: Any, name: str, shape: tuple[int | None, ...]) -> np.ndarray:

@@ -7,10 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.layers import TrunkState, slice_time
-from wavenet_tf.recognition.logit_stream import BlockRecognizer, LogitStream
+from wavenet_tf.recognition.logit_stream import BLOCK_SECONDS, BlockRecognizer, LogitStream
 from wavenet_tf.recognition.spec import RecognizerSpec
-
-BLOCK_SECONDS = 1.0  # of audio that is processed at once, if a caller gives no blocks of its own
 
 
 class RecognizerState(NamedTuple):
