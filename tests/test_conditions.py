@@ -431,3 +431,45 @@ def test_a_cropper_needs_no_model(tmp_path):
     assert inputs.numpy().tolist() == [0] * 6 + [value] * 84
     assert targets.numpy().tolist() == [0] * 5 + [value] * 85
     assert weights.numpy().tolist() == [0] * 10 + [1] * 80
+
+
+def aligned(tmp_path, phones, seconds: float = 0.5, text: str = "hi?") -> data.Recordings:
+    """A recording with an alignment."""
+    wt.write_audio(tmp_path / "a.wav", np.zeros(round(8000 * seconds)), 8000)
+    alignment = {"phones": phones, "words": [(0.1, 0.3, "hi")]}
+    data.write_manifest(
+        tmp_path / "manifest.jsonl", [data.Clip("a.wav", text=text, alignment=alignment)]
+    )
+    return data.read_recordings(tmp_path, 8000)
+
+
+def test_linguistic_features_follow_the_alignment_and_silence_fills_its_gaps(tmp_path):
+    recordings = aligned(tmp_path, [(0.1, 0.2, "HH"), (0.2, 0.203, "L"), (0.203, 0.3, "AY1")])
+    phone_set = data.find_phone_set(recordings)
+    assert phone_set == ("AY", "HH", "L", "sil")
+    source = data.LinguisticSource(phone_set, hop_length=40)  # 5 ms
+    source.check(recordings)
+    values = source.clip_value(recordings, 0)
+    assert values.shape == (100, *source.shape)
+    named = dict(zip(source.features.frame_names, values.T, strict=True))
+    frames = np.arange(100)
+    for label, first, last in (("HH", 20, 40), ("L", 40, 41), ("AY", 41, 60)):
+        expected = (frames >= first) & (frames < last)
+        np.testing.assert_array_equal(named[f"phone +0 is {label}"], expected, err_msg=label)
+    silent = (frames < 20) | (frames >= 60)
+    np.testing.assert_array_equal(named["phone +0 is sil"], silent)
+    np.testing.assert_array_equal(named["stress of current syllable is 1"], ~silent)
+    np.testing.assert_array_equal(named["question"], ~silent)
+    crop = source.crop_value(recordings, 0, 30, 20)
+    np.testing.assert_array_equal(crop, values[30:50])
+
+
+def test_linguistic_features_need_phones_of_the_set(tmp_path):
+    recordings = aligned(tmp_path, [(0.1, 0.2, "HH")])
+    with pytest.raises(
+        InputError, match=r"a\.wav: phones must be of the set AY, sil; received 'HH"
+    ):
+        data.LinguisticSource(("AY", "sil"), hop_length=40).check(recordings)
+    recordings = aligned(tmp_path, [])
+    with pytest.raises(InputError, match=r"a\.wav: an alignment needs phones; received"):
+        data.find_phone_set(recordings)

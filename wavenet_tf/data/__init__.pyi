@@ -18,6 +18,8 @@ from wavenet_tf.data.conditions import condition_sources as condition_sources
 from wavenet_tf.data.corpora import LAYOUTS as LAYOUTS
 from wavenet_tf.data.crops import CropSpec as CropSpec
 from wavenet_tf.data.labels import UNKNOWN as UNKNOWN
+from wavenet_tf.data.linguistic import LinguisticSource as LinguisticSource
+from wavenet_tf.data.linguistic import find_phone_set as find_phone_set
 from wavenet_tf.data.manifest import Clip as Clip
 from wavenet_tf.data.manifest import read_manifest as read_manifest
 from wavenet_tf.data.manifest import write_manifest as write_manifest

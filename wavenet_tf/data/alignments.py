@@ -158,7 +158,7 @@ def textgrid_text(tiers: Mapping[str, Sequence[Segment]], seconds: float) -> str
     lines += ["xmin = 0", f"xmax = {seconds}", "tiers? <exists>", f"size = {len(tiers)}"]
     lines.append("item []:")
     for number, (name, segments) in enumerate(tiers.items(), 1):
-        intervals = list(_without_gaps(segments, seconds))
+        intervals = list(without_gaps(segments, seconds))
         lines += [f"    item [{number}]:", '        class = "IntervalTier"']
         lines += [f"        name = {_quoted(name)}", "        xmin = 0"]
         lines += [f"        xmax = {seconds}", f"        intervals: size = {len(intervals)}"]
@@ -168,8 +168,13 @@ def textgrid_text(tiers: Mapping[str, Sequence[Segment]], seconds: float) -> str
     return "\n".join(lines) + "\n"
 
 
-def _without_gaps(segments: Sequence[Segment], seconds: float) -> Iterator[Segment]:
-    """Yields segments with empty ones between them, so that they cover the recording."""
+def without_gaps(segments: Sequence[Segment], seconds: float) -> Iterator[Segment]:
+    """Yields segments with empty ones between them, so that they cover the recording.
+
+    Args:
+        segments: start and end in seconds, and label, of each.
+        seconds: duration of the recording.
+    """
     time = 0.0
     for start, end, label in segments:
         if start > time:

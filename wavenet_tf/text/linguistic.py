@@ -148,6 +148,19 @@ class LinguisticFeatures:
         gaussians = [f"position in phone near {center:g}" for center in COARSE_CENTERS]
         return [*self.phone_names, *durations, "position in phone", *gaussians]
 
+    def check(self, phones: Sequence[SpokenPhone]) -> None:
+        """Raises InputError for a phone that is not in the phone set.
+
+        Args:
+            phones: of an utterance.
+        """
+        for phone in phones:
+            if phone.label not in self.phone_set:
+                raise InputError(
+                    f"phones must be of the set {', '.join(self.phone_set)}; received "
+                    f"{phone.label!r}"
+                )
+
     def of_phones(self, phones: Sequence[SpokenPhone]) -> np.ndarray:
         """Returns the features of each phone of an utterance, float32 `[phones, features]`.
 
@@ -157,13 +170,8 @@ class LinguisticFeatures:
         Raises:
             InputError: for a phone that is not in the phone set.
         """
+        self.check(phones)
         indices = {label: index for index, label in enumerate(self.phone_set)}
-        for phone in phones:
-            if phone.label not in indices:
-                raise InputError(
-                    f"phones must be of the set {', '.join(self.phone_set)}; received "
-                    f"{phone.label!r}"
-                )
         identity = np.eye(len(self.phone_set), dtype=np.float32)
         one_hot = identity[[indices[phone.label] for phone in phones]]
         padded = np.pad(one_hot, [(CONTEXT, CONTEXT), (0, 0)])
@@ -179,25 +187,25 @@ class LinguisticFeatures:
         return np.concatenate([*quinphone, *others], axis=1).astype(np.float32)
 
     def of_frames(
-        self, of_phones: np.ndarray, durations: Sequence[int], frame_seconds: float
+        self, of_phones: np.ndarray, durations: Sequence[int] | np.ndarray, frame_seconds: float
     ) -> np.ndarray:
         """Returns the features of each frame, float32 `[frames, features]`.
 
         Args:
             of_phones: features of the phones, see `of_phones`.
-            durations: frames of each phone, at least 1.
+            durations: frames of each phone; 0 for one that is shorter than half a frame.
             frame_seconds: duration of a frame.
 
         Raises:
-            InputError: for durations below 1, or another number of them.
+            InputError: for durations below 0, or another number of them.
         """
         frames = np.asarray(durations)
-        if frames.shape != (len(of_phones),) or (len(frames) and frames.min() < 1):
+        if frames.shape != (len(of_phones),) or (len(frames) and frames.min() < 0):
             raise InputError(
-                f"durations must be {len(of_phones)} numbers of frames, at least 1; received "
+                f"durations must be {len(of_phones)} numbers of frames, at least 0; received "
                 f"{list(durations)}"
             )
-        logs = np.log(frames * frame_seconds)
+        logs = np.log(np.maximum(frames, 1) * frame_seconds)
         beside = np.stack([np.append(logs[:1], logs[:-1]), logs, np.append(logs[1:], logs[-1:])])
         of_phones = np.concatenate([of_phones, beside.T], axis=1)
         fractions = np.concatenate([(np.arange(count) + 0.5) / count for count in frames])
