@@ -16,10 +16,11 @@ import browser
 import numpy as np
 import pytest
 import soundfile
-from conftest import ROOT, randomise, small_model
-from registry import LOCAL
+from conftest import ROOT, randomise, small_model, tone
+from registry import LOCAL, small_classifier
 
 from wavenet_tf import audio, deployment
+from wavenet_tf.models.class_targets import CLASS_TARGETS
 
 # Node, the browser and C run files of LiteRT, whose version is one for all sets of packages.
 pytestmark = pytest.mark.once
@@ -69,6 +70,10 @@ def models(web, tmp_path_factory) -> Path:
     wide = small_model(residual_channels=32, gate_channels=32)
     randomise(wide, scale=0.2)
     write("int8.tflite", wide, 100, quantization="dynamic_int8")
+    for targets in CLASS_TARGETS:
+        model = small_classifier(targets, class_names=NAMES)
+        signatures = deployment.TFLiteRecognizerSignatures(model, 240, 1 + (targets == "frames"))
+        (folder / f"{targets}_classes.tflite").write_bytes(deployment.convert(signatures))
     return folder
 
 
@@ -337,7 +342,7 @@ def test_files_that_are_no_models(page, models, tmp_path):
         (b"generate_block", b"generate_clock", "it lacks generate_block"),
         (b'"sample_rate"', b'"simple_rate"', "has no sample_rate"),
         (b'"conditioning"', b'"konditioning"', "what it is conditioned on"),
-        (b'"uniforms_per_sample"', b'"uniforms_per_simple"', "its uniforms_per_sample"),
+        (b'"uniforms_per_sample"', b'"uniforms_per_simple"', "has no uniforms_per_sample"),
     ):
         assert message in refused(lite.with_checksum(content.replace(old, new)))
     content = (models / "frames.tflite").read_bytes()
@@ -359,6 +364,87 @@ def test_files_that_are_no_models(page, models, tmp_path):
     choose(page, models / "plain.tflite")
     steps = sample(page, seconds=0.05, seed=5)
     np.testing.assert_array_equal(steps, expected(models / "plain.tflite", 400, seed=5))
+
+
+def rows_of_classes(page) -> list[tuple[str, float]]:
+    """The names and probabilities that the page shows."""
+    items = "[...document.querySelectorAll('#classes li')]"
+    rows = page.evaluate(f"{items}.map((item) => [...item.children].map((x) => x.textContent))")
+    bars = page.evaluate(f"{items}.map((item) => item.querySelector('meter').value)")
+    for (_, _, figure), bar in zip(rows, bars, strict=True):
+        assert float(figure) == pytest.approx(bar, abs=1e-4)
+    return [(name, float(figure)) for name, _, figure in rows]
+
+
+@pytest.mark.parametrize("targets", CLASS_TARGETS)
+def test_a_recording_is_recognized_as_in_python(page, models, tmp_path, targets):
+    """Of a length that is no whole number of frames or blocks, twice, in two channels."""
+    path = models / f"{targets}_classes.tflite"
+    steps = audio.to_16_bits(np.stack([tone(0.777), tone(0.777, frequency=1000.0)], axis=1))
+    soundfile.write(tmp_path / "in.wav", steps, RATE, subtype="PCM_16")
+    waveform = soundfile.read(tmp_path / "in.wav", dtype="float32")[0].mean(axis=1)
+    page.choose("#file", path)
+    page.wait(lambda: page.enabled("#recognition"))
+    assert page.text("#model") == f"{path.name}: 8000 Hz, float32, 3 classes of {targets}"
+    assert not page.visible("#settings") and page.visible("#recording")
+    recognizer = lite.Recognizer(path)
+    known = recognizer.recognize(waveform)
+    for _ in range(2):
+        page.choose("#recording", tmp_path / "in.wav")
+        page.wait(lambda: page.text("#status").startswith("Done"))
+        assert page.text("#recognized") == "0.78 s" and figure(page, "factor") > 0.0
+        rows = rows_of_classes(page)
+        if known.classes:
+            assert [name for name, _ in rows] == [name for name, _ in known.classes]
+            np.testing.assert_allclose(
+                [p for _, p in rows], [p for _, p in known.classes], atol=2e-4
+            )
+            chosen = f": {', '.join(known.chosen)}" if known.chosen else ""
+            assert page.text("#status") == f"Done{chosen}."
+        else:
+            spans = [(start, end, label) for start, end, label, _ in known.segments]
+            spans[-1] = (spans[-1][0], 0.78, spans[-1][2])  # to the end of the last frame
+            segments = [f"{start:.2f}-{end:.2f} {label}" for start, end, label in spans]
+            assert page.text("#segments") == ", ".join(segments)
+            assert page.evaluate("document.querySelectorAll('#classes li').length") == 3
+
+
+def test_the_microphone_is_recognized_until_it_is_stopped(page, models):
+    page.choose("#file", models / "clip_classes.tflite")
+    page.wait(lambda: page.enabled("#recognition"))
+    page.click("#listen")
+    page.wait(lambda: page.text("#status") == "Recording.")
+    assert not page.enabled("#listen")
+    page.wait(lambda: page.text("#recognized") != "-" and figure(page, "recognized") > 0.3)
+    assert sum(p for _, p in rows_of_classes(page)) == pytest.approx(1.0, abs=1e-3)
+    page.click("#halt")
+    page.wait(lambda: page.text("#status").startswith("Done: "))
+    assert page.enabled("#listen") and not page.enabled("#halt")
+    # A generator in its place.
+    choose(page, models / "plain.tflite")
+    assert page.visible("#settings") and not page.visible("#recognition")
+
+
+def test_recordings_that_are_none(page, models, tmp_path):
+    page.choose("#file", models / "clip_classes.tflite")
+    page.wait(lambda: page.enabled("#recognition"))
+    (tmp_path / "text.wav").write_text("no audio")
+    page.choose("#recording", tmp_path / "text.wav")
+    page.wait(lambda: page.text("#problem"))
+    assert page.text("#problem").startswith("cannot read text.wav as audio: ")
+    content = (models / "clip_classes.tflite").read_bytes()
+    bad = tmp_path / "bad.tflite"
+    for old, new, message in (
+        (b'"look_ahead"', b'"look_behin"', "has no look_ahead"),
+        (b'"targets": "clip"', b'"targets": "clap"', "has classes of clap, which this page does"),
+        (b'"task": "recog', b'"task": "rerog', "is a model of rerognition, which this page does"),
+        (b'"num_classes": 3', b'"num_classes": 4', "has no name for each class"),
+    ):
+        bad.write_bytes(lite.with_checksum(content.replace(old, new)))
+        page.evaluate("problem.textContent = ''")
+        page.choose("#file", bad)
+        page.wait(lambda: page.text("#problem"))
+        assert message in page.text("#problem")
 
 
 def test_settings_that_the_model_cannot_take(page, models, tmp_path):

@@ -2,7 +2,15 @@
 
 const METADATA_NAME = "wavenet";
 const CHECKSUM_NAME = "wavenet_sha256";
-const SIGNATURES = ["initial_state", "prime", "generate_block"];
+const SIGNATURES = {
+  generation: ["initial_state", "prime", "generate_block"],
+  recognition: ["initial_state", "recognize_block"],
+};
+const SIZES = {
+  generation: ["sample_rate", "block_size", "batch_size", "uniforms_per_sample"],
+  recognition: ["sample_rate", "block_size", "batch_size", "frame_length", "num_classes"],
+};
+const TARGETS = ["frames", "sequence", "clip", "tags"];
 const CONDITIONS = ["speaker_id", "global_conditioning", "local_conditioning"];
 // Places of fields in the tables of TFLite's schema.
 const MODEL_GRAPHS = 2, MODEL_BUFFERS = 4, MODEL_METADATA = 6, MODEL_SIGNATURES = 7;
@@ -21,8 +29,8 @@ export class FileError extends Error {}
  *
  * @param {Uint8Array} bytes of the file.
  * @param {string} name of the file, for messages.
- * @returns {Promise<{metadata: object, signatures: object}>} the exporter's metadata: sample rate,
- *     block size, conditioning, speakers; and of each signature the names of the tensors that stand
+ * @returns {Promise<{metadata: object, signatures: object}>} the exporter's metadata: task, sample
+ *     rate, block size, conditioning, speakers, classes; and of each signature the names of the tensors that stand
  *     for its `inputs` and `outputs`.
  */
 export async function readModel(bytes, name) {
@@ -57,15 +65,42 @@ export async function readModel(bytes, name) {
   if (!whole) {
     throw new FileError(`${name} is damaged: its checksum is another`);
   }
-  const missing = SIGNATURES.filter((signature) => !(signature in signatures));
+  metadata.task ??= "generation";
+  if (!Object.hasOwn(SIGNATURES, metadata.task)) {
+    throw new FileError(`${name} is a model of ${metadata.task}, which this page does not know`);
+  }
+  const missing = SIGNATURES[metadata.task].filter((signature) => !(signature in signatures));
   if (missing.length) {
     throw new FileError(`${name} is no TFLite file of a WaveNet: it lacks ${missing.join(", ")}`);
   }
-  for (const key of ["sample_rate", "block_size", "batch_size", "uniforms_per_sample"]) {
+  for (const key of SIZES[metadata.task]) {
     if (!(Number.isInteger(metadata[key]) && metadata[key] > 0)) {
       throw new FileError(`${name} has no ${key}`);
     }
   }
+  (metadata.task === "recognition" ? checkRecognizer : checkGenerator)(metadata, name);
+  return { metadata, signatures };
+}
+
+/** Throws a FileError where the metadata lacks what recognition needs. */
+function checkRecognizer(metadata, name) {
+  const { look_ahead, targets, class_names, num_classes } = metadata;
+  if (!(Number.isInteger(look_ahead) && look_ahead >= 0)) {
+    throw new FileError(`${name} has no look_ahead`);
+  }
+  if (!TARGETS.includes(targets)) {
+    throw new FileError(`${name} has classes of ${targets}, which this page does not know`);
+  }
+  if (metadata.block_size % metadata.frame_length) {
+    throw new FileError(`${name} has blocks that are no whole frames`);
+  }
+  if (class_names !== null && class_names?.length !== num_classes) {
+    throw new FileError(`${name} has no name for each class`);
+  }
+}
+
+/** Throws a FileError where the metadata lacks what sampling needs. */
+function checkGenerator(metadata, name) {
   if (!Array.isArray(metadata.conditioning)) {
     throw new FileError(`${name} does not list what it is conditioned on`);
   }
@@ -76,7 +111,6 @@ export async function readModel(bytes, name) {
     );
   }
   checkConditions(metadata, name);
-  return { metadata, signatures };
 }
 
 /** Throws a FileError where the metadata lacks a size that the model's conditioning needs. */

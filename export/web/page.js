@@ -3,6 +3,7 @@
 import { readFrames } from "./frames.js";
 import { FileError, readModel } from "./metadata.js";
 import { Player } from "./player.js";
+import { Recognition } from "./recognition.js";
 import { to16Bits, wavFile } from "./wav.js";
 
 // Of endless sampling, the WAV file holds so much.
@@ -22,6 +23,8 @@ let fileName = "";
 let loads = 0;
 // Of the run: its settings, player and blocks. What belongs to a former one comes too late.
 let run = null;
+// Of a model that recognizes.
+const recognition = new Recognition({ part, show, number, fail });
 
 // --- the model ---
 
@@ -47,8 +50,12 @@ async function load(name, read) {
   metadata = facts.metadata;
   showModel();
   show("status", "Starting LiteRT ...");
-  worker = new Worker(new URL("./worker.js", import.meta.url));
-  worker.onmessage = ({ data }) => handlers[data.type](data);
+  const recognizes = metadata.task === "recognition";
+  worker = new Worker(
+    new URL(recognizes ? "./recognition_worker.js" : "./worker.js", import.meta.url),
+  );
+  const answers = recognizes ? recognition.use(worker, metadata) : handlers;
+  worker.onmessage = ({ data }) => (answers[data.type] ?? handlers[data.type])(data);
   worker.onerror = (event) => fail(event.message || "the worker could not be started");
   worker.postMessage({ type: "load", bytes, facts }, [bytes.buffer]);
 }
@@ -59,6 +66,7 @@ function leave() {
   worker = null;
   metadata = null;
   endRun();
+  recognition.leave();
   part("settings").disabled = true;
   show("model", "");
 }
@@ -67,6 +75,14 @@ function showModel() {
   const { sample_rate: rate, block_size: size, batch_size: batch, conditioning } = metadata;
   const kind = metadata.quantization === "none" ? "float32" : metadata.quantization;
   const streams = batch > 1 ? `, ${batch} streams at once, of which the first is played` : "";
+  const recognizes = metadata.task === "recognition";
+  part("settings").hidden = recognizes;
+  part("recognition").hidden = !recognizes;
+  if (recognizes) {
+    const classes = `${metadata.num_classes} classes of ${metadata.targets}`;
+    show("model", `${fileName}: ${rate} Hz, ${kind}, ${classes}`);
+    return;
+  }
   show("model", `${fileName}: ${rate} Hz, ${kind}, blocks of ${size} samples${streams}`);
   for (const [row, condition] of [
     ["speaker_row", "speaker_id"],
@@ -155,8 +171,9 @@ async function readSettings() {
 const handlers = {
   loaded({ seconds }) {
     part("settings").disabled = false;
+    part("recognition").disabled = false;
     show("status", `Ready: LiteRT and the model took ${number(seconds, 1)} s.`);
-    if (autostart) {
+    if (autostart && metadata.task === "generation") {
       autostart = false;
       part("form").requestSubmit(); // checks the settings
     }
@@ -245,6 +262,7 @@ function endRun() {
 
 function fail(message) {
   endRun();
+  recognition.stop();
   show("problem", message);
 }
 

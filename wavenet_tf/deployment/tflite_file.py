@@ -5,6 +5,7 @@ The flatbuffer's schema is no public API of TensorFlow; the same module is part 
 
 import copy
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import flatbuffers
@@ -15,6 +16,8 @@ from wavenet_tf import lite
 
 # Smaller weights stay in float32, as the converter's int8 does.
 FEWEST_VALUES_HALVED = 1024
+FLOAT32 = {schema.TensorType.FLOAT32: np.float32}
+FILLED_TYPES = {**FLOAT32, schema.TensorType.INT32: np.int32}
 
 
 def finish(file: bytes, metadata: dict[str, Any], half_precision: bool = False) -> bytes:
@@ -26,7 +29,8 @@ def finish(file: bytes, metadata: dict[str, Any], half_precision: bool = False) 
         half_precision: whether to keep large weights in float16.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(file))
-    _fill_zero_states(model)
+    _separate_outputs(model)
+    _fill_states(model)
     if half_precision:
         _halve_weights(model)
     _remove_unread(model)
@@ -58,8 +62,33 @@ def _halve_weights(model: schema.ModelT) -> None:
         graph.operators = added + list(graph.operators)
 
 
-def _fill_zero_states(model: schema.ModelT) -> None:
-    """Replaces stored initial states, which are large and all zeros, by an operator."""
+def _separate_outputs(model: schema.ModelT) -> None:
+    """Gives each output of a signature a tensor of its own.
+
+    The converter makes equal constants, such as two initial states of the same shape, one tensor,
+    which LiteRT for browsers takes for one output.
+    """
+    for signature in model.signatureDefs:
+        graph, found = model.subgraphs[signature.subgraphIndex], set()
+        for output in signature.outputs:
+            index = output.tensorIndex
+            if index in found:
+                copied = copy.copy(graph.tensors[index])
+                copied.name += b"_" + output.name
+                output.tensorIndex = len(graph.tensors)
+                graph.tensors.append(copied)
+                outputs = list(graph.outputs)
+                outputs[outputs.index(index)] = output.tensorIndex
+                graph.outputs = outputs
+            found.add(index)
+
+
+def _fill_states(model: schema.ModelT) -> None:
+    """Replaces stored initial states by an operator.
+
+    Those of loops are large and all zeros. Those that a signature returns are no outputs that
+    LiteRT for browsers takes.
+    """
     fill = _operator_code(model, schema.BuiltinOperator.FILL)
     for graph in model.subgraphs:
         added = []
@@ -68,16 +97,18 @@ def _fill_zero_states(model: schema.ModelT) -> None:
             for operator in graph.operators
             if operator.builtinOptionsType == schema.BuiltinOptions.WhileOptions
         ]
-        states = [position for loop in loops for position in loop.inputs]
-        for index in sorted({int(position) for position in [*states, *graph.outputs]}):
+        outputs = {int(position) for position in graph.outputs}
+        for index in sorted(outputs.union(int(place) for loop in loops for place in loop.inputs)):
             tensor = graph.tensors[index]
-            numbers = _constant(model, tensor)
-            if numbers is None or numbers.size < FEWEST_VALUES_HALVED or numbers.any():
+            numbers = _constant(model, tensor, FILLED_TYPES if index in outputs else FLOAT32)
+            if numbers is None or not numbers.size or (numbers != numbers[0]).any():
+                continue
+            if index not in outputs and (numbers.size < FEWEST_VALUES_HALVED or numbers[0]):
                 continue
             operands = []
             for kind, value in (
                 (schema.TensorType.INT32, np.array(tensor.shape, np.int32)),
-                (schema.TensorType.FLOAT32, np.zeros([], np.float32)),
+                (tensor.type, numbers[0].reshape([])),
             ):
                 part = schema.TensorT()
                 part.type, part.shape, part.hasRank = kind, list(value.shape), True
@@ -89,12 +120,14 @@ def _fill_zero_states(model: schema.ModelT) -> None:
         graph.operators = added + list(graph.operators)
 
 
-def _constant(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray | None:
-    """Returns the values of a constant float32 tensor; None for any other tensor."""
+def _constant(
+    model: schema.ModelT, tensor: schema.TensorT, types: Mapping[int, type] = FLOAT32
+) -> np.ndarray | None:
+    """Returns the values of a constant tensor of one of the types; None for any other tensor."""
     content = model.buffers[tensor.buffer].data
-    if tensor.type != schema.TensorType.FLOAT32 or content is None or not len(content):
+    if tensor.type not in types or content is None or not len(content):
         return None
-    return np.frombuffer(bytes(content), np.float32)
+    return np.frombuffer(bytes(content), types[tensor.type])
 
 
 def _buffer(model: schema.ModelT, numbers: np.ndarray) -> int:
