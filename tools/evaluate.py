@@ -9,7 +9,7 @@ import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 from absl import flags
 
-from wavenet_tf import data, evaluation, files, models, recognition, runs
+from wavenet_tf import data, evaluation, files, models, runs
 
 _MODEL_DIR = command_line.define_model_dir()
 _STEP = command_line.define_step()
@@ -76,12 +76,7 @@ def main(argv):
 
 
 def _evaluate_classifier(model: models.WaveNetClassifier, recordings: data.Recordings) -> None:
-    settings = runs.Settings.from_run(_MODEL_DIR.value, data_dir=_DATA_DIR.value)
-    (source,) = runs.class_sources(settings, model)
-    scored_as = data.SCORED_AS if settings.folding else None
-    decoder = runs.load_decoder(_MODEL_DIR.value, model)
-    recognizer = recognition.Recognizer(model)
-    report = evaluation.evaluate_classifier(recognizer, recordings, source, scored_as, decoder)
+    report = runs.evaluate_classifier(_MODEL_DIR.value, model, recordings)
     print(report)
     if _PER_FILE.value:
         for name, errors in sorted(report.files.items(), key=lambda file: file[1]):

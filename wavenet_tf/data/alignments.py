@@ -15,6 +15,7 @@ from pathlib import Path
 from wavenet_tf.data.recordings import Recordings, first_reasons
 from wavenet_tf.data.segments import recording_path, segment_start
 from wavenet_tf.errors import InputError
+from wavenet_tf.text.phonetics import SILENCE, SILENCES
 
 Segment = tuple[float, float, str]  # start and end in seconds, and label
 
@@ -22,9 +23,6 @@ Segment = tuple[float, float, str]  # start and end in seconds, and label
 END_TOLERANCE = 0.02
 # Times of HTS labels are in units of 100 ns; those of TIMIT are samples at 16 kHz.
 HTS_SECOND, TIMIT_RATE = 10_000_000, 16_000
-# The label that replaces the silence labels of all aligners.
-SILENCE = "sil"
-_SILENCES = frozenset(["", "sil", "SIL", "sp", "<sil>", "<eps>", "pau", "_"])
 
 _TEXTGRID_TOKEN = re.compile(
     r'"((?:[^"]|"")*)"|\[[^]\n]*\]|(<exists>)|(-?\d[\d.]*(?:[eE][-+]?\d+)?)'
@@ -315,7 +313,7 @@ def _seconds(text: str) -> float:
 
 def _silence(label: str) -> str:
     """Returns `SILENCE` for the silence labels of aligners, and other labels unchanged."""
-    return SILENCE if label in _SILENCES else label
+    return SILENCE if label in SILENCES else label
 
 
 _READERS = {

@@ -11,6 +11,7 @@ from wavenet_tf.data.conditions import FrameSource
 from wavenet_tf.data.recordings import Recordings
 from wavenet_tf.errors import InputError
 from wavenet_tf.text import LinguisticFeatures, phones_of_alignment
+from wavenet_tf.text.phonetics import SILENCE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +79,7 @@ def find_phone_set(recordings: Recordings) -> tuple[str, ...]:
     Raises:
         InputError: if a recording has no alignment "phones".
     """
-    found = {"sil"}
+    found = {SILENCE}
     for index, name in enumerate(recordings.names):
         try:
             phones = phones_of_alignment(_covering_alignment(recordings, index))

@@ -4,25 +4,39 @@ Clients that call through C++, as a server does, may pass tensors of any shape a
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from wavenet_tf.clients import STATE_PREFIX, UNLIKE_PHASES
+from wavenet_tf.deployment.signatures import traced
 
 # Pairs of a condition on an input, and its description: "{name} must {description}".
 Limits = list[tuple[tf.Tensor, str]]
 
 
-def with_checks(
-    function, specs: dict[str, tf.TensorSpec], limits: Callable[[str, tf.Tensor], Limits]
-):
-    """Returns the function of a signature with a check of its inputs before it.
+def traced_with_checks(
+    functions: dict[str, Any],
+    inputs: dict[str, dict],
+    limits: Callable[[str, tf.Tensor], Limits],
+) -> dict[str, Any]:
+    """Returns functions by name, traced for their inputs, with a check of these before each.
 
     Args:
-        function: function of the signature.
-        specs: shape and type of each of its inputs.
+        functions: by name.
+        inputs: for each name, a `tf.TensorSpec` per argument.
         limits: returns the conditions on an input, given its name and value.
     """
+    checked = {
+        name: _with_checks(function, inputs[name], limits) for name, function in functions.items()
+    }
+    return traced(checked, inputs)
+
+
+def _with_checks(
+    function, specs: dict[str, tf.TensorSpec], limits: Callable[[str, tf.Tensor], Limits]
+):
+    """Returns the function of a signature with a check of its inputs before it."""
 
     def checked(**inputs):
         shaped = {name: tf.ensure_shape(inputs[name], spec.shape) for name, spec in specs.items()}

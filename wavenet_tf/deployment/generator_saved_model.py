@@ -8,7 +8,7 @@ from wavenet_tf import models, sampling
 from wavenet_tf.conditioning import LOCAL_CONDITIONING, SPEAKER_ID
 from wavenet_tf.deployment import checks
 from wavenet_tf.deployment.generator_signatures import GeneratorSignatures
-from wavenet_tf.deployment.signatures import checked_max_samples, traced
+from wavenet_tf.deployment.signatures import checked_max_samples
 
 
 class SavedModelSignatures(GeneratorSignatures):
@@ -83,11 +83,7 @@ class SavedModelSignatures(GeneratorSignatures):
             "score": self.score,
             "metadata": self.metadata_text,
         }
-        functions = {
-            name: checks.with_checks(function, inputs[name], self._limits)
-            for name, function in functions.items()
-        }
-        return traced(functions, inputs)
+        return checks.traced_with_checks(functions, inputs, self._limits)
 
     def generate(self, **inputs) -> dict[str, tf.Tensor]:
         """Returns audio: `num_samples` of each stream, or as long as the frames.

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from wavenet_tf.deployment import checks
 from wavenet_tf.deployment.recognizer_signatures import RecognizerSignatures
-from wavenet_tf.deployment.signatures import checked_max_samples, traced
+from wavenet_tf.deployment.signatures import checked_max_samples
 
 
 class SavedModelRecognizerSignatures(RecognizerSignatures):
@@ -59,11 +59,7 @@ class SavedModelRecognizerSignatures(RecognizerSignatures):
             "recognize_block": self.recognize_checked_block,
             "metadata": self.metadata_text,
         }
-        functions = {
-            name: checks.with_checks(function, inputs[name], self._limits)
-            for name, function in functions.items()
-        }
-        return traced(functions, inputs)
+        return checks.traced_with_checks(functions, inputs, self._limits)
 
     def recognize(self, audio, num_samples) -> dict[str, tf.Tensor]:
         """Returns the probabilities of the classes of whole clips, or of their frames.

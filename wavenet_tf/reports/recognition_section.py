@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from wavenet_tf import data, evaluation, runs
-from wavenet_tf.recognition import Recognizer
+from wavenet_tf import runs
 from wavenet_tf.reports import html
 from wavenet_tf.reports.run_contents import RunContents
 
@@ -27,18 +25,10 @@ def recognition_section(run: RunContents, verbose: bool) -> html.Html:
         return html.section(heading, html.paragraph(message))
     if run.model.targets == "tags":
         return html.section(heading, html.paragraph("The learning curves show the scores of tags."))
-    settings = runs.Settings.from_run(run.directory, data_dir=os.fspath(run.recordings.directory))
-    (source,) = runs.class_sources(settings, run.model)
     scored = run.recordings.select(range(min(NUM_SCORED, len(run.recordings.names))))
     if verbose:
         print(f"scoring {len(scored.names)} recordings")
-    report = evaluation.evaluate_classifier(
-        Recognizer(run.model),
-        scored,
-        source,
-        data.SCORED_AS if settings.folding else None,
-        runs.load_decoder(run.directory, run.model),
-    )
+    report = runs.evaluate_classifier(run.directory, run.model, scored)
     rates = {
         "Error rate": report.error_rate,
         "Without a decoder": report.greedy_error_rate,

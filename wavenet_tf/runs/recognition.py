@@ -6,12 +6,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from wavenet_tf import evaluation, files
+from wavenet_tf import data, evaluation, files
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNetClassifier
 from wavenet_tf.recognition import Decoder, Recognizer
 from wavenet_tf.runs.new_model import class_sources
 from wavenet_tf.runs.open_run import Run
+from wavenet_tf.runs.settings import Settings
 
 DECODER = "decoder.json"
 
@@ -35,6 +36,30 @@ class LogLabelErrorRate(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         report = evaluation.evaluate_classifier(self.recognizer, self.recordings, self.source)
         logs["val_label_error_rate"] = report.error_rate.value
+
+
+def evaluate_classifier(
+    model_dir: str | os.PathLike, model: WaveNetClassifier, recordings: data.Recordings
+) -> evaluation.RecognitionReport:
+    """Evaluates the classifier of a run, with its classes, its decoder and the scored folding.
+
+    Args:
+        model_dir: of the run.
+        model: of the run.
+        recordings: see `recordings_from_run`.
+
+    Raises:
+        InputError: as `evaluation.evaluate_classifier` raises it.
+    """
+    settings = Settings.from_run(model_dir, data_dir=os.fspath(recordings.directory))
+    (source,) = class_sources(settings, model)
+    return evaluation.evaluate_classifier(
+        Recognizer(model),
+        recordings,
+        source,
+        data.SCORED_AS if settings.folding else None,
+        load_decoder(model_dir, model),
+    )
 
 
 def write_decoder(model_dir: Path, run: Run) -> None:

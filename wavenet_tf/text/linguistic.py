@@ -8,10 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from wavenet_tf.errors import InputError
-from wavenet_tf.text.phonetics import SILENCES, Articulation, articulation, syllable_starts
+from wavenet_tf.text.phonetics import (
+    SILENCE,
+    SILENCES,
+    Articulation,
+    articulation,
+    syllable_starts,
+)
 from wavenet_tf.text.words import Break, Word
 
-SILENCE = "sil"
 CONTEXT = 2  # phones before and after the current one (quinphone)
 # Widths of the three Gaussians that code the position in a phone coarsely (Zen et al. 2013).
 COARSE_CENTERS, COARSE_WIDTH = (0.0, 0.5, 1.0), 0.4

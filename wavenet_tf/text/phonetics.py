@@ -4,8 +4,9 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# Labels of silence in alignments and models.
-SILENCES = frozenset(["sil", "pau", "sp", ""])
+# The label of silence, and the labels that aligners write for it.
+SILENCE = "sil"
+SILENCES = frozenset(["", SILENCE, "SIL", "sp", "<sil>", "<eps>", "pau", "_"])
 
 
 class Articulation(NamedTuple):
