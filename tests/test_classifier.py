@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import scipy.signal
 import tensorflow as tf
 from conftest import SMALL, small_model, tone
 from registry import small_classifier
@@ -12,6 +13,8 @@ from registry import small_classifier
 import wavenet_tf as wt
 from wavenet_tf import data, training
 from wavenet_tf.data.augmentation import (
+    FILTER_LEVELS,
+    FILTER_TAPS,
     MASKS,
     MAX_GAIN_DB,
     MAX_MASK_SECONDS,
@@ -284,12 +287,13 @@ def test_classes_of_frames_are_those_at_their_centers(labelled):
         assert not weight[before + 20 :].any()
 
 
-def variation(gain: float, speed: float, shift: float) -> Variation:
+def variation(gain: float, speed: float, shift: float, taps=(0.0,) * FILTER_TAPS) -> Variation:
     """A variation without noise and silences."""
     return Variation(
         tf.constant(gain),
         tf.constant(speed),
         tf.constant(shift),
+        tf.constant(taps),
         tf.constant(200.0),
         tf.zeros([2, MASKS]),
         tf.constant([0, 0], tf.int64),
@@ -307,6 +311,14 @@ def test_augmentation_changes_gain_speed_and_start(change):
     times = speed * (np.arange(800) - 8000 * shift)
     expected = np.interp(times, np.arange(801), np.append(waveform, 0.0), left=0.0, right=0.0)
     np.testing.assert_allclose(changed, gain * expected, atol=2e-4)
+
+
+def test_augmentation_filters_as_scipy_does():
+    waveform = np.random.default_rng(0).uniform(-0.2, 0.2, 300).astype(np.float32)
+    taps = [0.3, -0.2, 0.1, 0.05, 0.0, -0.1, 0.02, 0.04]
+    changed = vary_waveform(variation(1.0, 1.0, 0.0, taps), tf.constant(waveform), 8000)
+    expected = scipy.signal.lfilter([1.0, *taps], [1.0], waveform)
+    np.testing.assert_allclose(changed, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -332,6 +344,8 @@ def test_variations_are_within_their_ranges():
     for values, limit in ((decibels, MAX_GAIN_DB), (speeds - 1, MAX_SPEED_CHANGE)):
         assert -limit <= values.min() < -0.9 * limit
         assert 0.9 * limit < values.max() <= limit
+    taps = np.array([part.filter for part in drawn])
+    np.testing.assert_allclose(taps.std(axis=0), FILTER_LEVELS, rtol=0.2)
 
 
 def test_augmentation_adds_noise_and_short_silences():

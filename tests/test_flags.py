@@ -37,6 +37,7 @@ PROGRAMS = [
             "prepare_data",
             "recognize",
             "report",
+            "speak",
             "train",
             "vocode",
         )
@@ -164,7 +165,7 @@ REFUSED = [
     ([*GENERATE, "--output=o.wav", "--top_p=nan"], "top_p must be above 0 and at most 1"),
     ([*GENERATE, "--output=o.wav", "--seconds=inf"], "seconds must be finite and give at least"),
     ([*TRAIN, "--features=mel,mel"], "names of features must differ"),
-    ([*TRAIN, "--features=mfcc"], "names must be some of mel, energy, f0"),
+    ([*TRAIN, "--features=mfcc"], "names must be some of mel, energy, f0, f0_world"),
     ([*TRAIN, "--set=kernel_sise=3"], "no argument 'kernel_sise'"),
     ([*TRAIN, "--set=features=1"], "--set cannot set features"),
     ([*TRAIN, "--set=num_speakers=6"], "--set cannot set num_speakers"),

@@ -13,17 +13,16 @@ import warnings
 import numpy as np
 import pytest
 import sentences
-import speech_alignment
 import speech_corpus
-import worker_processes
 from conftest import ROOT, run_program
-from espeak import PHONE, WORD, Event
 
 import wavenet_tf as wt
-from wavenet_tf import data
+from wavenet_tf import data, worker_processes
 from wavenet_tf.data.alignments import SILENCE, with_alignments
 from wavenet_tf.data.manifest import read_manifest
 from wavenet_tf.errors import InputError
+from wavenet_tf.text import espeak_alignment
+from wavenet_tf.text.espeak import PHONE, WORD, Event
 
 VOICES = ("en-us+f1", "en-us+m3:pitch=40:rate=150")
 RATE = 16000
@@ -98,7 +97,7 @@ def test_a_grammar_without_more_sentences_is_an_error(monkeypatch):
 
 
 def phones_of(audio, events, text="one two", rate=1000):
-    speech = speech_alignment.align(text, np.array(audio, np.int16), events, rate, rate)
+    speech = espeak_alignment.align(text, np.array(audio, np.int16), events, rate, rate)
     assert len(speech.audio) == round(speech.seconds * rate)
     return {
         kind: [(round(start * rate), round(end * rate), label) for start, end, label in segments]
@@ -174,16 +173,16 @@ def test_times_are_scaled_and_a_long_pause_at_the_end_is_cut():
     tone = (9000 * np.sin(np.arange(22050) / 10)).astype(np.int16)
     events = [Event(WORD, 0, 0), Event(PHONE, 0, 0, "a"), Event(PHONE, 22050, 0, "")]
     audio = np.concatenate([tone, np.zeros(22050, np.int16)])
-    speech = speech_alignment.align("ah", audio, events, 22050, RATE)
+    speech = espeak_alignment.align("ah", audio, events, 22050, RATE)
     assert speech.alignment["phones"] == [(0.0, 1.0, "a"), (1.0, 1.2, SILENCE)]
     assert len(speech.audio) == 1.2 * RATE and speech.seconds == 1.2
     with pytest.raises(InputError, match=r"nothing to speak in the text '\.\.\.'"):
-        speech_alignment.align("...", audio[22050:], [Event(PHONE, 0, 0, "")], 22050, RATE)
+        espeak_alignment.align("...", audio[22050:], [Event(PHONE, 0, 0, "")], 22050, RATE)
 
 
 def test_resampled_audio_is_not_clipped():
     square = np.where(np.arange(2205) // 50 % 2, 32767, -32768).astype(np.int16)
-    speech = speech_alignment.align("a", square, [Event(PHONE, 0, 0, "a")], 22050, RATE)
+    speech = espeak_alignment.align("a", square, [Event(PHONE, 0, 0, "a")], 22050, RATE)
     assert np.max(np.abs(speech.audio)) <= 32767 / 32768
 
 

@@ -7,15 +7,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import espeak
 import numpy as np
-import speech_alignment
-import worker_processes
 
-from wavenet_tf import audio, files
+from wavenet_tf import audio, files, worker_processes
 from wavenet_tf.data.alignments import textgrid_text
 from wavenet_tf.data.manifest import Clip, write_manifest
 from wavenet_tf.errors import InputError
+from wavenet_tf.text import espeak, espeak_alignment
 
 MANIFEST = "manifest.jsonl"
 PITCHES, RATES = (0, 99), (80, 450)
@@ -205,7 +203,7 @@ def _speak_texts(
             _vary(generator, voice.pitch, PITCH_JITTER, PITCHES),
             _vary(generator, voice.rate, RATE_JITTER, RATES),
         )
-        speech = speech_alignment.align(text, *spoken, synthesizer.sample_rate, sample_rate)
+        speech = espeak_alignment.align(text, *spoken, synthesizer.sample_rate, sample_rate)
         path = Path(speaker, f"{number:04d}.wav")
         audio.write_audio(folder / path, speech.audio, sample_rate)
         textgrid = textgrid_text(speech.alignment, speech.seconds)

@@ -35,8 +35,9 @@ _TASK = flags.DEFINE_enum(
     "task",
     None,
     options.TASKS,
-    "generate: a model that generates audio; classify: a class per recording; recognize: labels "
-    "within recordings, such as phones (generate).",
+    "generate: a model that generates audio; speak: models that speak texts, from recordings with "
+    "alignments of phones; classify: a class per recording; recognize: labels within recordings, "
+    "such as phones (generate).",
 )
 _CLASSES = flags.DEFINE_string(
     "classes",
@@ -83,8 +84,8 @@ _CONTEXT_STACK = flags.DEFINE_multi_string(
 _AUGMENT = flags.DEFINE_bool(
     "augment",
     None,
-    "Vary the crops of a classifier, but not with CTC: gain (6 dB), speed (8%), start, noise and a "
-    "short silence.",
+    "Vary the crops of a classifier, but not with CTC: gain (6 dB), spectrum, speed (12%), "
+    "start, noise and a short silence.",
 )
 _NEXT_SAMPLE_WEIGHT = flags.DEFINE_float(
     "next_sample_weight",
@@ -114,7 +115,16 @@ _FEATURES = flags.DEFINE_string(
     "features",
     None,
     f"Condition on features of the recordings, as a vocoder: {', '.join(audio.FEATURES)}, or "
-    "several, joined by commas.",
+    "several, joined by commas. With --task speak the one that gives F0, or 'none' for linguistic "
+    "features alone (f0_world, or f0 where pyworld is missing).",
+)
+_MODELS = flags.DEFINE_string(
+    "models",
+    None,
+    f"Which models --task speak trains, joined by commas ({','.join(options.SPEECH_MODELS)}).",
+)
+_PROSODY_STEPS = flags.DEFINE_integer(
+    "prosody_steps", None, "Optimizer steps of each model of prosody, with --task speak (1500)."
 )
 _OUTPUT_DISTRIBUTION = flags.DEFINE_enum(
     "output_distribution",
@@ -240,6 +250,8 @@ def main(argv):
         alignments=_ALIGNMENTS.value,
         overrides=overrides or None,
         features=_FEATURES.value,
+        models=_MODELS.value,
+        prosody_steps=_PROSODY_STEPS.value,
         speakers=_SPEAKERS.value,
         tags=_TAGS.value,
         balance_speakers=_BALANCE_SPEAKERS.value,
@@ -282,7 +294,9 @@ def main(argv):
         print(f"the model is in {_MODEL_DIR.value}; to recognize: {command}")
         return
     words = ["python", "tools/generate.py", "--model_dir", _MODEL_DIR.value]
-    if model.config.features:
+    if settings.task == "speak":
+        words = ["python", "tools/speak.py", *words[2:], "--text", "Hello."]
+    elif model.config.features:
         words = ["python", "tools/vocode.py", *words[2:], "--input", "in.wav"]
     if model.config.speaker_names:
         words += ["--speaker", model.config.speaker_names[0]]

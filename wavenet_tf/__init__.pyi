@@ -15,6 +15,8 @@ from wavenet_tf import recognition as recognition
 from wavenet_tf import reports as reports
 from wavenet_tf import runs as runs
 from wavenet_tf import sampling as sampling
+from wavenet_tf import speech as speech
+from wavenet_tf import text as text
 from wavenet_tf import training as training
 from wavenet_tf.audio import mu_law_decode as mu_law_decode
 from wavenet_tf.audio import mu_law_encode as mu_law_encode

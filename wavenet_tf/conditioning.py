@@ -31,6 +31,8 @@ class ConditioningSpec:
         frames_before: frames before its own that a sample depends on.
         frames_after: frames after its own that a sample depends on.
         features: names of the audio features in local conditioning, if it holds features.
+        phone_set: labels of the phones of the linguistic features that local conditioning begins
+            with, if it holds any.
 
     Example:
     >>> spec = ConditioningSpec(num_speakers=3, local_channels=80, hop_length=200)
@@ -47,6 +49,7 @@ class ConditioningSpec:
     frames_before: int = 0
     frames_after: int = 0
     features: tuple[str, ...] | None = None
+    phone_set: tuple[str, ...] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

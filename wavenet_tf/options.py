@@ -9,7 +9,10 @@ DISTRIBUTIONS = ("categorical", "logistic_mixture", "gaussian_mixture")
 QUANTIZATIONS = ("none", "float16", "dynamic_int8", "int8")
 FOLDINGS = ("timit48", "timit39")  # of TIMIT's phones, see `data.phone_folding`
 SPLITS_BY = ("recording", "speaker")
-TASKS = ("generate", "classify", "recognize")
+TASKS = ("generate", "speak", "classify", "recognize")
+CLASSIFIER_TASKS = ("classify", "recognize")
+# The models of a run of the task "speak".
+SPEECH_MODELS = ("durations", "log_f0", "wavenet")
 # Metrics by which checkpoints are compared, the lowest is the best, with their names in prose. The
 # first one that a log has is used.
 MONITORED_METRICS = {

@@ -1,5 +1,6 @@
 from wavenet_tf.audio.decoding import decode_audio as decode_audio
 from wavenet_tf.audio.decoding import decoders as decoders
+from wavenet_tf.audio.feature_names import F0_FEATURES as F0_FEATURES
 from wavenet_tf.audio.feature_names import FEATURES as FEATURES
 from wavenet_tf.audio.feature_names import HOP_SECONDS as HOP_SECONDS
 from wavenet_tf.audio.feature_names import feature_channels as feature_channels
@@ -7,6 +8,7 @@ from wavenet_tf.audio.features import energy as energy
 from wavenet_tf.audio.features import extract_features as extract_features
 from wavenet_tf.audio.features import log_mel as log_mel
 from wavenet_tf.audio.features import pitch as pitch
+from wavenet_tf.audio.features import pitch_world as pitch_world
 from wavenet_tf.audio.features import spectral_levels as spectral_levels
 from wavenet_tf.audio.formats import AUDIO_SUFFIXES as AUDIO_SUFFIXES
 from wavenet_tf.audio.formats import STEPS_OF_16_BITS as STEPS_OF_16_BITS

@@ -8,8 +8,10 @@ from wavenet_tf.errors import InputError
 HOP_SECONDS = 0.0125
 MEL_BANDS = 80
 
-# Name: number of channels, at default settings.
-FEATURES: dict[str, int] = {"mel": MEL_BANDS, "energy": 1, "f0": 2}
+# Name: number of channels, at default settings. Each tracker of F0 is a feature of its own, so that
+# a model never gets the values of another tracker than the one it was trained on.
+FEATURES: dict[str, int] = {"mel": MEL_BANDS, "energy": 1, "f0": 2, "f0_world": 2}
+F0_FEATURES = ("f0", "f0_world")
 
 
 def feature_channels(names: Sequence[str]) -> int:

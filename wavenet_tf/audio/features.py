@@ -162,18 +162,7 @@ def pitch(
         from librosa import pyin  # optional, and seconds to import
     except ImportError as error:
         raise InputError("F0 needs librosa: pip install librosa") from error
-    sample_rate = positive_integer("sample_rate", sample_rate)
-    hop_length = _length("hop_length", hop_length, HOP_SECONDS, sample_rate)
-    audio = np.asarray(audio, np.float32)
-    if audio.ndim != 1 or not audio.size or not np.isfinite(audio).all():
-        raise InputError(
-            f"audio must be finite numbers of shape [samples]; received shape {list(audio.shape)}"
-        )
-    if not 0.0 < min_hz < max_hz <= sample_rate / 2:
-        raise InputError(
-            f"min_hz must be above 0 and below max_hz, and max_hz at most {sample_rate / 2:g}, "
-            f"half the sample rate; received {min_hz!r} and {max_hz!r}"
-        )
+    audio, hop_length = _checked_for_pitch(audio, sample_rate, hop_length, min_hz, max_hz)
     # pYIN's 35.92 octaves a second at most. Very short and very long hops need bounds: it would
     # round to no change at all, or to more than the range.
     octaves = np.clip(
@@ -188,16 +177,92 @@ def pitch(
         frame_length=4 * round(sample_rate / min_hz),
         max_transition_rate=octaves * sample_rate / hop_length,
     )
-    frames = np.arange(-(-audio.size // hop_length))
-    voiced = voiced[: frames.size]
-    log_f0 = np.full(frames.size, np.log(min_hz * max_hz) / 2)
+    frames = -(-audio.size // hop_length)
+    return _log_f0_and_voicing(np.where(voiced, f0, 0.0)[:frames], min_hz, max_hz)
+
+
+def pitch_world(
+    audio,
+    sample_rate: int,
+    hop_length: int | None = None,
+    min_hz: float = 60.0,
+    max_hz: float = 500.0,
+) -> np.ndarray:
+    """Log fundamental frequency (F0) and voicing, by DIO and StoneMask of the vocoder WORLD.
+
+    It takes a tenth of the time of `pitch`. It is no graph operation: `tf.data` needs
+    `tf.numpy_function`.
+
+    Args:
+        audio: float `[samples]` in [-1, 1].
+        sample_rate: in Hz.
+        hop_length: samples from frame to frame. None takes 12.5 ms.
+        min_hz: lowest F0 looked for.
+        max_hz: highest F0 looked for.
+
+    Returns:
+        float32 `[frames, 2]`, as `pitch` returns it.
+
+    Raises:
+        InputError: if pyworld is missing, or an argument is out of its range.
+
+    Example:
+    >>> audio = 0.5 * np.sin(2.0 * np.pi * 220.0 * np.arange(4000) / 8000)
+    >>> log_f0, voicing = pitch_world(audio, sample_rate=8000).T
+    >>> round(float(np.exp(log_f0[20]))), float(voicing[20])
+    (220, 1.0)
+    """
+    try:
+        import pyworld
+    except ImportError as error:
+        raise InputError(
+            "F0 by WORLD needs pyworld: pip install 'wavenet_tf[f0]' installs it"
+        ) from error
+    audio, hop_length = _checked_for_pitch(audio, sample_rate, hop_length, min_hz, max_hz)
+    waveform = audio.astype(np.float64)
+    period_ms = 1000.0 * hop_length / sample_rate
+    f0, times = pyworld.dio(
+        waveform, sample_rate, f0_floor=min_hz, f0_ceil=max_hz, frame_period=period_ms
+    )
+    f0 = pyworld.stonemask(waveform, f0, times, sample_rate)
+    # WORLD has a frame after the last sample too.
+    frames = -(-audio.size // hop_length)
+    return _log_f0_and_voicing(f0[:frames], min_hz, max_hz)
+
+
+def _checked_for_pitch(audio, sample_rate, hop_length, min_hz, max_hz) -> tuple[np.ndarray, int]:
+    """Returns the audio and the hop length after checks of the arguments of a pitch tracker."""
+    sample_rate = positive_integer("sample_rate", sample_rate)
+    hop_length = _length("hop_length", hop_length, HOP_SECONDS, sample_rate)
+    audio = np.asarray(audio, np.float32)
+    if audio.ndim != 1 or not audio.size or not np.isfinite(audio).all():
+        raise InputError(
+            f"audio must be finite numbers of shape [samples]; received shape {list(audio.shape)}"
+        )
+    if not 0.0 < min_hz < max_hz <= sample_rate / 2:
+        raise InputError(
+            f"min_hz must be above 0 and below max_hz, and max_hz at most {sample_rate / 2:g}, "
+            f"half the sample rate; received {min_hz!r} and {max_hz!r}"
+        )
+    return audio, hop_length
+
+
+def _log_f0_and_voicing(f0: np.ndarray, min_hz: float, max_hz: float) -> np.ndarray:
+    """Returns log F0, interpolated where F0 is 0, and voicing, float32 `[frames, 2]`."""
+    frames, voiced = np.arange(len(f0)), f0 > 0.0
+    log_f0 = np.full(len(f0), np.log(min_hz * max_hz) / 2)
     if voiced.any():
-        log_f0 = np.interp(frames, frames[voiced], np.log(f0[: frames.size][voiced]))
+        log_f0 = np.interp(frames, frames[voiced], np.log(f0[voiced]))
     return np.stack([log_f0, voiced], axis=-1).astype(np.float32)
 
 
 # At default settings, they give the channels that `FEATURES` says.
-_EXTRACTORS: dict[str, Callable] = {"mel": log_mel, "energy": energy, "f0": pitch}
+_EXTRACTORS: dict[str, Callable] = {
+    "mel": log_mel,
+    "energy": energy,
+    "f0": pitch,
+    "f0_world": pitch_world,
+}
 
 
 def extract_features(

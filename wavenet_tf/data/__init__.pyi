@@ -1,3 +1,4 @@
+from wavenet_tf.data.alignments import check_segments as check_segments
 from wavenet_tf.data.alignments import read_alignment as read_alignment
 from wavenet_tf.data.alignments import textgrid_text as textgrid_text
 from wavenet_tf.data.alignments import with_alignments as with_alignments
@@ -6,10 +7,11 @@ from wavenet_tf.data.batches import clips_of_crops as clips_of_crops
 from wavenet_tf.data.batches import evaluation_batches as evaluation_batches
 from wavenet_tf.data.batches import longest_crop_seconds as longest_crop_seconds
 from wavenet_tf.data.batches import training_batches as training_batches
-from wavenet_tf.data.conditions import ConditionSource as ConditionSource
+from wavenet_tf.data.condition_source import ConditionSource as ConditionSource
+from wavenet_tf.data.condition_source import FrameSource as FrameSource
 from wavenet_tf.data.conditions import FeatureSource as FeatureSource
 from wavenet_tf.data.conditions import FrameFileSource as FrameFileSource
-from wavenet_tf.data.conditions import FrameSource as FrameSource
+from wavenet_tf.data.conditions import JoinedFrameSource as JoinedFrameSource
 from wavenet_tf.data.conditions import MissingSource as MissingSource
 from wavenet_tf.data.conditions import SpeakerSource as SpeakerSource
 from wavenet_tf.data.conditions import TagSource as TagSource

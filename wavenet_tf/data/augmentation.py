@@ -13,10 +13,12 @@ MAX_DRIFT_HZ = 60.0
 DRIFT_DECAY = 0.98  # factor from one sample to the next
 # Ranges of what varies in crops for classifiers.
 MAX_GAIN_DB = 6.0
-MAX_SPEED_CHANGE = 0.08
+MAX_SPEED_CHANGE = 0.12
 MAX_SHIFT_SECONDS = 0.02
 SIGNAL_TO_NOISE_DB = (30.0, 60.0)
 MASKS, MAX_MASK_SECONDS = 1, 0.05
+FILTER_TAPS = 8
+FILTER_LEVELS = [0.25 * 0.8**tap for tap in range(FILTER_TAPS)]  # standard deviations
 
 
 def drift_waveform(draws, length, sample_rate: int) -> tf.Tensor:
@@ -47,6 +49,8 @@ class Variation(NamedTuple):
         gain: factor of the waveform.
         speed: factor of the speed, and so of the pitch.
         shift: seconds by which the crop starts later.
+        filter: taps of a filter after the first, which is 1, `[FILTER_TAPS]`: the spectrum of
+            another microphone or room.
         signal_to_noise_db: of the noise that is added, in dB.
         masks: starts, relative to the length of the crop, and durations, in seconds, of silences,
             `[2, MASKS]`.
@@ -56,6 +60,7 @@ class Variation(NamedTuple):
     gain: tf.Tensor
     speed: tf.Tensor
     shift: tf.Tensor
+    filter: tf.Tensor
     signal_to_noise_db: tf.Tensor
     masks: tf.Tensor
     seed: tf.Tensor
@@ -74,6 +79,7 @@ def draw_variation(seed) -> Variation:
         gain=tf.pow(10.0, MAX_GAIN_DB / 20.0 * (2.0 * gain - 1.0)),
         speed=1.0 + MAX_SPEED_CHANGE * (2.0 * speed - 1.0),
         shift=MAX_SHIFT_SECONDS * shift,
+        filter=tf.random.stateless_normal([FILTER_TAPS], seed + 2) * FILTER_LEVELS,
         signal_to_noise_db=lowest + (highest - lowest) * noise,
         masks=tf.reshape(draws[4:], [2, MASKS]) * [[1.0], [MAX_MASK_SECONDS]],
         seed=seed + 1,
@@ -81,7 +87,7 @@ def draw_variation(seed) -> Variation:
 
 
 def vary_waveform(variation: Variation, waveform, sample_rate: int) -> tf.Tensor:
-    """Returns a waveform with another gain, speed and start, noise, and short silences.
+    """Returns a waveform with another gain, spectrum, speed, start, noise and short silences.
 
     Args:
         variation: what is changed.
@@ -100,6 +106,7 @@ def vary_waveform(variation: Variation, waveform, sample_rate: int) -> tf.Tensor
     before, after = tf.gather(padded, indices), tf.gather(padded, indices + 1)
     inside = (positions >= 0.0) & (indices < length)
     changed = tf.where(inside, variation.gain * (before + fractions * (after - before)), 0.0)
+    changed = _filtered(changed, variation.filter)
     level = tf.sqrt(tf.reduce_mean(changed**2))
     level *= tf.pow(10.0, -variation.signal_to_noise_db / 20.0)
     noise = tf.random.stateless_normal([length], variation.seed)
@@ -136,3 +143,9 @@ def vary_frames(
 def _positions(variation: Variation, times, sample_rate: int) -> tf.Tensor:
     """Returns where each time of a varied waveform is in the waveform before, in samples."""
     return (times - variation.shift * sample_rate) * variation.speed
+
+
+def _filtered(waveform, taps) -> tf.Tensor:
+    """Returns a waveform through the filter whose taps follow a first tap of 1."""
+    echoes = tf.signal.frame(tf.pad(waveform, [[FILTER_TAPS, 0]])[:-1], FILTER_TAPS, 1)
+    return waveform + tf.linalg.matvec(echoes, taps[::-1])

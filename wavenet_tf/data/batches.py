@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.data.augmentation import draw_variation
-from wavenet_tf.data.conditions import ConditionSource
+from wavenet_tf.data.condition_source import ConditionSource
 from wavenet_tf.data.crops import CropContents, Cropper, CropSpec, crops_per_clip
 from wavenet_tf.data.raw import read_recordings
 from wavenet_tf.data.recordings import Recordings

@@ -1,146 +1,22 @@
-"""Condition sources: each computes one input of a model, clip by clip, from recordings.
+"""Condition sources: speakers, tags, audio features and files of frames."""
 
-A model that is conditioned on something new needs a new subclass of `ConditionSource`, or of
-`FrameSource` for an input with one vector per frame, and nothing else in this package.
-"""
-
-import abc
 import dataclasses
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from wavenet_tf.conditioning import GLOBAL_CONDITIONING, ConditioningSpec
-from wavenet_tf.data.features import sample_frames
+from wavenet_tf.conditioning import GLOBAL_CONDITIONING, LOCAL_CONDITIONING, ConditioningSpec
+from wavenet_tf.data.condition_source import ConditionSource, FrameSource
 from wavenet_tf.data.labels import UNKNOWN
-from wavenet_tf.data.lazy import Mapped
+from wavenet_tf.data.linguistic import LinguisticSource
 from wavenet_tf.data.recordings import NAMED_IN_SUMMARY, Recordings
 from wavenet_tf.data.segments import recording_path, segment_start
 from wavenet_tf.errors import InputError
 
 # A frame file may have this many frames more than its recording: framing with padding adds some.
 MAX_EXTRA_FRAMES = 4
-
-
-class ConditionSource(abc.ABC):
-    """Computes one input of a model from recordings: one value per clip.
-
-    Subclasses set the attributes and `shape`, and implement `check` and `clip_value`.
-
-    Attributes:
-        name: name of the model input: the key of the value in a batch's dict of inputs.
-        dtype: numpy type of the value.
-
-    Example: conditioning a model with `global_channels=1` on the duration of a clip.
-
-    >>> class DurationSource(ConditionSource):
-    ...     name, shape, dtype = "global_conditioning", (1,), np.float32
-    ...
-    ...     def check(self, recordings):
-    ...         pass
-    ...
-    ...     def clip_value(self, recordings, index):
-    ...         return [recordings.lengths[index] / recordings.sample_rate]
-    """
-
-    name: str
-    dtype: Any
-
-    @property
-    @abc.abstractmethod
-    def shape(self) -> tuple[int, ...]:
-        """Shape of a clip's value, without the batch; for frames, of one frame: `(channels,)`."""
-
-    def prepare(self, recordings: Recordings) -> Recordings:
-        """Returns the recordings with what this source needs and can compute, such as features.
-
-        Args:
-            recordings: the clips, as they were read or split.
-        """
-        return recordings
-
-    @abc.abstractmethod
-    def check(self, recordings: Recordings) -> None:
-        """Raises InputError unless the recordings have what this source needs.
-
-        Args:
-            recordings: the clips. The error names the first clip that lacks something.
-        """
-
-    @abc.abstractmethod
-    def clip_value(self, recordings: Recordings, index: int):
-        """Returns the value of a clip, an array of shape `shape`.
-
-        Args:
-            recordings: the clips.
-            index: index of the clip.
-
-        Raises:
-            InputError: if the value cannot be read.
-        """
-
-    def crop_shape(self, num_frames: int) -> tuple[int, ...]:
-        """Returns the shape of the value of a crop.
-
-        Args:
-            num_frames: number of frames of the crop; 0 for a model without frames.
-        """
-        return self.shape
-
-    def crop_value(self, recordings: Recordings, index: int, first_frame: int, num_frames: int):
-        """Returns the value of a crop of a clip, an array of shape `crop_shape(num_frames)`.
-
-        Args:
-            recordings: the clips.
-            index: index of the clip.
-            first_frame: index of the crop's first frame, counted from the clip's; may be negative.
-            num_frames: number of frames; the crop may end after the clip.
-
-        Raises:
-            InputError: if the value cannot be read.
-        """
-        return self.clip_value(recordings, index)
-
-
-class FrameSource(ConditionSource):
-    """Computes an input with one vector per frame; before and after a clip, edge frames repeat.
-
-    Subclasses set the attributes and `shape`, and implement `check` and `clip_value`, which returns
-    all frames of a clip, float `[frames, *shape]` with a frame for each `hop_length` samples, the
-    last one for the rest. Instead of an array it may be an object that reads only the requested
-    slice.
-
-    Attributes:
-        hop_length: samples per frame.
-    """
-
-    dtype: Any = np.float32
-    hop_length: int
-
-    def crop_shape(self, num_frames: int) -> tuple[int, ...]:
-        return (num_frames, *self.shape)
-
-    def crop_value(self, recordings: Recordings, index: int, first_frame: int, num_frames: int):
-        frames = self.clip_value(recordings, index)
-        indices = np.arange(first_frame, first_frame + num_frames)
-        indices = np.clip(indices, 0, len(frames) - 1)
-        return frames[indices[0] : indices[-1] + 1][indices - indices[0]]
-
-    def sample_frames(self, recordings: Recordings) -> np.ndarray:
-        """Returns frames to compute mean and deviation from, `[frames, *shape]`.
-
-        Args:
-            recordings: the clips.
-
-        Raises:
-            InputError: if no clip can be read.
-        """
-        clips = range(len(recordings.names))
-        frames = Mapped(lambda index: self.clip_value(recordings, index), clips)
-        return sample_frames(recordings, frames, self.hop_length)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -340,6 +216,40 @@ class FrameFileSource(FrameSource):
 
 
 @dataclasses.dataclass(frozen=True)
+class JoinedFrameSource(FrameSource):
+    """The frames of several sources side by side.
+
+    Args:
+        sources: with the same hop length.
+        name: name of the model input.
+    """
+
+    sources: Sequence[FrameSource]
+    name: str = LOCAL_CONDITIONING
+
+    @property
+    def hop_length(self) -> int:  # type: ignore[override]  # an attribute of the base class
+        return self.sources[0].hop_length
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (sum(source.shape[0] for source in self.sources),)
+
+    def prepare(self, recordings: Recordings) -> Recordings:
+        for source in self.sources:
+            recordings = source.prepare(recordings)
+        return recordings
+
+    def check(self, recordings: Recordings) -> None:
+        for source in self.sources:
+            source.check(recordings)
+
+    def clip_value(self, recordings: Recordings, index: int) -> np.ndarray:
+        parts = [source.clip_value(recordings, index)[:] for source in self.sources]
+        return np.concatenate(parts, axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
 class MissingSource(ConditionSource):
     """Stands for an input or a target that recordings do not hold: `check` raises InputError.
 
@@ -383,8 +293,19 @@ def condition_sources(spec: ConditioningSpec) -> tuple[ConditionSource, ...]:
     elif spec.global_channels:
         sources.append(MissingSource(GLOBAL_CONDITIONING, (spec.global_channels,)))
     if spec.local_channels and spec.hop_length:
-        sources.append(FeatureSource(spec.local_channels, spec.hop_length, spec.features))
+        sources.append(_frame_source(spec, spec.local_channels, spec.hop_length))
     return tuple(sources)
+
+
+def _frame_source(spec: ConditioningSpec, channels: int, hop_length: int) -> FrameSource:
+    """Returns the source of local conditioning: linguistic features, audio features, or both."""
+    if spec.phone_set is None:
+        return FeatureSource(channels, hop_length, spec.features)
+    linguistic = LinguisticSource(spec.phone_set, hop_length)
+    if spec.features is None:
+        return linguistic
+    others = FeatureSource(channels - linguistic.shape[0], hop_length, spec.features)
+    return JoinedFrameSource((linguistic, others))
 
 
 def clip_conditions(

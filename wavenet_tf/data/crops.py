@@ -18,7 +18,7 @@ from wavenet_tf.data.augmentation import (
     vary_frames,
     vary_waveform,
 )
-from wavenet_tf.data.conditions import ConditionSource, FrameSource
+from wavenet_tf.data.condition_source import ConditionSource, FrameSource
 from wavenet_tf.data.labels import UNKNOWN
 from wavenet_tf.data.recordings import Recordings
 from wavenet_tf.errors import InputError, positive_integer, positive_number

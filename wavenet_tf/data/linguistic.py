@@ -7,10 +7,10 @@ import numpy as np
 
 from wavenet_tf.conditioning import LOCAL_CONDITIONING
 from wavenet_tf.data.alignments import Segment, without_gaps
-from wavenet_tf.data.conditions import FrameSource
+from wavenet_tf.data.condition_source import FrameSource
 from wavenet_tf.data.recordings import Recordings
 from wavenet_tf.errors import InputError
-from wavenet_tf.text import LinguisticFeatures, phones_of_alignment
+from wavenet_tf.text import LinguisticFeatures, SpokenPhone, phones_of_alignment
 from wavenet_tf.text.phonetics import SILENCE
 
 
@@ -53,21 +53,47 @@ class LinguisticSource(FrameSource):
     def check(self, recordings: Recordings) -> None:
         for index, name in enumerate(recordings.names):
             try:
-                phones = phones_of_alignment(_covering_alignment(recordings, index))
-                self.features.check(phones)
+                self.features.check(self.spoken_phones(recordings, index))
             except InputError as error:
                 raise InputError(f"{name}: {error}") from error
 
     def clip_value(self, recordings: Recordings, index: int) -> np.ndarray:
-        alignment = _covering_alignment(recordings, index)
+        of_phones, durations = self.phones_and_durations(recordings, index)
+        frame_seconds = self.hop_length / recordings.sample_rate
+        return self.features.of_frames(of_phones, durations, frame_seconds)
+
+    def spoken_phones(self, recordings: Recordings, index: int) -> list[SpokenPhone]:
+        """Returns the phones of a clip, with silence where it has no phone.
+
+        Args:
+            recordings: the clips.
+            index: index of the clip.
+
+        Raises:
+            InputError: for a clip without phones.
+        """
         question = (recordings.texts[index] or "").rstrip().endswith("?")
-        of_phones = self.features.of_phones(phones_of_alignment(alignment, question))
+        return phones_of_alignment(_covering_alignment(recordings, index), question)
+
+    def phones_and_durations(
+        self, recordings: Recordings, index: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns linguistic features of the phones of a clip, and the frames of each phone.
+
+        Args:
+            recordings: the clips.
+            index: index of the clip.
+
+        Returns:
+            float32 `[phones, features]` and int `[phones]`, whose sum is the frames of the clip.
+        """
+        alignment = _covering_alignment(recordings, index)
+        of_phones = self.features.of_phones(self.spoken_phones(recordings, index))
         frame_seconds = self.hop_length / recordings.sample_rate
         starts = [start for start, *_ in alignment["phones"][1:]]
         num_frames = -(-int(recordings.lengths[index]) // self.hop_length)
         boundaries = np.clip(np.round(np.array(starts) / frame_seconds), 0, num_frames).astype(int)
-        durations = np.diff(boundaries, prepend=0, append=num_frames)
-        return self.features.of_frames(of_phones, durations, frame_seconds)
+        return of_phones, np.diff(boundaries, prepend=0, append=num_frames)
 
 
 def find_phone_set(recordings: Recordings) -> tuple[str, ...]:

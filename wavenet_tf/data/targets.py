@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from wavenet_tf.data.conditions import ConditionSource, FrameSource
+from wavenet_tf.data.condition_source import ConditionSource, FrameSource
 from wavenet_tf.data.labels import UNKNOWN, label_by_rule
 from wavenet_tf.data.manifest import Clip
 from wavenet_tf.data.recordings import Recordings, first_reasons

@@ -3,6 +3,8 @@ from wavenet_tf.evaluation.decoder_tuning import fit_decoder as fit_decoder
 from wavenet_tf.evaluation.decoder_tuning import tune_decoder as tune_decoder
 from wavenet_tf.evaluation.evaluation_report import EvaluationReport as EvaluationReport
 from wavenet_tf.evaluation.evaluation_report import evaluate as evaluate
+from wavenet_tf.evaluation.prosody import DurationErrors as DurationErrors
+from wavenet_tf.evaluation.prosody import F0Errors as F0Errors
 from wavenet_tf.evaluation.recognition import ErrorRate as ErrorRate
 from wavenet_tf.evaluation.recognition import boundary_errors as boundary_errors
 from wavenet_tf.evaluation.recognition import confusion_table as confusion_table

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wavenet_tf.errors import InputError
-
-RESAMPLINGS = 1000  # of clips, for the interval of an error rate
+from wavenet_tf.evaluation.bootstrap import ratio_interval
 
 
 def edit_pairs(reference: Sequence, hypothesis: Sequence) -> list[tuple]:
@@ -113,12 +112,7 @@ class ErrorRate:
             confidence: probability that the interval covers the rate.
             seed: of the draws.
         """
-        clips = len(self.errors)
-        draws = np.random.default_rng(seed).integers(0, clips, [RESAMPLINGS, clips])
-        lengths = np.maximum(self.lengths[draws].sum(axis=1), 1)
-        tail = 50.0 * (1.0 - confidence)
-        low, high = np.percentile(self.errors[draws].sum(axis=1) / lengths, [tail, 100.0 - tail])
-        return float(low), float(high)
+        return ratio_interval(self.errors, self.lengths, confidence, seed)
 
 
 def confusion_table(

@@ -1,6 +1,7 @@
 from wavenet_tf.models import classifier as classifier
 from wavenet_tf.models import config as config
 from wavenet_tf.models import heads as heads
+from wavenet_tf.models import prosody as prosody
 from wavenet_tf.models import scoring as scoring
 from wavenet_tf.models import trainer as trainer
 from wavenet_tf.models import trunk as trunk
@@ -11,6 +12,8 @@ from wavenet_tf.models.config import PRESETS as PRESETS
 from wavenet_tf.models.config import ContextConfig as ContextConfig
 from wavenet_tf.models.config import WaveNetConfig as WaveNetConfig
 from wavenet_tf.models.heads import OutputHead as OutputHead
+from wavenet_tf.models.prosody import DurationModel as DurationModel
+from wavenet_tf.models.prosody import LogF0Model as LogF0Model
 from wavenet_tf.models.scoring import distribution_parameters as distribution_parameters
 from wavenet_tf.models.scoring import log_likelihood as log_likelihood
 from wavenet_tf.models.trainer import TrainableModel as TrainableModel

@@ -14,6 +14,7 @@ from wavenet_tf.errors import (
     positive_number,
 )
 from wavenet_tf.options import DISTRIBUTIONS
+from wavenet_tf.text.linguistic import LinguisticFeatures
 
 UPSAMPLINGS = ("learned", "repeat")
 # The state of a layer with this dilation holds a minute of audio at 16 kHz.
@@ -114,6 +115,8 @@ class WaveNetConfig:
             `residual_channels`.
         causal_upsampling: whether samples depend on no frame after their own.
         features: names of the audio features that the frames hold, see `audio.FEATURES`.
+        phone_set: labels of the phones whose linguistic features the frames begin with, see
+            `text.LinguisticFeatures`; the audio features follow.
         context_stacks: smaller networks with a longer receptive field, which condition the trunk
             (section 2.6): a `ContextConfig`, or its arguments as a dict, for each.
         sample_rate: sample rate of the audio, in Hz.
@@ -149,6 +152,7 @@ class WaveNetConfig:
     upsampled_channels: int | None = None
     causal_upsampling: bool = False
     features: Sequence[str] | None = None
+    phone_set: Sequence[str] | None = None
     context_stacks: Sequence[Any] = ()
     sample_rate: int = 16000
 
@@ -211,14 +215,19 @@ class WaveNetConfig:
                 positive_integer("upsample_factors", factor) for factor in self.upsample_factors
             )
             _set(self, "upsample_factors", tuple(factors))
-        if self.features is not None:
-            channels = feature_channels(self.features)
-            if channels != self.local_channels:
-                raise InputError(
-                    f"local_channels must be {channels} for the features "
-                    f"{', '.join(self.features)}; received {self.local_channels}"
-                )
-            _set(self, "features", tuple(self.features))
+        for name in ("features", "phone_set"):
+            _set(self, name, _optional_tuple(getattr(self, name)))
+        if self.features is None and self.phone_set is None:
+            return
+        channels = frame_channels(self.features, self.phone_set)
+        if channels != self.local_channels:
+            held = ", ".join(self.features or ())
+            phones = f"{len(self.phone_set)} phones" if self.phone_set else ""
+            raise InputError(
+                f"local_channels must be {channels} for "
+                f"{' and '.join(filter(None, (phones, held and f'the features {held}')))}; "
+                f"received {self.local_channels}"
+            )
 
     @classmethod
     def from_preset(cls, name: str, **overrides) -> "WaveNetConfig":
@@ -290,7 +299,25 @@ class WaveNetConfig:
             frames_before=int(learned),
             frames_after=int(learned and not self.causal_upsampling),
             features=_optional_tuple(self.features),
+            phone_set=_optional_tuple(self.phone_set),
         )
+
+
+def frame_channels(features: Sequence[str] | None, phone_set: Sequence[str] | None) -> int:
+    """Returns the channels of a frame of linguistic features and of audio features.
+
+    Args:
+        features: names of audio features; None for none.
+        phone_set: labels of the phones of the linguistic features; None for none.
+
+    Example:
+    >>> frame_channels(["f0"], None), frame_channels(["f0"], ["AY", "HH", "sil"])
+    (2, 51)
+    """
+    channels = feature_channels(features) if features else 0
+    if phone_set:
+        channels += len(LinguisticFeatures(phone_set).frame_names)
+    return channels
 
 
 # Arguments of `WaveNetConfig` that are whole numbers with a default.

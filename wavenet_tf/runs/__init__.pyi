@@ -9,6 +9,9 @@ from wavenet_tf.runs.model_files import checkpoints as checkpoints
 from wavenet_tf.runs.model_files import find_model as find_model
 from wavenet_tf.runs.new_model import class_sources as class_sources
 from wavenet_tf.runs.new_model import upsample_factors as upsample_factors
+from wavenet_tf.runs.prosody import evaluate_prosody as evaluate_prosody
+from wavenet_tf.runs.prosody import load_prosody as load_prosody
+from wavenet_tf.runs.prosody import load_voice as load_voice
 from wavenet_tf.runs.recognition import evaluate_classifier as evaluate_classifier
 from wavenet_tf.runs.recognition import load_decoder as load_decoder
 from wavenet_tf.runs.recordings import read_run_recordings as read_run_recordings

@@ -8,9 +8,13 @@ import keras
 from wavenet_tf import audio, data
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet, WaveNetClassifier, WaveNetConfig
+from wavenet_tf.models.config import frame_channels
+from wavenet_tf.options import CLASSIFIER_TASKS
 from wavenet_tf.runs.recordings import with_labels
 from wavenet_tf.runs.settings import Settings
 
+# WaveNet's linguistic features and F0 come 200 times a second (section 3.2).
+SPEECH_FRAME_SECONDS = 0.005
 TAGS = "tags"  # in place of a rule for classes
 
 
@@ -24,7 +28,7 @@ def new_model(settings: Settings) -> tuple[WaveNet | WaveNetClassifier, data.Rec
         InputError: if the recordings cannot be used, or lack the labels of the task.
     """
     arguments = dict(settings.overrides)
-    if settings.task != "generate":
+    if settings.task in CLASSIFIER_TASKS:
         # A classifier learns much faster from the waveform than from codes, which have no order.
         arguments = {"output_distribution": "logistic_mixture", **arguments}
     if "sample_rate" not in arguments and data.is_prepared(settings.data_dir):
@@ -34,7 +38,7 @@ def new_model(settings: Settings) -> tuple[WaveNet | WaveNetClassifier, data.Rec
     recordings = data.read_recordings(settings.data_dir, sample_rate, settings.layout)
     recordings = with_labels(settings, recordings)
     dtype = None if settings.precision == "float32" else settings.precision
-    if settings.task != "generate":
+    if settings.task in CLASSIFIER_TASKS:
         config = WaveNetConfig.from_preset(settings.preset, **arguments)
         classes = _classifier_arguments(settings, recordings)
         keras.utils.set_random_seed(settings.seed)
@@ -94,13 +98,16 @@ def _condition_arguments(settings: Settings, recordings: data.Recordings) -> dic
     if settings.tags is not None:
         tag_names = choose_tags(settings.tags, recordings.tag_names)
         arguments |= {"global_channels": len(tag_names), "tag_names": tag_names}
-    if settings.features is not None:
-        features = settings.features.split(",")
-        default = max(1, round(audio.HOP_SECONDS * recordings.sample_rate))
+    features = settings.feature_names or None
+    phone_set = data.find_phone_set(recordings) if settings.task == "speak" else None
+    if features is not None or phone_set is not None:
+        seconds = SPEECH_FRAME_SECONDS if phone_set else audio.HOP_SECONDS
+        default = max(1, round(seconds * recordings.sample_rate))
         arguments |= {
-            "local_channels": audio.feature_channels(features),
+            "local_channels": frame_channels(features, phone_set),
             "upsample_factors": upsample_factors(recordings.hop_length or default),
             "features": features,
+            "phone_set": phone_set,
         }
     return arguments
 

@@ -70,6 +70,8 @@ class Run:
         if model.config.speaker_names:
             names = model.config.speaker_names
             lines.append(f"{len(names)} speakers: {_first(names)}")
+        if model.config.phone_set:
+            lines.append(f"{len(model.config.phone_set)} phones: {_first(model.config.phone_set)}")
         if model.config.tag_names:
             lines.append(f"{len(model.config.tag_names)} tags: {_first(model.config.tag_names)}")
         lines.append(
@@ -198,8 +200,9 @@ def open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute
         crop_spec = dataclasses.replace(crop_spec, augment=settings.augment)
         training_part, validation_part = (crop_spec.prepare(part) for part in parts)
         if not model.compiled:
-            if model.config.features:
-                model.trunk.adapt(training_part.sample_frames())
+            if model.config.features or model.config.phone_set:
+                frames = next(s for s in crop_spec.conditions if isinstance(s, data.FrameSource))
+                model.trunk.adapt(frames.sample_frames(training_part))
             model.compile(_optimizer(settings), **_loss_weights(settings, model))
         model.optimizer.learning_rate = training.learning_rate_schedule(
             settings.schedule,

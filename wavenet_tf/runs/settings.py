@@ -1,6 +1,7 @@
 """The settings of a run, and the file that stores them."""
 
 import dataclasses
+import importlib.util
 import json
 import math
 import os
@@ -17,7 +18,16 @@ from wavenet_tf.errors import (
     positive_integer,
 )
 from wavenet_tf.models.config import NEXT_SAMPLE_LOSS_WEIGHT, PRESETS
-from wavenet_tf.options import FOLDINGS, PRECISIONS, SCHEDULES, SPLITS_BY, STRATEGIES, TASKS
+from wavenet_tf.options import (
+    CLASSIFIER_TASKS,
+    FOLDINGS,
+    PRECISIONS,
+    SCHEDULES,
+    SPEECH_MODELS,
+    SPLITS_BY,
+    STRATEGIES,
+    TASKS,
+)
 
 SETTINGS = "settings.json"
 # Arguments of `WaveNet` that `overrides` must not contain, and what to use instead.
@@ -27,6 +37,7 @@ REFUSED_OVERRIDES = {
     "features": "set features (--features)",
     "local_channels": "set features (--features)",
     "upsample_factors": "set features (--features)",
+    "phone_set": "set task speak (--task speak)",
     "dtype": "set precision (--precision)",
     "global_channels": "set tags (--tags)",
     "tag_names": "set tags (--tags)",
@@ -52,9 +63,10 @@ MODEL_SETTINGS = (
 
 
 # Classifiers of preset tiny stay at the level of guessing with the learning rate of generators.
-LEARNING_RATES = {"generate": 4e-3, "classify": 1e-3, "recognize": 1e-3}
+LEARNING_RATES = {"generate": 4e-3, "speak": 4e-3, "classify": 1e-3, "recognize": 1e-3}
 # Default length of crops, and the longest recording whose labels are learned by CTC.
 CROP_SECONDS, SEQUENCE_SECONDS = 1.0, 10.0
+NO_FEATURES = "none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +77,10 @@ class Settings:
         data_dir: the folder of recordings, raw or prepared.
         layout: layout of the corpus, see `corpora.read_corpus`.
         preset: name of the model's configuration, see `models.PRESETS`.
-        task: "generate" trains a `WaveNet`; "classify" a `WaveNetClassifier` of whole recordings;
-            "recognize" a `WaveNetClassifier` of the labels within recordings.
+        task: "generate" trains a `WaveNet`; "speak" a `WaveNet` on linguistic features, and models
+            of prosody beside it, see `models.DurationModel` and `models.LogF0Model`; "classify" a
+            `WaveNetClassifier` of whole recordings; "recognize" a `WaveNetClassifier` of the labels
+            within recordings.
         classes: for the task "classify": the rule that finds a recording's class, see
             `data.ClipClassSource`, or "tags" for the tags of the recordings.
         labels: for the task "recognize": which alignment holds the labels, such as "phones";
@@ -80,7 +94,12 @@ class Settings:
             the corpus.
         overrides: arguments of `WaveNet` that replace those of the preset.
         features: names of features of the recordings to condition the model on, see
-            `audio.FEATURES`, joined by commas; None trains without.
+            `audio.FEATURES`, joined by commas; None trains without. For the task "speak" it is the
+            feature that gives F0, of `audio.F0_FEATURES`, or "none"; None takes "f0_world" if
+            pyworld is installed, else "f0".
+        models: for the task "speak": which of its models are trained, of
+            `options.SPEECH_MODELS`, joined by commas.
+        prosody_steps: number of optimizer steps of each model of prosody.
         speakers: rule that finds a recording's speaker, see `Recordings.with_speakers`; None
             trains without speakers. A classifier is not conditioned on them.
         tags: tags of the recordings to condition the model on, joined by commas, or "all"; None
@@ -135,6 +154,8 @@ class Settings:
     alignments: str | None = None
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
     features: str | None = None
+    models: str = ",".join(SPEECH_MODELS)
+    prosody_steps: int = 1500
     speakers: str | None = None
     tags: str | None = None
     balance_speakers: bool = False
@@ -183,8 +204,8 @@ class Settings:
             raise InputError(
                 f"unknown preset {self.preset!r}: expected one of {', '.join(PRESETS)}"
             )
-        if self.features:
-            audio.feature_channels(self.features.split(","))
+        if self.feature_names:
+            audio.feature_channels(self.feature_names)
         if self.precision not in PRECISIONS:
             raise InputError(
                 f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}"
@@ -201,7 +222,7 @@ class Settings:
                 )
         check_fraction("validation_fraction", self.validation_fraction)
         whole = ["steps", "batch_size", "validation_crops", "steps_per_validation"]
-        whole += ["gradient_accumulation", "checkpoints_kept"]
+        whole += ["gradient_accumulation", "checkpoints_kept", "prosody_steps"]
         for name in whole:
             positive_integer(name, getattr(self, name))
         optional_positive_integer("patience", self.patience)
@@ -228,15 +249,43 @@ class Settings:
             )
         if self.ctc and self.task != "recognize":
             raise InputError(f"ctc is for the task 'recognize'; received {self.task!r}")
-        if self.augment and (self.task == "generate" or self.learns_sequences):
+        if self.augment and (self.task not in CLASSIFIER_TASKS or self.learns_sequences):
             raise InputError(
                 f"augment is for classes of clips and of frames; received task {self.task!r}"
                 + (" and CTC" if self.learns_sequences else "")
             )
         conditions = {"features": self.features, "tags": self.tags}
         for name, value in conditions.items():
-            if value is not None and self.task != "generate":
+            if value is not None and self.task in CLASSIFIER_TASKS:
                 raise InputError(f"{name} condition a generator; received task {self.task!r}")
+        if self.task == "speak":
+            self._check_speech()
+
+    def _check_speech(self) -> None:
+        """Sets the feature of F0, and raises InputError for settings that do not fit speech."""
+        if self.features is None:
+            world = importlib.util.find_spec("pyworld") is not None
+            object.__setattr__(self, "features", "f0_world" if world else "f0")
+        expected = (*audio.F0_FEATURES, NO_FEATURES)
+        if self.features not in expected:
+            raise InputError(
+                f"features must be one of {', '.join(expected)} for the task speak; received "
+                f"{self.features!r}"
+            )
+        if not self.models or not set(self.model_names) <= set(SPEECH_MODELS):
+            raise InputError(
+                f"models must be some of {', '.join(SPEECH_MODELS)}; received {self.models!r}"
+            )
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the features that condition the model."""
+        return [] if self.features in (None, NO_FEATURES) else self.features.split(",")
+
+    @property
+    def model_names(self) -> list[str]:
+        """Names of the models that are trained for the task "speak"."""
+        return self.models.split(",")
 
     @property
     def learns_sequences(self) -> bool:

@@ -24,6 +24,7 @@ from wavenet_tf.runs.interruption import FinishEpoch, Interruption, delayed_inte
 from wavenet_tf.runs.log import LOG, best_validation, cut_log
 from wavenet_tf.runs.model_files import FINAL_MODEL
 from wavenet_tf.runs.open_run import Run, open_run
+from wavenet_tf.runs.prosody import train_prosody
 from wavenet_tf.runs.recognition import LogLabelErrorRate, write_decoder
 from wavenet_tf.runs.settings import SETTINGS, Settings
 
@@ -65,6 +66,10 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet | WaveNet
         if run.is_chief:
             print(run.description)
             _write_start(model_dir, run)
+            if settings.task == "speak":
+                train_prosody(run, model_dir)
+        if settings.task == "speak" and "wavenet" not in settings.model_names:
+            return run.model
         best = best_validation(model_dir, run.step)
         if run.step >= settings.steps:
             assign_ema_weights(run.model)
@@ -169,7 +174,7 @@ def _callbacks(
             interruption,
         ),
     ]
-    if settings.tensorboard_audio and run.is_chief and settings.task == "generate":
+    if settings.tensorboard_audio and run.is_chief and isinstance(run.model, WaveNet):
         callbacks.append(
             training.TensorBoardAudio(tensorboard, run.validation, settings.tensorboard_audio)
         )

@@ -1,3 +1,7 @@
+from wavenet_tf.text.front_ends import FRONT_ENDS as FRONT_ENDS
+from wavenet_tf.text.front_ends import Sentence as Sentence
+from wavenet_tf.text.front_ends import front_end as front_end
+from wavenet_tf.text.front_ends import sentence_of_phones as sentence_of_phones
 from wavenet_tf.text.lexicon import Lexicon as Lexicon
 from wavenet_tf.text.linguistic import LinguisticFeatures as LinguisticFeatures
 from wavenet_tf.text.linguistic import SpokenPhone as SpokenPhone

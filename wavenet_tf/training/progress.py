@@ -18,12 +18,14 @@ class ProgressLine(keras.callbacks.Callback):
     Args:
         steps: of the whole run.
         samples: scored samples of a step, at most.
+        unit: what these samples are, in the plural.
     """
 
-    def __init__(self, steps: int, samples: int):
+    def __init__(self, steps: int, samples: int, unit: str = "samples"):
         super().__init__()
         self.steps = steps
         self.samples = samples
+        self.unit = unit
         self.seconds = 0.0
         self.timed_steps = 0
         self.next_time = 0.0
@@ -56,10 +58,12 @@ class ProgressLine(keras.callbacks.Callback):
         value = f"{logs[metric]:.4f} {MONITORED_METRICS[metric]}"
         if f"val_{metric}" in logs:
             value += f", {logs[f'val_{metric}']:.4f} in validation"
-        line = f"step {step:,} of {self.steps:,}: {value}, loss {logs['loss']:.4f}"
+        line = f"step {step:,} of {self.steps:,}: {value}"
+        if metric != "loss":
+            line += f", loss {logs['loss']:.4f}"
         if self.timed_steps:
             seconds_per_step = self.seconds / self.timed_steps
-            line += f", {self.samples / seconds_per_step:,.0f} samples/s"
+            line += f", {self.samples / seconds_per_step:,.0f} {self.unit}/s"
             line += f", {format_duration((self.steps - step) * seconds_per_step)} left"
         return line
 

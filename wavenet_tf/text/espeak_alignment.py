@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import espeak
 import numpy as np
 import soxr
 
-from wavenet_tf.data.alignments import SILENCE, Segment
 from wavenet_tf.errors import InputError
-from wavenet_tf.text import articulation
+from wavenet_tf.text import espeak
+from wavenet_tf.text.phonetics import SILENCE, articulation
 
 # A longer pause at the end is shortened to this.
 END_PAUSE_SECONDS = 0.2
@@ -42,7 +41,7 @@ class Speech:
 
     audio: np.ndarray
     seconds: float
-    alignment: dict[str, list[Segment]]
+    alignment: dict[str, list[tuple[float, float, str]]]
 
 
 class _Start(NamedTuple):
