@@ -260,6 +260,31 @@ def test_characters_are_learned_from_texts_without_alignments(folder, tmp_path):
     assert "error rate, words: " in report
 
 
+@pytest.mark.slow
+def test_phones_of_texts_are_learned_and_aligned_with_stress_and_words(folder, tmp_path):
+    settings = settings_for(
+        folder, labels="lexicon", alignments=None, crop_seconds=None, steps=3, next_sample_weight=0
+    )
+    model = runs.train(settings, tmp_path / "run")
+    # "high" is HH AY1, "low" is L OW1.
+    assert (model.targets, model.class_names) == ("sequence", ["AY", "HH", "L", "OW"])
+    aligned = tmp_path / "aligned"
+    result = run_program(
+        "align.py",
+        *(f"--model_dir={tmp_path / 'run'}", f"--data_dir={folder / 'tones'}"),
+        f"--output_dir={aligned}",
+    )
+    assert result.returncode == 0, result.stderr
+    expected = {"high": ["HH", "AY1"], "low": ["L", "OW1"]}
+    for path in aligned.glob("*.TextGrid"):
+        word = path.name.split("_")[0]
+        tiers = data.read_alignment(path)
+        assert [label for *_, label in tiers["phones"] if label != "sil"] == expected[word]
+        spoken = [segment for segment in tiers["phones"] if segment[2] != "sil"]
+        words = [segment for segment in tiers["words"] if segment[2] != "sil"]
+        assert words == [(spoken[0][0], spoken[1][1], word)]
+
+
 def test_recordings_whose_labels_do_not_fit_are_named(folder):
     recordings = data.read_recordings(folder / "tones", 8000)
     names = list("ghilow")

@@ -5,11 +5,12 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, run_program, tone
+from conftest import ROOT, randomise, run_program, tone
 
 import wavenet_tf as wt
-from wavenet_tf import data, deployment, lite, runs
+from wavenet_tf import data, deployment, evaluation, lite, runs
 from wavenet_tf.errors import InputError
+from wavenet_tf.recognition import Recognizer
 
 sys.path.insert(0, str(ROOT / "export"))
 import inputs
@@ -142,3 +143,32 @@ def test_recordings_without_tags_are_refused(recordings_dir):
     settings = runs.Settings(str(recordings_dir), preset="tiny", overrides=TINY, tags="all")
     with pytest.raises(InputError, match=r"tags need recordings with tags, .* these have none"):
         runs.estimate(settings)
+
+
+def test_wrong_tags_are_counted(corpus):
+    recordings = data.read_recordings(corpus, 8000)
+    names = ["high", "low", "tone"]
+    model = wt.WaveNetClassifier(
+        {"num_stacks": 1, "layers_per_stack": 3, "sample_rate": 8000},
+        num_classes=3,
+        targets="tags",
+        class_names=names,
+        next_sample=False,
+    )
+    randomise(model)
+    source = data.TagSource(names, name=data.CLASSES)
+    with pytest.warns(UserWarning, match="odd"):
+        report = evaluation.evaluate_classifier(Recognizer(model), recordings, source)
+    errors = {}
+    for index, name in enumerate(recordings.names):
+        waveform = recordings.waveform(index)
+        padded = np.pad(waveform, (0, -len(waveform) % model.frame_length))
+        logits = model(model.distribution.encode(padded[None])).numpy()[0]
+        tags = [tag in recordings.metadata[index].tags for tag in names]
+        errors[name] = int(np.sum((logits > 0.0) != tags))
+    assert 0 < sum(errors.values()) < 3 * len(errors)
+    assert report.files == errors
+    assert report.error_rate.value == pytest.approx(sum(errors.values()) / report.labels)
+    assert report.labels == 3 * len(errors)
+    known = {label for name in names for label in (name, f"no {name}")}
+    assert {part for right, wrong, _ in report.confusions for part in (right, wrong)} <= known

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
-from wavenet_tf import data, evaluation, files, models, recognition, runs
+from wavenet_tf import data, evaluation, files, models, recognition, runs, text
 from wavenet_tf.errors import InputError
 
 _MODEL_DIR = command_line.define_model_dir()
@@ -35,9 +36,9 @@ _OUTPUT_DIR = command_line.define_path(
 _LABELS = flags.DEFINE_string(
     "labels",
     None,
-    "Where the labels are: an alignment, whose times are not used; 'characters' of the texts; or "
-    "'column:NAME' of the manifest, separated by spaces, with | where there may be silence (as in "
-    "training).",
+    "Where the labels are: an alignment, whose times are not used; 'characters' of the texts; "
+    "'lexicon' for the phones of English texts; or 'column:NAME' of the manifest, separated by "
+    "spaces, with | where there may be silence (as in training).",
 )
 _JSON = flags.DEFINE_bool("json", False, "Also write a JSON file per recording.")
 
@@ -59,14 +60,22 @@ def main(argv):
     print(recordings.summary)
     recognizer, errors, left_out = recognition.Recognizer(model), [], {}
     for index, name in enumerate(recordings.names):
-        labels = data.sequence_labels(source, recordings, index)
+        words = []
+        if source == data.LEXICON:
+            words = data.lexicon_words(recordings.texts[index])
+            labels = _labels_with_pauses(words)
+        else:
+            labels = data.sequence_labels(source, recordings, index)
         waveform = recordings.waveform(index)
         try:
             alignment = recognition.align(recognizer, waveform, labels)
         except InputError as error:
             left_out[name] = str(error)
             continue
-        _write(name, settings.labels, alignment, len(waveform) / model.sample_rate)
+        tiers = {settings.labels: alignment.segments}
+        if source == data.LEXICON:
+            tiers = _tiers_of_words(words, alignment.segments)
+        _write(name, tiers, alignment, len(waveform) / model.sample_rate)
         given = recordings.alignments[index].get(settings.labels, [])
         if [label for *_, label in given] == [label for *_, label in alignment.segments]:
             errors.append(evaluation.boundary_errors(given, alignment.segments)[1:])
@@ -83,15 +92,42 @@ def main(argv):
         )
 
 
-def _write(name: str, tier: str, alignment: recognition.Alignment, seconds: float) -> None:
+def _labels_with_pauses(words: Sequence[text.Word]) -> list[str]:
+    """Returns the phones of words, with a possible silence between words."""
+    labels: list[str] = []
+    for word in words:
+        labels += [recognition.MAY_PAUSE, *(phone.label for phone in word.phones)]
+    return labels[1:]
+
+
+def _tiers_of_words(words: Sequence[text.Word], segments: Sequence) -> dict[str, list]:
+    """Returns the tiers "phones", with the stress of vowels, and "words" of aligned phones."""
+    phones, spoken = [], []
+    remaining = iter(segments)
+    for word in words:
+        start = end = None
+        for phone in word.phones:
+            segment = next(remaining)
+            while segment[2] in text.SILENCES:
+                phones.append(segment)
+                segment = next(remaining)
+            start = segment[0] if start is None else start
+            end = segment[1]
+            phones.append((segment[0], end, text.format_phones([phone])))
+        spoken.append((start, end, word.text))
+    return {"phones": [*phones, *remaining], "words": spoken}
+
+
+def _write(
+    name: str, tiers: dict[str, list], alignment: recognition.Alignment, seconds: float
+) -> None:
     """Writes the files of a recording, in its folder below the output folder."""
     path, _, segment = name.partition("#")
     stem = Path(_OUTPUT_DIR.value, path).with_suffix("")
     if segment:
         stem = stem.with_name(f"{stem.name}#{segment}")
     stem.parent.mkdir(parents=True, exist_ok=True)
-    text = data.textgrid_text({tier: alignment.segments}, seconds)
-    files.write_text(f"{stem}.TextGrid", text)
+    files.write_text(f"{stem}.TextGrid", data.textgrid_text(tiers, seconds))
     if _JSON.value:
         files.write_text(f"{stem}.json", alignment.to_json())
 

@@ -50,13 +50,14 @@ _LABELS = flags.DEFINE_string(
     "labels",
     None,
     "For the task recognize, which alignment to learn, such as words; 'characters' of the texts; "
-    "or 'column:NAME' of the manifest, whose labels are separated by spaces (phones).",
+    "'lexicon' for the phones of English texts; or 'column:NAME' of the manifest, whose labels are "
+    "separated by spaces (phones).",
 )
 _CTC = flags.DEFINE_bool(
     "ctc",
     None,
     "For the task recognize, learn the order of the labels without their times (connectionist "
-    "temporal classification); always done for characters and columns.",
+    "temporal classification); always done for characters, lexicon and columns.",
 )
 _FOLDING = flags.DEFINE_enum(
     "folding",
@@ -124,7 +125,7 @@ _MODELS = flags.DEFINE_string(
     f"Which models --task speak trains, joined by commas ({','.join(options.SPEECH_MODELS)}).",
 )
 _PROSODY_STEPS = flags.DEFINE_integer(
-    "prosody_steps", None, "Optimizer steps of each model of prosody, with --task speak (1500)."
+    "prosody_steps", None, "Optimizer steps of each model of prosody, with --task speak (1000)."
 )
 _OUTPUT_DISTRIBUTION = flags.DEFINE_enum(
     "output_distribution",

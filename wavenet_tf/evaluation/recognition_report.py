@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wavenet_tf import data
-from wavenet_tf.errors import InputError
 from wavenet_tf.evaluation.decoder_tuning import labels_of_spans
 from wavenet_tf.evaluation.recognition import ErrorRate, confusion_table, edit_pairs
 from wavenet_tf.recognition import Decoder, Recognizer, greedy_spans
 from wavenet_tf.recognition.decoding import without_repetitions
+from wavenet_tf.recognition.logit_stream import log_softmax
+from wavenet_tf.recognition.results import TAG_THRESHOLD
 
 CONFUSIONS_NAMED = 10
 
@@ -33,8 +34,9 @@ class RecognitionReport:
     """Figures of a classifier on recordings.
 
     Attributes:
-        error_rate: wrong classes per clip; for segments and sequences, edits per label.
-        labels: number of clips; for segments and sequences, of labels.
+        error_rate: wrong classes per clip; for segments and sequences, edits per label; for tags,
+            wrong decisions per tag and clip.
+        labels: number of clips; for segments and sequences, of labels; for tags, of decisions.
         files: errors of each recording, by name.
         greedy_error_rate: edits per label if the likeliest class of each frame is taken; None
             unless a decoder gave `error_rate`.
@@ -91,31 +93,33 @@ def evaluate_classifier(
     scored_as: Mapping[str, str] | None = None,
     decoder: Decoder | None = None,
 ) -> RecognitionReport:
-    """Evaluates a classifier of clips, of frames or of sequences on recordings.
+    """Evaluates a classifier on recordings.
 
     Args:
-        recognizer: of a `WaveNetClassifier` with targets "clip", "frames" or "sequence".
+        recognizer: of a `WaveNetClassifier`.
         recordings: at the model's sample rate.
-        source: of the right classes: a `ClipClassSource`, `FrameClassSource` or `SequenceSource`.
+        source: of the right classes: a `ClipClassSource`, `FrameClassSource`, `SequenceSource`, or
+            `TagSource`.
         scored_as: the class that each class counts as, such as `data.SCORED_AS`; None for itself.
         decoder: finds the segments of a model of frames; None takes the likeliest class of each
             frame.
 
     Raises:
-        InputError: for a classifier of other targets, or recordings without these classes.
+        InputError: for recordings without these classes.
     """
     model = recognizer.model
-    if model.targets not in _ANSWERS:
-        raise InputError(f"targets must be one of {', '.join(_ANSWERS)}; received {model.targets}")
     source.check(recordings)
     scored_names = [(scored_as or {}).get(name, name) for name in model.class_names]
     names = sorted(set(scored_names))
     scored_index = np.array([names.index(name) for name in scored_names])
+    if model.targets == "tags":
+        # Of each tag there are two labels, so that each decision is compared with its own.
+        names = [label for name in model.class_names for label in (f"no {name}", name)]
     answer, answers = _ANSWERS[model.targets], []
     for index in range(len(recordings.names)):
-        log_probabilities = recognizer.log_probabilities(recordings.waveform(index))
+        logits = recognizer.logits(recordings.waveform(index)[None])[0]
         right = np.atleast_1d(source.clip_value(recordings, index))
-        answers.append(answer(log_probabilities, right, scored_index, decoder))
+        answers.append(answer(logits, right, scored_index, decoder))
     counts = _counts([(a.right, a.recognized) for a in answers])
     greedy = frames = words = None
     pairs = [pair for a in answers for pair in edit_pairs(a.right, a.recognized)]
@@ -138,12 +142,19 @@ def evaluate_classifier(
     )
 
 
-def _answer_of_clip(log_probabilities, right, scored_index, decoder) -> _Answer:
-    likeliest = int(np.argmax(log_probabilities.mean(axis=0)))
+def _answer_of_clip(logits, right, scored_index, decoder) -> _Answer:
+    likeliest = int(np.argmax(logits.mean(axis=0)))
     return _Answer(scored_index[right].tolist(), [int(scored_index[likeliest])])
 
 
-def _answer_of_frames(log_probabilities, right, scored_index, decoder) -> _Answer:
+def _answer_of_tags(logits, right, scored_index, decoder) -> _Answer:
+    first = 2 * np.arange(len(right))
+    decided = logits.mean(axis=0) >= np.log(TAG_THRESHOLD / (1.0 - TAG_THRESHOLD))
+    return _Answer((first + (right > 0.5)).tolist(), (first + decided).tolist())
+
+
+def _answer_of_frames(logits, right, scored_index, decoder) -> _Answer:
+    log_probabilities = log_softmax(logits)
     labelled = right != data.UNKNOWN
     greedy = labels_of_spans(greedy_spans(log_probabilities[labelled]), scored_index)
     recognized = greedy
@@ -155,8 +166,8 @@ def _answer_of_frames(log_probabilities, right, scored_index, decoder) -> _Answe
     return _Answer(right_labels, recognized, greedy, right_frames, recognized_frames)
 
 
-def _answer_of_sequence(log_probabilities, right, scored_index, decoder) -> _Answer:
-    spans = greedy_spans(log_probabilities)
+def _answer_of_sequence(logits, right, scored_index, decoder) -> _Answer:
+    spans = greedy_spans(log_softmax(logits))
     recognized = [int(scored_index[label - 1]) for *_, label in spans if label]
     return _Answer(scored_index[right].tolist(), recognized)
 
@@ -164,6 +175,7 @@ def _answer_of_sequence(log_probabilities, right, scored_index, decoder) -> _Ans
 # How a clip is answered, by the targets of the model.
 _ANSWERS = {
     "clip": _answer_of_clip,
+    "tags": _answer_of_tags,
     "frames": _answer_of_frames,
     "sequence": _answer_of_sequence,
 }

@@ -23,8 +23,6 @@ def recognition_section(run: RunContents, verbose: bool) -> html.Html:
     if run.recordings is None:
         message = f"There are no recordings to score: {run.recordings_error}"
         return html.section(heading, html.paragraph(message))
-    if run.model.targets == "tags":
-        return html.section(heading, html.paragraph("The learning curves show the scores of tags."))
     scored = run.recordings.select(range(min(NUM_SCORED, len(run.recordings.names))))
     if verbose:
         print(f"scoring {len(scored.names)} recordings")

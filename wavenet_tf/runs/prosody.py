@@ -23,7 +23,7 @@ FILES = {"durations": "durations.keras", "log_f0": "log_f0.keras"}
 BATCH_SIZE = 16  # utterances
 LEARNING_RATE = 2e-3
 STEPS_PER_EPOCH = 100
-MAX_FRAMES = 1000  # of a training utterance of the model of F0; longer ones are cut
+MAX_FRAMES = 400  # of a training utterance of the model of F0; longer ones are cut
 
 
 class Utterance(NamedTuple):

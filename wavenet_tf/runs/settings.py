@@ -10,7 +10,7 @@ from typing import Any
 
 from wavenet_tf import audio
 from wavenet_tf.data.splits import check_fraction
-from wavenet_tf.data.targets import CHARACTERS, COLUMN
+from wavenet_tf.data.targets import CHARACTERS, COLUMN, LEXICON
 from wavenet_tf.errors import (
     InputError,
     check_seed,
@@ -84,10 +84,11 @@ class Settings:
         classes: for the task "classify": the rule that finds a recording's class, see
             `data.ClipClassSource`, or "tags" for the tags of the recordings.
         labels: for the task "recognize": which alignment holds the labels, such as "phones";
-            "characters" of the texts; or "column:NAME", see `data.sequence_labels`.
+            "characters" of the texts; "lexicon" for the phones of English texts; or "column:NAME",
+            see `data.sequence_labels`.
         ctc: for the task "recognize": learn the order of the labels without their times, by
-            connectionist temporal classification. Characters and columns have no times, and are
-            always learned so.
+            connectionist temporal classification. Characters, phones of texts and columns have no
+            times, and are always learned so.
         folding: "timit48" or "timit39" folds TIMIT's 61 phones to 48 or 39 classes; None leaves
             labels as they are. A model of 48 classes is scored on 39.
         alignments: files of alignments, see `data.with_alignments`; None takes the alignments of
@@ -155,7 +156,7 @@ class Settings:
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
     features: str | None = None
     models: str = ",".join(SPEECH_MODELS)
-    prosody_steps: int = 1500
+    prosody_steps: int = 1000
     speakers: str | None = None
     tags: str | None = None
     balance_speakers: bool = False
@@ -290,7 +291,7 @@ class Settings:
     @property
     def learns_sequences(self) -> bool:
         """Whether the order of labels is learned without their times (CTC)."""
-        without_times = self.labels == CHARACTERS or self.labels.startswith(COLUMN)
+        without_times = self.labels in (CHARACTERS, LEXICON) or self.labels.startswith(COLUMN)
         return self.task == "recognize" and (self.ctc or without_times)
 
     @classmethod

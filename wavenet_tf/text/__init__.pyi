@@ -7,6 +7,7 @@ from wavenet_tf.text.linguistic import LinguisticFeatures as LinguisticFeatures
 from wavenet_tf.text.linguistic import SpokenPhone as SpokenPhone
 from wavenet_tf.text.linguistic import phones_of_alignment as phones_of_alignment
 from wavenet_tf.text.linguistic import spoken_phones as spoken_phones
+from wavenet_tf.text.phonetics import SILENCES as SILENCES
 from wavenet_tf.text.phonetics import Articulation as Articulation
 from wavenet_tf.text.phonetics import articulation as articulation
 from wavenet_tf.text.phonetics import syllable_starts as syllable_starts
