@@ -114,8 +114,13 @@ class F0Errors:
             if both.any():
                 deviations.append((right[both, 0].std(), guess[both, 0].std()))
         true_deviation, deviation = np.mean(deviations, axis=0) if deviations else (1.0, 0.0)
-        arrays = [np.array(values) for values in (squared, voiced, wrong, frames)]
-        return cls(*arrays, float(deviation / max(true_deviation, 1e-9)))
+        return cls(
+            np.array(squared),
+            np.array(voiced),
+            np.array(wrong),
+            np.array(frames),
+            float(deviation / max(true_deviation, 1e-9)),
+        )
 
     @property
     def value(self) -> float:

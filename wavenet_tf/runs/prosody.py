@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -32,13 +32,13 @@ class Utterance(NamedTuple):
     Attributes:
         phones: linguistic features, `[phones, features]`.
         durations: frames of each phone.
-        f0: log F0 and voicing of each frame, `[frames, 2]`; None without F0.
+        f0: log F0 and voicing of each frame, `[frames, 2]`; no columns without F0.
         speaker_id: id of its speaker; 0 without speakers.
     """
 
     phones: np.ndarray
     durations: np.ndarray
-    f0: np.ndarray | None
+    f0: np.ndarray
     speaker_id: int
 
 
@@ -66,17 +66,17 @@ def train_prosody(run: Run, model_dir: Path) -> None:
             _check_fits(path, keras.saving.load_model(path, compile=False), run.model)
             print(f"{name}: {path} is trained already")
             continue
-        arguments = {
+        arguments: dict[str, Any] = {
             "phone_set": config.phone_set,
             "speaker_names": config.speaker_names,
-            "frame_seconds": run.model.hop_length / run.model.sample_rate,
+            "frame_seconds": _linguistic_source(run.model).hop_length / run.model.sample_rate,
         }
         keras.utils.set_random_seed(settings.seed)
         if name == "durations":
             model = DurationModel(**arguments)
         else:
-            model = LogF0Model(feature=settings.features, **arguments)
-            f0 = [[np.zeros([0, 2], np.float32)] for _ in config.speaker_names or ("",)]
+            model = LogF0Model(feature=settings.feature_names[0], **arguments)
+            f0 = [[np.zeros([0, 2])] for _ in config.speaker_names or ("",)]
             for utterance in learned:
                 f0[utterance.speaker_id].append(utterance.f0)
             model.adapt([np.concatenate(parts) for parts in f0])
@@ -156,14 +156,18 @@ def _check_fits(path: Path, model: ProsodyModel, wavenet: WaveNet) -> None:
         )
 
 
+def _linguistic_source(model: WaveNet) -> data.LinguisticSource:
+    return data.LinguisticSource(model.config.phone_set or (), model.hop_length or 1)
+
+
 def _utterances(model: WaveNet, recordings: data.Recordings) -> list[Utterance]:
     """Returns what the models of prosody learn from recordings."""
     config = model.config
-    source = data.LinguisticSource(config.phone_set, model.hop_length)
+    source = _linguistic_source(model)
     found = []
     for index in range(len(recordings.names)):
         phones, durations = source.phones_and_durations(recordings, index)
-        f0 = None
+        f0 = np.zeros([int(durations.sum()), 0], np.float32)
         if config.features:
             f0 = np.asarray(recordings.features[index][:], np.float32)
         speaker = int(recordings.speaker_ids[index]) if config.speaker_names else 0
@@ -220,6 +224,7 @@ def _batches(model: ProsodyModel, utterances: Sequence[Utterance], seed: int) ->
 
 def _example(model: ProsodyModel, utterance: Utterance) -> tuple[dict, np.ndarray, np.ndarray]:
     """Returns inputs, targets and weights of an utterance."""
+    inputs: dict[str, Any]
     if isinstance(model, DurationModel):
         inputs = {"phones": utterance.phones}
         targets = np.log(np.maximum(utterance.durations, 1))[:, None].astype(np.float32)

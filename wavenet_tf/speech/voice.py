@@ -36,6 +36,9 @@ class Voice:
         durations: predicts how long phones are.
         log_f0: predicts F0; None for a WaveNet without F0.
 
+    Attributes:
+        hop_length: samples per frame.
+
     Raises:
         InputError: for a WaveNet that is not conditioned on linguistic features.
 
@@ -55,15 +58,16 @@ class Voice:
     def __init__(
         self, wavenet: WaveNet, durations: DurationModel, log_f0: LogF0Model | None = None
     ):
-        if wavenet.config.phone_set is None:
+        if wavenet.config.phone_set is None or wavenet.hop_length is None:
             raise InputError("the model was not trained to speak: it has no phone set")
         self.wavenet, self.durations, self.log_f0 = wavenet, durations, log_f0
+        self.hop_length = wavenet.hop_length
         self.features = LinguisticFeatures(wavenet.config.phone_set)
 
     @property
     def frame_seconds(self) -> float:
         """Duration of a frame."""
-        return self.wavenet.hop_length / self.wavenet.sample_rate
+        return self.hop_length / self.wavenet.sample_rate
 
     def predict(
         self,
@@ -121,7 +125,7 @@ class Voice:
             temperature: as `WaveNet.stream` takes it.
             seed: as `WaveNet.stream` takes it.
         """
-        block = max(1, round(BLOCK_SECONDS / self.frame_seconds)) * self.wavenet.hop_length
+        block = max(1, round(BLOCK_SECONDS / self.frame_seconds)) * self.hop_length
         return self.wavenet.stream(
             speaker_id=self.durations.speaker_id(speaker),
             local_conditioning=frames[None],
@@ -186,14 +190,14 @@ def recorded_sentence(
         model.sample_rate,
         metadata=[clip],
     )
-    source = data.LinguisticSource(model.config.phone_set, model.hop_length)
+    source = data.LinguisticSource(voice.features.phone_set, voice.hop_length)
     source.check(recordings)
     phones = source.spoken_phones(recordings, 0)
     _, durations = source.phones_and_durations(recordings, 0)
     f0 = None
     if model.config.features:
         f0 = audio.extract_features(
-            waveform, model.sample_rate, model.hop_length, model.config.features
+            waveform, model.sample_rate, voice.hop_length, model.config.features
         )
     words = [label for *_, label in checked.get("words", ())]
     if not words:
