@@ -159,6 +159,22 @@ def test_copy_synthesis_has_the_times_and_the_f0_of_the_recording(trained, corpu
 
 
 @pytest.mark.slow
+def test_evaluation_reports_bits_durations_and_f0(trained, corpus, tmp_path):
+    folder, _ = trained
+    written = tmp_path / "scores.json"
+    result = run_program(
+        "evaluate.py",
+        *(f"--model_dir={folder}", f"--data_dir={corpus}", "--copy_synthesis=1"),
+        f"--json={written}",
+    )
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(written.read_text())
+    assert figures["bits_per_sample"] < 8.0 and figures["log_spectral_distance"] > 0.0
+    assert figures["duration_error_ms"][0] < 20.0 and figures["f0_error_cents"][0] < 300.0
+    assert "in free running" in result.stdout
+
+
+@pytest.mark.slow
 def test_models_that_are_trained_are_kept_and_others_refused(trained, corpus, tmp_path):
     folder, _ = trained
     arguments = ["--task=speak", f"--data_dir={corpus}", "--preset=tiny", "--prosody_steps=100"]

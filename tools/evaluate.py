@@ -1,11 +1,15 @@
 """Scores recordings under a trained model: in bits per sample, or the error rate of a classifier.
 
+Of models that speak it also reports the errors of durations and of F0.
+
 python tools/evaluate.py --model_dir runs/first --data_dir recordings --per_file
 """
 
 from __future__ import annotations
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
+
+import json
 
 from absl import flags
 
@@ -71,8 +75,14 @@ def main(argv):
             print(f"{bits:8.4f}  {name}")
     if recordings.unreadable:
         print(recordings.unreadable_summary)
+    figures = json.loads(report.to_json())
+    if model.config.phone_set:
+        for prosody in runs.load_prosody(_MODEL_DIR.value, model).values():
+            errors = runs.evaluate_prosody(prosody, model, recordings)
+            print(errors)
+            figures |= errors.figures
     if _JSON.value:
-        files.write_text(_JSON.value, report.to_json())
+        files.write_text(_JSON.value, json.dumps(figures, indent=2) + "\n")
 
 
 def _evaluate_classifier(model: models.WaveNetClassifier, recordings: data.Recordings) -> None:

@@ -59,6 +59,14 @@ class DurationErrors:
         """Returns the 95% interval of the mean absolute error, in milliseconds."""
         return ratio_interval(self.error_ms, self.phones)
 
+    @property
+    def figures(self) -> dict[str, float | list[float]]:
+        """The errors by name, as JSON holds them; an error with its interval is a list."""
+        return {
+            "duration_error_ms": [self.value, *self.interval()],
+            "mean_length_error": float(np.abs(self.length_ratios - 1).mean()),
+        }
+
     def __str__(self) -> str:
         low, high = self.interval()
         return (
@@ -136,6 +144,15 @@ class F0Errors:
     def voicing_error(self) -> float:
         """Fraction of the frames whose voicing is wrong."""
         return float(self.wrong_voicing.sum() / self.frames.sum())
+
+    @property
+    def figures(self) -> dict[str, float | list[float]]:
+        """The errors by name, as JSON holds them; an error with its interval is a list."""
+        return {
+            "f0_error_cents": [self.value, *self.interval()],
+            "voicing_error": self.voicing_error,
+            "f0_deviation_ratio": self.deviation_ratio,
+        }
 
     def __str__(self) -> str:
         low, high = self.interval()

@@ -39,7 +39,7 @@ def copy_synthesis(
         InputError: for a model or recordings without features.
     """
     check_has_features(model)
-    if not len(recordings.features):
+    if not len(recordings.features) and model.config.phone_set is None:
         raise InputError("the recordings have no features: see `Recordings.with_features`")
     conditions = data.clip_conditions(model.crop_spec.conditions, recordings)
     generated = model.generate(

@@ -87,29 +87,23 @@ def train_prosody(run: Run, model_dir: Path) -> None:
         print(f"{name}: {_evaluated(model, validation)}")
 
 
-def load_prosody(
-    model_dir: str | os.PathLike, wavenet: WaveNet
-) -> tuple[DurationModel, LogF0Model | None]:
-    """Returns the models of prosody of a run; without F0 in the conditions only that of durations.
+def load_prosody(model_dir: str | os.PathLike, wavenet: WaveNet) -> dict[str, ProsodyModel]:
+    """Returns the trained models of prosody of a run, by their names in `SPEECH_MODELS`.
 
     Args:
         model_dir: of a training run of the task "speak".
         wavenet: the model of the run.
 
     Raises:
-        InputError: if a model is missing, or does not fit the WaveNet.
+        InputError: if a model does not fit the WaveNet.
     """
-    models = []
-    for name in ("durations", "log_f0") if wavenet.config.features else ("durations",):
-        path = Path(model_dir) / FILES[name]
-        if not path.exists():
-            raise InputError(
-                f"{model_dir} has no {FILES[name]}: train it with --task speak --models {name}"
-            )
-        model = keras.saving.load_model(path, compile=False)
-        _check_fits(path, model, wavenet)
-        models.append(model)
-    return models[0], models[1] if len(models) > 1 else None
+    models = {}
+    for name, file in FILES.items():
+        path = Path(model_dir) / file
+        if path.exists():
+            models[name] = keras.saving.load_model(path, compile=False)
+            _check_fits(path, models[name], wavenet)
+    return models
 
 
 def load_voice(
@@ -123,12 +117,21 @@ def load_voice(
         verbose: as `load_model` takes it.
 
     Raises:
-        InputError: as `load_model` and `load_prosody` raise it, or for a run of another task.
+        InputError: as `load_model` and `load_prosody` raise it; for a run of another task, or
+            without a model that is needed.
     """
     wavenet = load_model(model_dir, step, verbose)
     if wavenet.config.phone_set is None:
         raise InputError(f"the model in {model_dir} was not trained with --task speak")
-    return Voice(wavenet, *load_prosody(model_dir, wavenet))
+    models = load_prosody(model_dir, wavenet)
+    needed = FILES if wavenet.config.features else ("durations",)
+    for name in needed:
+        if name not in models:
+            raise InputError(
+                f"{model_dir} has no {FILES[name]}: train it with --task speak --models {name}"
+            )
+    log_f0 = models.get("log_f0") if wavenet.config.features else None
+    return Voice(wavenet, models["durations"], log_f0)
 
 
 def evaluate_prosody(
