@@ -308,10 +308,22 @@ def test_recordings_whose_labels_do_not_fit_are_named(folder):
         ({"task": "classify", "classes": "folder", "ctc": True}, "ctc is for the task 'recognize'"),
         ({"task": "classify"}, "classes must be given for the task classify"),
         ({"classes": "folder"}, "classes must be given for the task classify, and for no other"),
+        (
+            {"task": "speak", "features": "mel"},
+            "features must be one of f0, f0_world, none",
+        ),
+        ({"task": "speak", "models": "f0"}, "models must be some of durations, log_f0, wavenet"),
+        (
+            {"task": "speak", "models": "log_f0", "features": "none"},
+            "models log_f0 needs F0; received features 'none'",
+        ),
         ({"tags": "all"}, "tags condition a generator; received task 'recognize'"),
         ({"augment": True, "ctc": True}, "received task 'recognize' and CTC"),
         ({"augment": True, "task": "generate"}, "augment is for classes of clips and of frames"),
-        ({"task": "transcribe"}, "unknown task 'transcribe': expected one of generate, classify"),
+        (
+            {"task": "transcribe"},
+            "unknown task 'transcribe': expected one of generate, speak, classify",
+        ),
         ({"split_by": "file"}, "unknown split_by 'file': expected one of recording, speaker"),
     ],
 )

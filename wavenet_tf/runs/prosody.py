@@ -55,9 +55,7 @@ def train_prosody(run: Run, model_dir: Path) -> None:
         InputError: for recordings without F0, or models of another phone set or other speakers.
     """
     config, settings = run.model.config, run.settings
-    wanted = [name for name in settings.model_names if name in FILES]
-    if not settings.feature_names:
-        wanted = [name for name in wanted if name != "log_f0"]
+    wanted = settings.prosody_models
     learned = _utterances(run.model, run.training) if wanted else []
     validation = _utterances(run.model, run.validation) if wanted else []
     for name in wanted:

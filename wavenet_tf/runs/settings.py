@@ -277,6 +277,8 @@ class Settings:
             raise InputError(
                 f"models must be some of {', '.join(SPEECH_MODELS)}; received {self.models!r}"
             )
+        if self.models == "log_f0" and not self.feature_names:
+            raise InputError("models log_f0 needs F0; received features 'none'")
 
     @property
     def feature_names(self) -> list[str]:
@@ -287,6 +289,14 @@ class Settings:
     def model_names(self) -> list[str]:
         """Names of the models that are trained for the task "speak"."""
         return self.models.split(",")
+
+    @property
+    def prosody_models(self) -> list[str]:
+        """Names of the models of prosody that are trained; none for other tasks."""
+        if self.task != "speak":
+            return []
+        known = ["durations", "log_f0"] if self.feature_names else ["durations"]
+        return [name for name in known if name in self.model_names]
 
     @property
     def learns_sequences(self) -> bool:

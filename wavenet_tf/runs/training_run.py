@@ -56,6 +56,11 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet | WaveNet
         # Keras creates variables when it saves a model. In the scope of the strategy, creating a
         # variable waits for the other workers, which save nothing.
         raise InputError("several workers train outside the scope of their strategy")
+    if training.num_workers(strategy) > 1 and settings.prosody_models:
+        raise InputError(
+            "models of prosody train in one process: train them with --models "
+            f"{','.join(settings.prosody_models)}, and the rest with --models wavenet"
+        )
     with input_errors(strategy):
         settings = settings.with_absolute_paths()
         if training.is_chief(strategy):
