@@ -322,7 +322,7 @@ def test_recordings_whose_labels_do_not_fit_are_named(folder):
         ({"augment": True, "task": "generate"}, "augment is for classes of clips and of frames"),
         (
             {"task": "transcribe"},
-            "unknown task 'transcribe': expected one of generate, speak, classify",
+            "unknown task 'transcribe': expected one of generate, speak",
         ),
         ({"split_by": "file"}, "unknown split_by 'file': expected one of recording, speaker"),
     ],
