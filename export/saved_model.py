@@ -74,9 +74,20 @@ def main(argv):
 def signatures_of(model) -> tuple[wt.deployment.Signatures, str]:
     """Returns the signatures of a model with the options of the flags, and their description."""
     if isinstance(model, wt.WaveNet):
-        generator = wt.deployment.SavedModelSignatures(
-            model, _BLOCK_SIZE.value, _MAX_SECONDS.value, _XLA.value, _TOP_K.value, _TOP_P.value
-        )
+        options = {
+            "block_size": _BLOCK_SIZE.value,
+            "max_seconds": _MAX_SECONDS.value,
+            "jit_compile": _XLA.value,
+            "top_k": _TOP_K.value,
+            "top_p": _TOP_P.value,
+        }
+        if model.config.phone_set:
+            voice = runs.load_voice(_MODEL_DIR.value, _STEP.value)
+            generator = wt.deployment.SavedModelSpeechSignatures(
+                voice.wavenet, voice.durations, voice.log_f0, **options
+            )
+        else:
+            generator = wt.deployment.SavedModelSignatures(model, **options)
         compiled = "compiled with XLA" if _XLA.value else "no XLA"
         return generator, f"blocks of {generator.block_size} samples, {compiled}"
     for flag in (_BLOCK_SIZE, _XLA, _TOP_K, _TOP_P):

@@ -5,10 +5,11 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import run_program
 
 import wavenet_tf as wt
-from wavenet_tf import data, evaluation, runs, speech, text
+from wavenet_tf import data, deployment, evaluation, runs, speech, text
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import DurationModel, LogF0Model
 from wavenet_tf.models.config import frame_channels
@@ -285,3 +286,48 @@ def test_frames_of_speech_must_have_their_width():
         )
     with pytest.raises(InputError, match="the model was not trained to speak"):
         speech.Voice(wt.WaveNet.from_preset("tiny"), DurationModel(phones))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("features", [None, ["f0"]])
+def test_the_exported_prosody_is_that_of_the_voice(tmp_path, features):
+    phones = ("AA", "S", "sil")
+    names = ["a", "b"]
+    wavenet = wt.WaveNet(
+        num_stacks=1,
+        layers_per_stack=2,
+        num_speakers=2,
+        speaker_names=names,
+        phone_set=phones,
+        features=features,
+        local_channels=frame_channels(features, phones),
+        upsample_factors=[5, 8],
+        sample_rate=8000,
+    )
+    log_f0 = LogF0Model(phones, names, num_blocks=3) if features else None
+    durations = DurationModel(phones, names)
+    generator = np.random.default_rng(0)
+    for model in filter(None, (durations, log_f0)):
+        for weight in model.trainable_variables:
+            weight.assign(weight + generator.normal(0.0, 0.05, weight.shape))
+    voice = speech.Voice(wavenet, durations, log_f0)
+    signatures = deployment.SavedModelSpeechSignatures(wavenet, durations, log_f0)
+    deployment.save(signatures, tmp_path / "1")
+    deployment.run_small_requests(tmp_path / "1")
+    served = tf.saved_model.load(str(tmp_path / "1")).signatures["prosody"]
+    sentence = text.sentence_of_phones("S AA1 S | AA0")
+    inputs = {
+        "phones": tf.constant(voice.features.of_phones(sentence.phones)[None]),
+        "rate": tf.constant([1.25]),
+        "speaker_id": tf.constant([1]),
+    }
+    semitones = 2.0 if features else 0.0
+    if features:
+        inputs["semitones"] = tf.constant([semitones])
+    answer = served(**inputs)
+    prosody = voice.predict(sentence, "b", rate=1.25, semitones=semitones)
+    np.testing.assert_array_equal(answer["durations"][0], prosody.durations)
+    frames = voice.frames(sentence, prosody)
+    np.testing.assert_allclose(answer["local_conditioning"][0], frames, atol=1e-5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="rate must be above 0"):
+        served(**{**inputs, "rate": tf.constant([0.0])})

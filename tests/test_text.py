@@ -23,6 +23,7 @@ from wavenet_tf.text import (
     syllable_starts,
 )
 from wavenet_tf.text.letter_rules import VOWELS, guess_phones
+from wavenet_tf.text.linguistic import expand_to_frames
 from wavenet_tf.text.phonetics import ARPABET_TO_IPA
 
 pytestmark = pytest.mark.once
@@ -270,3 +271,29 @@ def test_wrong_durations_and_phones_are_an_error(durations):
         features.of_frames(of_phones, durations, 0.005)
     with pytest.raises(InputError, match="phones must be of the set AY, sil; received 'OY'"):
         features.of_phones([SpokenPhone("OY")])
+
+
+def test_frames_are_equal_in_numpy_and_in_graphs():
+    import tensorflow as tf
+
+    generator = np.random.default_rng(0)
+    of_phones = generator.uniform(size=[4, 3]).astype(np.float32)
+    durations = np.array([3, 1, 0, 5])
+    phone_of_frame = np.repeat(np.arange(4), durations)
+    expected = expand_to_frames(of_phones, durations, phone_of_frame, 0.005)
+
+    @tf.function
+    def graph(of_phones, durations):
+        phone_of_frame = tf.repeat(tf.range(4, dtype=tf.int64), durations)
+        arrays = tf.experimental.numpy
+        return expand_to_frames(of_phones, durations, phone_of_frame, 0.005, arrays)
+
+    np.testing.assert_allclose(graph(of_phones, durations), expected, atol=1e-6)
+    fractions = [0.5 / 3, 1.5 / 3, 2.5 / 3, 0.5, 0.1, 0.3, 0.5, 0.7, 0.9]
+    np.testing.assert_allclose(expected[:, 6], fractions, atol=1e-6)
+    np.testing.assert_array_equal(expected[:, :3], of_phones[[0, 0, 0, 1, 3, 3, 3, 3, 3]])
+    logs = np.log(0.005 * np.array([3, 1, 1, 5]))
+    np.testing.assert_allclose(expected[3, 3:6], logs[:3], rtol=1e-6)
+    np.testing.assert_allclose(
+        expected[:, 7], np.exp(-0.5 * (np.array(fractions) / 0.4) ** 2), rtol=1e-5
+    )

@@ -18,4 +18,7 @@ from wavenet_tf.deployment.recognizer_tflite import (
 from wavenet_tf.deployment.saved_model import run_small_requests as run_small_requests
 from wavenet_tf.deployment.saved_model import save as save
 from wavenet_tf.deployment.signatures import Signatures as Signatures
+from wavenet_tf.deployment.speech_saved_model import (
+    SavedModelSpeechSignatures as SavedModelSpeechSignatures,
+)
 from wavenet_tf.deployment.tflite import convert as convert

@@ -13,7 +13,7 @@ from wavenet_tf.errors import InputError
 # The metadata among the assets of a SavedModel.
 METADATA_FILE = "wavenet.json"
 # Signatures that a new SavedModel is tried out with, in this order.
-REQUESTED = ("serving_default", "initial_state", "generate_block", "recognize_block")
+REQUESTED = ("serving_default", "initial_state", "generate_block", "recognize_block", "prosody")
 
 
 def save(signatures: Signatures, directory: str | os.PathLike) -> None:
@@ -28,7 +28,7 @@ def save(signatures: Signatures, directory: str | os.PathLike) -> None:
         asset = Path(folder, METADATA_FILE)
         asset.write_text(json.dumps(signatures.metadata, indent=2), encoding="utf-8")
         root = tf.Module(name="wavenet")
-        root.weights = [variable.value for variable in signatures.model.variables]
+        root.weights = [variable.value for variable in signatures.variables]
         root.metadata = tf.saved_model.Asset(str(asset))
         tf.saved_model.save(root, str(directory), signatures.concrete_functions())
 
@@ -86,5 +86,5 @@ def _smallest(spec: tf.TensorSpec, samples: int) -> tf.Tensor:
         smallest if size is None else size
         for size, smallest in zip(spec.shape, sizes, strict=False)
     ]
-    fill = {"num_samples": 1, "temperature": 1.0, "uniforms": 0.5, "frame_mask": 1.0}
+    fill = {"num_samples": 1, "temperature": 1.0, "uniforms": 0.5, "frame_mask": 1.0, "rate": 1.0}
     return tf.fill(shape, tf.cast(fill.get(spec.name, 0), spec.dtype))

@@ -52,6 +52,11 @@ class Signatures(abc.ABC):
         """
         return {"json": tf.fill(tf.shape(streams), json.dumps(self.metadata))}
 
+    @property
+    def variables(self) -> list[Any]:
+        """The variables that the functions read."""
+        return list(self.model.variables)
+
     @abc.abstractmethod
     def concrete_functions(self) -> dict[str, Any]:
         """Returns the signatures by name, traced."""

@@ -35,7 +35,7 @@ def convert(
         )
     functions = signatures.concrete_functions()
     root = tf.Module(name="wavenet")
-    root.weights = [variable.value for variable in signatures.model.variables]
+    root.weights = [variable.value for variable in signatures.variables]
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(root, folder, functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))

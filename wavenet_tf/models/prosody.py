@@ -3,6 +3,7 @@
 Source: the external models of the text-to-speech systems (WaveNet, section 3.2).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,8 +16,8 @@ from wavenet_tf.layers import DilatedStack
 from wavenet_tf.text import LinguisticFeatures
 
 # Typical values that untrained outputs start from: 16 frames of 5 ms.
-_TYPICAL_LOG_FRAMES = float(np.log(16.0))
-_TYPICAL_LOG_F0, _TYPICAL_DEVIATION = float(np.log(150.0)), 0.2
+_TYPICAL_LOG_FRAMES = math.log(16.0)
+_TYPICAL_LOG_F0, _TYPICAL_DEVIATION = math.log(150.0), 0.2
 
 
 class ProsodyModel(keras.Model):
@@ -213,9 +214,18 @@ class DurationModel(ProsodyModel):
         inputs = {"phones": np.asarray(phones, np.float32)[None]}
         if (speaker_id := self.speaker_id(speaker)) is not None:
             inputs["speaker_id"] = np.array([speaker_id], np.int32)
-        lengths = np.exp(self(inputs)[0, :, 0].numpy()) / rate
-        ends = np.round(np.cumsum(np.maximum(lengths, 1.0))).astype(int)
-        return np.diff(ends, prepend=0)
+        return self.rounded_frames(inputs, rate)[0].numpy()
+
+    def rounded_frames(self, inputs, rate) -> tf.Tensor:
+        """Returns the number of frames of each phone, int32 `[batch, phones]`; works in graphs.
+
+        Args:
+            inputs: as the model takes them.
+            rate: factor of the speed.
+        """
+        lengths = tf.maximum(tf.exp(self(inputs)[..., 0]) / rate, 1.0)
+        ends = tf.cast(tf.round(tf.cumsum(lengths, axis=-1)), tf.int32)
+        return ends - tf.pad(ends, [[0, 0], [1, 0]])[:, :-1]
 
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
@@ -356,10 +366,20 @@ class LogF0Model(ProsodyModel):
         speaker_id = self.speaker_id(speaker)
         if speaker_id is not None:
             inputs["speaker_id"] = tf.constant([speaker_id], tf.int32)
-        log_f0, voicing = self.run_freely(inputs)[0].numpy().T
-        return np.stack([log_f0 + semitones * np.log(2.0) / 12.0, voicing > 0.5], -1).astype(
-            np.float32
-        )
+        return self.f0(inputs, semitones)[0].numpy()
+
+    def f0(self, inputs: Mapping[str, Any], semitones) -> tf.Tensor:
+        """Returns log F0 and voicing, 1 or 0, in free running, `[batch, frames, 2]`.
+
+        It works in graphs.
+
+        Args:
+            inputs: as `call` takes them, without `f0`.
+            semitones: by which F0 is raised.
+        """
+        log_f0, voicing = tf.unstack(self.run_freely(inputs), axis=-1)
+        raised = log_f0 + tf.cast(semitones, tf.float32) * (math.log(2.0) / 12.0)
+        return tf.stack([raised, tf.cast(voicing > 0.5, tf.float32)], axis=-1)
 
     @tf.function(reduce_retracing=True)
     def run_freely(self, inputs: Mapping[str, Any]) -> tf.Tensor:

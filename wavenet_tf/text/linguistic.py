@@ -1,9 +1,10 @@
 """Linguistic features of phones and of frames: what a text says about each moment of its speech."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -210,14 +211,36 @@ class LinguisticFeatures:
                 f"durations must be {len(of_phones)} numbers of frames, at least 0; received "
                 f"{list(durations)}"
             )
-        logs = np.log(np.maximum(frames, 1) * frame_seconds)
-        beside = np.stack([np.append(logs[:1], logs[:-1]), logs, np.append(logs[1:], logs[-1:])])
-        of_phones = np.concatenate([of_phones, beside.T], axis=1)
-        fractions = np.concatenate([(np.arange(count) + 0.5) / count for count in frames])
-        distances = fractions[:, None] - np.array(COARSE_CENTERS)
-        gaussians = np.exp(-0.5 * (distances / COARSE_WIDTH) ** 2)
-        repeated = np.repeat(of_phones, frames, axis=0)
-        return np.concatenate([repeated, fractions[:, None], gaussians], 1).astype(np.float32)
+        phone_of_frame = np.repeat(np.arange(len(frames)), frames)
+        return expand_to_frames(of_phones, frames, phone_of_frame, frame_seconds)
+
+
+def expand_to_frames(of_phones, durations, phone_of_frame, frame_seconds: float, arrays: Any = np):
+    """Returns the features of each frame, float32 `[frames, features]`.
+
+    Args:
+        of_phones: float32 `[phones, features]`.
+        durations: frames of each phone, int `[phones]`.
+        phone_of_frame: index of the phone of each frame, int `[frames]`.
+        frame_seconds: duration of a frame.
+        arrays: module of the functions on arrays: `numpy`, or `tf.experimental.numpy` in graphs.
+    """
+    as_float = functools.partial(arrays.asarray, dtype=arrays.float32)
+    durations = arrays.asarray(durations, dtype=arrays.int64)
+    phone_of_frame = arrays.asarray(phone_of_frame, dtype=arrays.int64)
+    logs = arrays.log(as_float(arrays.maximum(durations, 1)) * as_float(frame_seconds))
+    before = arrays.concatenate([logs[:1], logs[:-1]], axis=0)
+    after = arrays.concatenate([logs[1:], logs[-1:]], axis=0)
+    beside = arrays.stack([before, logs, after], axis=1)
+    of_phones = arrays.concatenate([as_float(of_phones), beside], axis=1)
+    starts = arrays.cumsum(durations) - durations
+    of_frame = functools.partial(arrays.take, indices=phone_of_frame, axis=0)
+    places = arrays.cumsum(arrays.ones_like(phone_of_frame)) - 1 - of_frame(starts)
+    lengths = of_frame(durations)
+    fractions = (as_float(places) + as_float(0.5)) / as_float(lengths)
+    distances = fractions[:, None] - as_float(COARSE_CENTERS)
+    gaussians = arrays.exp(as_float(-0.5 / COARSE_WIDTH**2) * distances * distances)
+    return arrays.concatenate([of_frame(of_phones), fractions[:, None], gaussians], axis=1)
 
 
 class _Structure(NamedTuple):
