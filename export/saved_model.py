@@ -83,6 +83,7 @@ def signatures_of(model) -> tuple[wt.deployment.Signatures, str]:
         }
         if model.config.phone_set:
             voice = runs.load_voice(_MODEL_DIR.value, _STEP.value)
+            generator: wt.deployment.SavedModelSignatures
             generator = wt.deployment.SavedModelSpeechSignatures(
                 voice.wavenet, voice.durations, voice.log_f0, **options
             )
