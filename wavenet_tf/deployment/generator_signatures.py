@@ -63,6 +63,7 @@ class GeneratorSignatures(Signatures):
             "tag_names": _optional_list(spec.tag_names),
             "local_channels": spec.local_channels,
             "features": _optional_list(spec.features),
+            "phone_set": _optional_list(spec.phone_set),
             "hop_length": spec.hop_length,
             # Frames that a block takes, besides its own.
             "frames_before": spec.frames_before if has_frames else None,

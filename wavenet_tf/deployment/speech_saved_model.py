@@ -42,11 +42,6 @@ class SavedModelSpeechSignatures(SavedModelSignatures):
         prosody = self.log_f0.variables if self.log_f0 else []
         return [*super().variables, *self.durations.variables, *prosody]
 
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What clients need besides the signatures, as JSON holds it."""
-        return {**super().metadata, "phone_set": list(self.durations.phone_set)}
-
     def concrete_functions(self) -> dict[str, Any]:
         """Returns the signatures by name, traced; `prosody` for one utterance at a time."""
         width = len(self.durations.features.phone_names)
