@@ -82,15 +82,15 @@ class _Recognized:
 
     Args:
         model: of the run.
-        log_probabilities: of each recording, in their order.
+        logits: of each recording, in their order, `[frames, classes]`.
     """
 
-    def __init__(self, model: wt.WaveNetClassifier, log_probabilities: list[np.ndarray]):
-        self.model, self.rows = model, iter(log_probabilities)
+    def __init__(self, model: wt.WaveNetClassifier, logits: list[np.ndarray]):
+        self.model, self.rows = model, iter(logits)
 
-    def log_probabilities(self, waveform) -> np.ndarray:
-        """Returns those of the next recording."""
-        return next(self.rows)
+    def logits(self, audio) -> np.ndarray:
+        """Returns those of the next recording, `[1, frames, classes]`."""
+        return next(self.rows)[None]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
