@@ -51,7 +51,7 @@ class Voice:
     >>> voice = Voice(wavenet, DurationModel(phones))
     >>> sentence = sentence_of_phones("HH AY1")
     >>> prosody = voice.predict(sentence)
-    >>> len(voice.frames(sentence, prosody)) == prosody.durations.sum()
+    >>> len(voice.frames(sentence, prosody)) == int(prosody.durations.sum())
     True
     """
 
