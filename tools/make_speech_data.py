@@ -23,13 +23,21 @@ from absl import flags
 
 from wavenet_tf import files
 
+DEFAULT_SENTENCES = 100
+
 
 def _parse_voices(text: str) -> list[speech_corpus.Voice]:
     return [speech_corpus.Voice.parse(voice) for voice in text.split(",")]
 
 
 _OUTPUT = command_line.define_path("output", None, "New or empty folder of the corpus.", True)
-_SENTENCES = flags.DEFINE_integer("sentences", 100, "Number of recordings of each voice.", 1)
+_SENTENCES = flags.DEFINE_integer(
+    "sentences",
+    None,
+    f"Number of recordings of each voice ({DEFAULT_SENTENCES}; with --text all lines, divided "
+    "among the voices).",
+    1,
+)
 _VOICES = command_line.define(
     "voices",
     ",".join(speech_corpus.DEFAULT_VOICES),
@@ -55,21 +63,23 @@ def main(argv: Sequence[str]) -> None:
     """Writes the corpus named by the flags."""
     command_line.refuse_words(argv)
     files.check_writable_folder(_OUTPUT.value)
-    num_texts = _SENTENCES.value * len(_VOICES.value)
+    voices = _VOICES.value
     if _TEXT.value is None:
+        num_texts = (_SENTENCES.value or DEFAULT_SENTENCES) * len(voices)
         texts = list(
             itertools.islice(sentences.draw_sentences(_KIND.value, _SEED.value), num_texts)
         )
     else:
         texts = speech_corpus.read_texts(_TEXT.value)
+        num_texts = (_SENTENCES.value or max(1, len(texts) // len(voices))) * len(voices)
         if len(texts) < num_texts:
             raise command_line.InputError(
-                f"{len(_VOICES.value)} voices with {_SENTENCES.value} sentences each need "
+                f"{len(voices)} voices with {num_texts // len(voices)} sentences each need "
                 f"{num_texts} different lines; {_TEXT.value} has {len(texts)}"
             )
     clips = speech_corpus.write_corpus(
         _OUTPUT.value,
-        _VOICES.value,
+        voices,
         texts[:num_texts],
         _SAMPLE_RATE.value,
         _SEED.value,
