@@ -288,6 +288,27 @@ def test_frames_of_speech_must_have_their_width():
         speech.Voice(wt.WaveNet.from_preset("tiny"), DurationModel(phones))
 
 
+def test_a_warmed_up_voice_traces_nothing_anew():
+    phones = ("AA", "S", "sil")
+    wavenet = wt.WaveNet(
+        num_stacks=1,
+        layers_per_stack=2,
+        phone_set=phones,
+        features=["f0"],
+        local_channels=frame_channels(["f0"], phones),
+        upsample_factors=[5, 8],
+        sample_rate=8000,
+    )
+    voice = speech.Voice(wavenet, DurationModel(phones), LogF0Model(phones, num_blocks=3))
+    voice.warm_up()
+    traced = voice.log_f0.run_freely.experimental_get_tracing_count()
+    for phones in ("S AA1 S", "S AA1 S | AA0 | S"):
+        sentence = text.sentence_of_phones(phones)
+        prosody = voice.predict(sentence)
+        next(voice.stream(voice.frames(sentence, prosody)))
+    assert voice.log_f0.run_freely.experimental_get_tracing_count() == traced == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("features", [None, ["f0"]])
 def test_the_exported_prosody_is_that_of_the_voice(tmp_path, features):

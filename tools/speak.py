@@ -82,6 +82,7 @@ def main(argv):
     sentences = None if _PROSODY.value else _sentences()
     voice = runs.load_voice(_MODEL_DIR.value, _STEP.value)
     command_line.asked_speaker(voice.wavenet, _SPEAKER.value)
+    voice.warm_up()
     started = time.perf_counter()
     first_audio, seconds, spoken = 0.0, 0.0, []
     blocks: list = []

@@ -381,6 +381,13 @@ class LogF0Model(ProsodyModel):
         raised = log_f0 + tf.cast(semitones, tf.float32) * (math.log(2.0) / 12.0)
         return tf.stack([raised, tf.cast(voicing > 0.5, tf.float32)], axis=-1)
 
+    def trace(self) -> None:
+        """Traces the graph of `run_freely` for utterances of any length, which takes a second."""
+        inputs = {"frames": tf.TensorSpec([None, None, len(self.features.frame_names)])}
+        if self.speaker_names:
+            inputs["speaker_id"] = tf.TensorSpec([None], tf.int32)
+        self.run_freely.get_concrete_function(inputs)
+
     @tf.function(reduce_retracing=True)
     def run_freely(self, inputs: Mapping[str, Any]) -> tf.Tensor:
         """Returns predictions from the model's own predictions before, `[batch, frames, 2]`.

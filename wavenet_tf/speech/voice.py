@@ -1,5 +1,6 @@
 """Speaks sentences: predicts their prosody, and conditions a WaveNet on it (WaveNet, 3.2)."""
 
+import concurrent.futures
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from wavenet_tf import audio, data, sampling
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import DurationModel, LogF0Model, WaveNet
 from wavenet_tf.text import LinguisticFeatures, Sentence
+from wavenet_tf.text.linguistic import SpokenPhone
+from wavenet_tf.text.phonetics import SILENCE
 
 # The first block of a sentence is ready soon.
 BLOCK_SECONDS = 0.1
@@ -68,6 +71,19 @@ class Voice:
     def frame_seconds(self) -> float:
         """Duration of a frame."""
         return self.hop_length / self.wavenet.sample_rate
+
+    def warm_up(self) -> None:
+        """Traces and compiles the models, so that the first sentence starts without delay."""
+        silence = Sentence([SpokenPhone(SILENCE)] * 2, [])
+        durations = np.ones(2, np.int32)
+        f0 = None if self.log_f0 is None else np.zeros([2, 2], np.float32)
+        frames = self.frames(silence, Prosody(durations, f0))
+        with concurrent.futures.ThreadPoolExecutor() as executor:
+            first_block = executor.submit(next, self.stream(frames))
+            if self.log_f0 is not None:
+                self.log_f0.trace()
+            self.predict(silence)
+            first_block.result()
 
     def predict(
         self,
