@@ -19,6 +19,7 @@ from wavenet_tf.data.augmentation import (
     MAX_GAIN_DB,
     MAX_MASK_SECONDS,
     MAX_SPEED_CHANGE,
+    MAX_TILT,
     Variation,
     draw_variation,
     vary_frames,
@@ -318,6 +319,7 @@ def test_augmentation_filters_as_scipy_does():
     taps = [0.3, -0.2, 0.1, 0.05, 0.0, -0.1, 0.02, 0.04]
     changed = vary_waveform(variation(1.0, 1.0, 0.0, taps), tf.constant(waveform), 8000)
     expected = scipy.signal.lfilter([1.0, *taps], [1.0], waveform)
+    expected *= np.sqrt(np.mean(waveform**2) / np.mean(expected**2))
     np.testing.assert_allclose(changed, expected, atol=1e-6)
 
 
@@ -345,7 +347,8 @@ def test_variations_are_within_their_ranges():
         assert -limit <= values.min() < -0.9 * limit
         assert 0.9 * limit < values.max() <= limit
     taps = np.array([part.filter for part in drawn])
-    np.testing.assert_allclose(taps.std(axis=0), FILTER_LEVELS, rtol=0.2)
+    tilts = [MAX_TILT / np.sqrt(3.0), *[0.0] * (len(FILTER_LEVELS) - 1)]  # uniform
+    np.testing.assert_allclose(taps.std(axis=0), np.hypot(FILTER_LEVELS, tilts), rtol=0.2)
 
 
 def test_augmentation_adds_noise_and_short_silences():

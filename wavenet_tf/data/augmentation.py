@@ -13,10 +13,11 @@ MAX_DRIFT_HZ = 60.0
 DRIFT_DECAY = 0.98  # factor from one sample to the next
 # Ranges of what varies in crops for classifiers.
 MAX_GAIN_DB = 6.0
-MAX_SPEED_CHANGE = 0.12
+MAX_SPEED_CHANGE = 0.2
 MAX_SHIFT_SECONDS = 0.02
 SIGNAL_TO_NOISE_DB = (30.0, 60.0)
 MASKS, MAX_MASK_SECONDS = 1, 0.05
+MAX_TILT = 0.95  # from the spectrum of dull recordings to that of bright ones
 FILTER_TAPS = 8
 FILTER_LEVELS = [0.25 * 0.8**tap for tap in range(FILTER_TAPS)]  # standard deviations
 
@@ -50,7 +51,7 @@ class Variation(NamedTuple):
         speed: factor of the speed, and so of the pitch.
         shift: seconds by which the crop starts later.
         filter: taps of a filter after the first, which is 1, `[FILTER_TAPS]`: the spectrum of
-            another microphone or room.
+            another microphone or room. The level stays as it is.
         signal_to_noise_db: of the noise that is added, in dB.
         masks: starts, relative to the length of the crop, and durations, in seconds, of silences,
             `[2, MASKS]`.
@@ -72,16 +73,17 @@ def draw_variation(seed) -> Variation:
     Args:
         seed: int64 `[2]`.
     """
-    draws = tf.random.stateless_uniform([4 + 2 * MASKS], seed)
-    gain, speed, shift, noise = tf.unstack(draws[:4])
+    draws = tf.random.stateless_uniform([5 + 2 * MASKS], seed)
+    gain, speed, shift, noise, tilt = tf.unstack(draws[:5])
     lowest, highest = SIGNAL_TO_NOISE_DB
     return Variation(
         gain=tf.pow(10.0, MAX_GAIN_DB / 20.0 * (2.0 * gain - 1.0)),
         speed=1.0 + MAX_SPEED_CHANGE * (2.0 * speed - 1.0),
         shift=MAX_SHIFT_SECONDS * shift,
-        filter=tf.random.stateless_normal([FILTER_TAPS], seed + 2) * FILTER_LEVELS,
+        filter=tf.random.stateless_normal([FILTER_TAPS], seed + 2) * FILTER_LEVELS
+        + tf.pad([MAX_TILT * (2.0 * tilt - 1.0)], [[0, FILTER_TAPS - 1]]),
         signal_to_noise_db=lowest + (highest - lowest) * noise,
-        masks=tf.reshape(draws[4:], [2, MASKS]) * [[1.0], [MAX_MASK_SECONDS]],
+        masks=tf.reshape(draws[5:], [2, MASKS]) * [[1.0], [MAX_MASK_SECONDS]],
         seed=seed + 1,
     )
 
@@ -106,8 +108,9 @@ def vary_waveform(variation: Variation, waveform, sample_rate: int) -> tf.Tensor
     before, after = tf.gather(padded, indices), tf.gather(padded, indices + 1)
     inside = (positions >= 0.0) & (indices < length)
     changed = tf.where(inside, variation.gain * (before + fractions * (after - before)), 0.0)
+    level = _level(changed)
     changed = _filtered(changed, variation.filter)
-    level = tf.sqrt(tf.reduce_mean(changed**2))
+    changed *= tf.math.divide_no_nan(level, _level(changed))
     level *= tf.pow(10.0, -variation.signal_to_noise_db / 20.0)
     noise = tf.random.stateless_normal([length], variation.seed)
     starts, durations = tf.unstack(variation.masks)
@@ -143,6 +146,11 @@ def vary_frames(
 def _positions(variation: Variation, times, sample_rate: int) -> tf.Tensor:
     """Returns where each time of a varied waveform is in the waveform before, in samples."""
     return (times - variation.shift * sample_rate) * variation.speed
+
+
+def _level(waveform) -> tf.Tensor:
+    """Returns the root mean square of a waveform."""
+    return tf.sqrt(tf.reduce_mean(waveform**2))
 
 
 def _filtered(waveform, taps) -> tf.Tensor:
