@@ -1,6 +1,7 @@
 """Samples audio with an exported TFLite file, into a WAV file.
 
     python export/generate_tflite.py --model model.tflite --output out.wav --seconds 5
+    python export/generate_tflite.py --model voice.tflite --output hello.wav --phones "HH AH0 L OW1"
 
 Needs no TensorFlow: numpy, soundfile, absl-py and ai-edge-litert.
 """
@@ -30,6 +31,7 @@ _TAGS = command_line.define_tags()
 _FEATURES = command_line.define_path(
     "features", None, "NumPy file of local conditioning, float [frames, channels]."
 )
+_SPEECH = inputs.SpeechFlags()
 _TEMPERATURE = command_line.define_temperature()
 _SEED = command_line.define_seed()
 _THREADS = flags.DEFINE_integer("threads", 1, "Of the interpreter.", 1)
@@ -51,11 +53,12 @@ def main(argv):
     from wavenet_tf import lite  # which may have to take its interpreter from TensorFlow
 
     runner = lite.Runner(_MODEL.value, _THREADS.value)
+    conditions = inputs.conditions(runner.metadata, _SPEAKER.value, _TAGS.value, _FEATURES.value)
     stream = runner.stream(
         prompt=inputs.prompt(_PROMPT.value, runner.sample_rate),
         temperature=_TEMPERATURE.value,
         seed=_SEED.value,
-        **inputs.conditions(runner.metadata, _SPEAKER.value, _TAGS.value, _FEATURES.value),
+        **_SPEECH.conditions(runner.call_signature, runner.metadata, conditions),
     )
     samples = stream.num_samples or inputs.length(_SECONDS.value, runner.sample_rate)
     blocks: list[np.ndarray] = []

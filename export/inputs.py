@@ -1,5 +1,7 @@
 """What the programs that run an exported model are given, as arrays."""
 
+from shared import command_line  # isort: skip
+
 import math
 import sys
 import tokenize
@@ -8,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wavenet_tf import clients, text
 from wavenet_tf.audio import formats
 from wavenet_tf.conditioning import tag_vector
 from wavenet_tf.errors import InputError
@@ -44,6 +47,49 @@ def conditions(
     if features is not None:
         values["local_conditioning"] = _read_array(features)[None]
     return values
+
+
+class SpeechFlags:
+    """The flags of a program that speaks phones with an exported voice; it defines them."""
+
+    def __init__(self):
+        self._phones = command_line.define_phones()
+        self._rate, self._pitch = command_line.define_rate(), command_line.define_pitch()
+
+    def conditions(
+        self,
+        call_signature: clients.CallSignature,
+        metadata: dict[str, Any],
+        conditions: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Returns conditions with the frames of the phones in the flags, if there are any.
+
+        Args:
+            call_signature: calls a signature of the exported model.
+            metadata: of the exported model.
+            conditions: values of the other flags, see the function `conditions`.
+
+        Raises:
+            InputError: for --phones beside --features, --rate or --pitch without --phones, or as
+                `clients.frames_of_phones` raises it.
+        """
+        if self._phones.value is None:
+            for flag in (self._rate, self._pitch):
+                if flag.present:
+                    raise InputError(f"--{flag.name} changes how --phones are spoken: give both")
+            return conditions
+        if clients.LOCAL_CONDITIONING in conditions:
+            raise InputError("--phones and --features both give local conditioning: give one")
+        phones = text.sentence_of_phones(self._phones.value).phones
+        _, frames = clients.frames_of_phones(
+            call_signature,
+            metadata,
+            phones,
+            conditions.get("speaker_id"),
+            self._rate.value,
+            self._pitch.value,
+        )
+        return {**conditions, clients.LOCAL_CONDITIONING: frames}
 
 
 def _read_array(path: str) -> np.ndarray:

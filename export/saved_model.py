@@ -84,9 +84,8 @@ def signatures_of(model) -> tuple[wt.deployment.Signatures, str]:
         if model.config.phone_set:
             voice = runs.load_voice(_MODEL_DIR.value, _STEP.value)
             generator: wt.deployment.SavedModelSignatures
-            generator = wt.deployment.SavedModelSpeechSignatures(
-                voice.wavenet, voice.durations, voice.log_f0, **options
-            )
+            prosody = wt.deployment.ProsodySignature(voice.durations, voice.log_f0)
+            generator = wt.deployment.SavedModelSpeechSignatures(voice.wavenet, prosody, **options)
         else:
             generator = wt.deployment.SavedModelSignatures(model, **options)
         compiled = "compiled with XLA" if _XLA.value else "no XLA"

@@ -43,6 +43,7 @@ _TAGS = command_line.define_tags()
 _FEATURES = command_line.define_path(
     "features", None, "NumPy file of local conditioning, float [frames, channels]."
 )
+_SPEECH = inputs.SpeechFlags()
 _TEMPERATURE = command_line.define_temperature()
 _SEED = flags.DEFINE_integer(
     "seed", None, "The same seed gives the same audio, in the same mode.", 0, 2**31 - 1
@@ -64,9 +65,9 @@ def main(argv):
     command_line.check_exists("NumPy file", _FEATURES.value)
     server = _SERVER.connect()
     metadata = served_model.read_metadata(server, clients.GENERATION)
-    conditions = ConditioningSpec.from_metadata(metadata).checked(
-        inputs.conditions(metadata, _SPEAKER.value, _TAGS.value, _FEATURES.value), batch_size=1
-    )
+    given = inputs.conditions(metadata, _SPEAKER.value, _TAGS.value, _FEATURES.value)
+    given = _SPEECH.conditions(server.call_signature, metadata, given)
+    conditions = ConditioningSpec.from_metadata(metadata).checked(given, batch_size=1)
     make = {"once": at_once, "stream": streamed}[_MODE.value]
     started = time.perf_counter()
     blocks, samples = make(server, metadata, conditions)

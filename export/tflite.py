@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from shared import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
+from typing import Any
+
 import numpy as np
 from absl import flags, logging
 
@@ -82,7 +84,16 @@ def generator_signatures(
     if recordings is not None:
         values, conditions = representative_batch(recordings, model)
         ranges = wt.deployment.activation_ranges(model, values, conditions)
-    return wt.deployment.TFLiteSignatures(model, _BLOCK_SIZE.value, _BATCH_SIZE.value, ranges)
+    options: dict[str, Any] = {
+        "block_size": _BLOCK_SIZE.value,
+        "batch_size": _BATCH_SIZE.value,
+        "ranges": ranges,
+    }
+    if model.config.phone_set:
+        voice = runs.load_voice(_MODEL_DIR.value, _STEP.value)
+        prosody = wt.deployment.ProsodySignature(voice.durations, voice.log_f0)
+        return wt.deployment.TFLiteSpeechSignatures(voice.wavenet, prosody, **options)
+    return wt.deployment.TFLiteSignatures(model, **options)
 
 
 def recognizer_signatures(

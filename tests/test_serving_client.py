@@ -31,7 +31,9 @@ from served import WITHOUT_TENSORFLOW, Serving
 from tensorflow_serving.config import model_server_config_pb2
 
 import wavenet_tf as wt
-from wavenet_tf import audio, deployment
+from wavenet_tf import audio, deployment, speech, text
+from wavenet_tf.models import DurationModel, LogF0Model
+from wavenet_tf.models.config import frame_channels
 
 pytestmark = pytest.mark.once
 
@@ -145,6 +147,38 @@ def test_audio_at_once(speakers, ask, tmp_path, protocol):
     assert result.returncode == 0, result.stderr
     np.testing.assert_array_equal(in_steps(tmp_path / "out.wav"), audio.to_16_bits(expected))
     assert len(np.unique(expected)) > 20
+
+
+@pytest.mark.slow
+def test_phones_are_spoken(ask, tmp_path):
+    phones = ("AA", "S", "sil")
+    model = small_model(
+        phone_set=phones,
+        features=["f0"],
+        local_channels=frame_channels(["f0"], phones),
+        upsample_factors=[5, 8],
+        num_stacks=1,
+    )
+    durations, log_f0 = DurationModel(phones), LogF0Model(phones, num_blocks=3)
+    voice = speech.Voice(model, durations, log_f0)
+    signatures = deployment.SavedModelSpeechSignatures(
+        model, deployment.ProsodySignature(durations, log_f0), block_size=80, max_seconds=0.5
+    )
+    running = Serving(signatures, tmp_path)
+    output = output_flag(tmp_path / "out.wav")
+    # The server computes the second request with the first one, which is longer.
+    for protocol, rate, text_of_phones in (("rest", 1.0, "S AA1 S"), ("grpc", 2.0, "AA0 S AA1")):
+        flags = ["--seed=5", f"--phones={text_of_phones}", f"--rate={rate}", "--pitch=3"]
+        result = ask(*running.flags(protocol, output, *flags))
+        assert result.returncode == 0, result.stderr
+        sentence = text.sentence_of_phones(text_of_phones)
+        frames = voice.frames(sentence, voice.predict(sentence, rate=rate, semitones=3.0))[None]
+        samples = frames.shape[1] * model.hop_length
+        assert_generated(tmp_path / "out.wav", model, samples, local_conditioning=frames, seed=5)
+    refused = ask(*running.flags("grpc", output, "--phones=T"))
+    assert_refused(refused, "phones must be of the set AA, S, sil; received 'T'")
+    assert_refused(ask(*running.flags("grpc", output, "--rate=2")), "--rate changes how --phones")
+    running.stop()
 
 
 @pytest.mark.slow

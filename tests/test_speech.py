@@ -9,7 +9,7 @@ import tensorflow as tf
 from conftest import run_program
 
 import wavenet_tf as wt
-from wavenet_tf import data, deployment, evaluation, runs, speech, text
+from wavenet_tf import data, deployment, evaluation, lite, runs, speech, text
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import DurationModel, LogF0Model
 from wavenet_tf.models.config import frame_channels
@@ -198,7 +198,8 @@ def test_models_that_are_trained_are_kept_and_others_refused(trained, corpus, tm
         (["--text=Zzyzzyxq."], "no dictionary has zzyzzyxq"),
         (["--text=."], "text must have at least one word"),
         (["--phones="], "phones must hold at least one phone"),
-        (["--phones=aa"], "phones must be like HH AH0 L OW1; received 'aa'"),
+        (["--phones=aa"], "phones must be of the set AA, IY, S, sil; received 'aa'"),
+        (["--phones=AA3"], "phones must be like HH AH0 L OW1; received 'AA3'"),
         (["--phones=AA1", "--speaker=me"], "me"),
         (["--phones=AA1", "--text=a"], "one of --text, --text_file, --phones and --prosody"),
         (["--prosody=missing.wav"], "missing.wav"),
@@ -332,7 +333,8 @@ def test_the_exported_prosody_is_that_of_the_voice(tmp_path, features):
         for weight in model.trainable_variables:
             weight.assign(weight + generator.normal(0.0, 0.05, weight.shape))
     voice = speech.Voice(wavenet, durations, log_f0)
-    signatures = deployment.SavedModelSpeechSignatures(wavenet, durations, log_f0)
+    prosody_signature = deployment.ProsodySignature(durations, log_f0)
+    signatures = deployment.SavedModelSpeechSignatures(wavenet, prosody_signature)
     deployment.save(signatures, tmp_path / "1")
     deployment.run_small_requests(tmp_path / "1")
     served = tf.saved_model.load(str(tmp_path / "1")).signatures["prosody"]
@@ -352,3 +354,18 @@ def test_the_exported_prosody_is_that_of_the_voice(tmp_path, features):
     np.testing.assert_allclose(answer["local_conditioning"][0], frames, atol=1e-5)
     with pytest.raises(tf.errors.InvalidArgumentError, match="rate must be above 0"):
         served(**{**inputs, "rate": tf.constant([0.0])})
+
+    file = deployment.convert(deployment.TFLiteSpeechSignatures(wavenet, prosody_signature))
+    (tmp_path / "voice.tflite").write_bytes(file)
+    runner = lite.Runner(tmp_path / "voice.tflite")
+    spoken, conditioning = runner.frames_of_phones(sentence.phones, 1, 1.25, semitones)
+    np.testing.assert_array_equal(spoken, prosody.durations)
+    np.testing.assert_allclose(conditioning[0], frames, atol=1e-5)
+    stream = runner.stream(speaker_id=[1], local_conditioning=conditioning, seed=0)
+    assert sum(block.shape[1] for block in stream) == len(frames) * 40
+    with pytest.raises(InputError, match=r"rate must be .* received 0"):
+        runner.frames_of_phones(sentence.phones, 1, 0)
+    with pytest.raises(InputError, match="semitones must be within 24 of 0; received 30"):
+        runner.frames_of_phones(sentence.phones, 1, semitones=30)
+    with pytest.raises(InputError, match="phones must be of the set AA, S, sil; received 'T'"):
+        runner.frames_of_phones(text.sentence_of_phones("T AA1").phones, 1)

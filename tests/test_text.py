@@ -145,7 +145,11 @@ def test_phones_are_parsed_and_formatted():
     text = "HH AH0 L OW1 - "
     with pytest.raises(InputError, match="phones must be like HH AH0 L OW1; received '-'"):
         parse_phones(text)
+    for text in ("AH3", "AH12", "0"):
+        with pytest.raises(InputError, match=f"phones must be .* received '{text}'"):
+            parse_phones(text)
     assert format_phones(parse_phones(" HH AH0  L OW1")) == "HH AH0 L OW1"
+    assert format_phones(parse_phones("h ə0 l oʊ1 n̩")) == "h ə0 l oʊ1 n̩"
 
 
 @pytest.mark.parametrize(

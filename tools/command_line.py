@@ -167,6 +167,26 @@ def define_step():
     return flags.DEFINE_string("step", "last", help)
 
 
+def define_phones():
+    """Defines --phones, of a program that speaks."""
+    return flags.DEFINE_string(
+        "phones",
+        None,
+        "Phones to speak, separated by spaces, in ARPAbet or IPA with the stress of vowels: HH AH0 "
+        "L OW1; '|' separates words, and sil is a pause.",
+    )
+
+
+def define_rate():
+    """Defines --rate, of a program that speaks."""
+    return define_positive("rate", 1.0, "Factor of the speed.")
+
+
+def define_pitch():
+    """Defines --pitch, of a program that speaks."""
+    return flags.DEFINE_float("pitch", 0.0, "Semitones by which the pitch is raised.")
+
+
 def define_speaker():
     """Defines --speaker, of a program that samples."""
     return flags.DEFINE_string("speaker", None, "Who speaks, where the model has named speakers.")

@@ -31,12 +31,7 @@ _MODEL_DIR = command_line.define_model_dir()
 _STEP = command_line.define_step()
 _TEXT = flags.DEFINE_string("text", None, "Text to speak.")
 _TEXT_FILE = command_line.define_path("text_file", None, "Text file to speak.")
-_PHONES = flags.DEFINE_string(
-    "phones",
-    None,
-    "Phones to speak, separated by spaces, in ARPAbet with the stress of vowels; '|' separates "
-    "words, and sil is a pause.",
-)
+_PHONES = command_line.define_phones()
 _PROSODY = command_line.define_path(
     "prosody", None, "Recording to speak again with its own times and F0."
 )
@@ -68,8 +63,8 @@ _LANGUAGE = flags.DEFINE_string(
     "language", "en-us", "Language, or voice, of the front end espeak, such as de."
 )
 _SPEAKER = command_line.define_speaker()
-_RATE = command_line.define_positive("rate", 1.0, "Factor of the speed.")
-_PITCH = flags.DEFINE_float("pitch", 0.0, "Semitones by which the pitch is raised.")
+_RATE = command_line.define_rate()
+_PITCH = command_line.define_pitch()
 _TEMPERATURE = command_line.define_temperature()
 _SEED = command_line.define_seed()
 

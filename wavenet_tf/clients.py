@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from wavenet_tf.conditioning import (
     as_finite_floats,
     samples_after_prompt,
 )
-from wavenet_tf.errors import InputError, check_temperature
+from wavenet_tf.errors import InputError, check_temperature, positive_number
+from wavenet_tf.text.linguistic import LinguisticFeatures, SpokenPhone
 
 # Calls a signature of an exported model by its name, with its inputs as keyword arguments.
 CallSignature = Callable[..., dict[str, np.ndarray]]
@@ -28,6 +29,8 @@ TARGETS_OF_FRAMES, TARGETS_OF_CLIPS = ("frames", "sequence"), ("clip", "tags")
 TARGETS = (*TARGETS_OF_FRAMES, *TARGETS_OF_CLIPS)
 # In the error of a SavedModel for streams at different positions in a frame of a context stack.
 UNLIKE_PHASES = "be the same for all streams of a batch"
+# By which an exported voice raises or lowers F0.
+MAX_SEMITONES = 24.0
 # The sizes of each condition that the metadata must hold.
 CONDITION_SIZES = {
     "speaker_id": ("num_speakers",),
@@ -117,7 +120,7 @@ def _checked_generator(metadata: Any, require: Callable, limit: str) -> dict[str
         named = isinstance(names, list) and len(names) == metadata.get(size)
         require(names is None or named, f"{name}: null, or a name for each {owner}", names)
     optional = (field.name for field in dataclasses.fields(ConditioningSpec))
-    return {**dict.fromkeys(optional), **metadata}
+    return {**dict.fromkeys(optional), "prosody": False, **metadata}
 
 
 def checked_audio(metadata: dict[str, Any], batch_size: int, audio) -> np.ndarray:
@@ -199,6 +202,52 @@ def checked_answer_audio(audio: Any, streams: int, samples: int) -> np.ndarray:
     if not np.isfinite(array).all():
         raise InputError("the model answered with audio that holds NaN or infinity")
     return array.astype(np.float32, copy=False)
+
+
+def frames_of_phones(
+    call_signature: CallSignature,
+    metadata: dict[str, Any],
+    phones: Sequence[SpokenPhone],
+    speaker_id: int | None = None,
+    rate: float = 1.0,
+    semitones: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the predicted durations of phones, and the frames that condition an exported voice.
+
+    Args:
+        call_signature: calls a signature of the exported model.
+        metadata: of the exported model.
+        phones: of an utterance, see `text.sentence_of_phones`.
+        speaker_id: index of the speaker; None for a voice without speakers.
+        rate: factor of the speed.
+        semitones: by which F0 is raised.
+
+    Returns:
+        The number of frames of each phone, int `[phones]`, and local conditioning, float32
+        `[1, frames, local_channels]`.
+
+    Raises:
+        InputError: for a model that is no voice, phones of another set, or an argument out of
+            range.
+    """
+    if not metadata["prosody"]:
+        raise InputError("the model takes no phones: it was not exported from a voice")
+    inputs = {"rate": np.array([positive_number("rate", rate)], np.float32)}
+    if not abs(semitones) <= MAX_SEMITONES:
+        raise InputError(f"semitones must be within {MAX_SEMITONES:g} of 0; received {semitones!r}")
+    if metadata["features"]:
+        inputs["semitones"] = np.array([semitones], np.float32)
+    elif semitones:
+        raise InputError(
+            f"the pitch is given by F0, which this model has not; received {semitones!r}"
+        )
+    if speaker_id is not None:
+        inputs["speaker_id"] = np.array([speaker_id], np.int32)
+    features = LinguisticFeatures(tuple(metadata["phone_set"])).of_phones(phones)
+    answer = call_signature("prosody", phones=features[None], **inputs)
+    durations = np.asarray(answer["durations"][0])
+    # Zeros follow the frames where a server computed longer utterances with this one.
+    return durations, np.asarray(answer[LOCAL_CONDITIONING])[:, : durations.sum()]
 
 
 def conditions_of_block(

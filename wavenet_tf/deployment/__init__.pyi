@@ -8,6 +8,7 @@ from wavenet_tf.deployment.generator_saved_model import SavedModelSignatures as 
 from wavenet_tf.deployment.generator_signatures import GeneratorSignatures as GeneratorSignatures
 from wavenet_tf.deployment.generator_tflite import TFLiteSignatures as TFLiteSignatures
 from wavenet_tf.deployment.generator_tflite import activation_ranges as activation_ranges
+from wavenet_tf.deployment.prosody import ProsodySignature as ProsodySignature
 from wavenet_tf.deployment.recognizer_saved_model import (
     SavedModelRecognizerSignatures as SavedModelRecognizerSignatures,
 )
@@ -21,4 +22,5 @@ from wavenet_tf.deployment.signatures import Signatures as Signatures
 from wavenet_tf.deployment.speech_saved_model import (
     SavedModelSpeechSignatures as SavedModelSpeechSignatures,
 )
+from wavenet_tf.deployment.speech_tflite import TFLiteSpeechSignatures as TFLiteSpeechSignatures
 from wavenet_tf.deployment.tflite import convert as convert

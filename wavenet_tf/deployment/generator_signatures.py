@@ -68,6 +68,8 @@ class GeneratorSignatures(Signatures):
             # Frames that a block takes, besides its own.
             "frames_before": spec.frames_before if has_frames else None,
             "frames_after": spec.frames_after if has_frames else None,
+            # Whether there is the signature `prosody`.
+            "prosody": False,
         }
 
     @property

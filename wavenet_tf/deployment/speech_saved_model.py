@@ -4,13 +4,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from wavenet_tf.conditioning import LOCAL_CONDITIONING, SPEAKER_ID
+from wavenet_tf.clients import MAX_SEMITONES
+from wavenet_tf.conditioning import LOCAL_CONDITIONING
 from wavenet_tf.deployment import checks
 from wavenet_tf.deployment.generator_saved_model import SavedModelSignatures
-from wavenet_tf.models import DurationModel, LogF0Model, WaveNet
-from wavenet_tf.text.linguistic import expand_to_frames
-
-MAX_SEMITONES = 24.0
+from wavenet_tf.deployment.prosody import ProsodySignature
+from wavenet_tf.models import WaveNet
 
 
 class SavedModelSpeechSignatures(SavedModelSignatures):
@@ -22,56 +21,50 @@ class SavedModelSpeechSignatures(SavedModelSignatures):
 
     Args:
         model: a `WaveNet` that is conditioned on linguistic features.
-        durations: predicts how long phones are.
-        log_f0: predicts F0; None for a `WaveNet` without F0.
+        prosody: the function of the signature `prosody`.
         **options: as `SavedModelSignatures` takes them.
     """
 
-    def __init__(
-        self,
-        model: WaveNet,
-        durations: DurationModel,
-        log_f0: LogF0Model | None = None,
-        **options,
-    ):
+    def __init__(self, model: WaveNet, prosody: ProsodySignature, **options):
         super().__init__(model, **options)
-        self.durations, self.log_f0 = durations, log_f0
+        self.prosody = prosody
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What clients need besides the signatures, as JSON holds it."""
+        return {**super().metadata, "prosody": True}
 
     @property
     def variables(self) -> list[Any]:
-        prosody = self.log_f0.variables if self.log_f0 else []
-        return [*super().variables, *self.durations.variables, *prosody]
+        return [*super().variables, *self.prosody.variables]
 
     def concrete_functions(self) -> dict[str, Any]:
-        """Returns the signatures by name, traced; `prosody` for one utterance at a time."""
-        width = len(self.durations.features.phone_names)
+        """Returns the signatures by name, traced."""
         inputs = {
-            "phones": tf.TensorSpec([1, None, width], tf.float32, "phones"),
-            "rate": tf.TensorSpec([1], tf.float32, "rate"),
+            name: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype, name)
+            for name, spec in self.prosody.inputs.items()
         }
-        if self.log_f0:
-            inputs["semitones"] = tf.TensorSpec([1], tf.float32, "semitones")
-        if self.durations.speaker_names:
-            inputs[SPEAKER_ID] = tf.TensorSpec([1], tf.int32, SPEAKER_ID)
         prosody = checks.traced_with_checks(
-            {"prosody": self.prosody}, {"prosody": inputs}, self._limits
+            {"prosody": self._prosody_of_batch}, {"prosody": inputs}, self._limits
         )
         return {**super().concrete_functions(), **prosody}
 
-    def prosody(self, phones, rate, **inputs) -> dict[str, tf.Tensor]:
-        """Returns the frames of each phone, and the frames of local conditioning."""
-        speaker = {name: inputs[name] for name in (SPEAKER_ID,) if name in inputs}
-        durations = self.durations.rounded_frames({"phones": phones, **speaker}, rate[0])
-        count = tf.shape(phones)[1]
-        phone_of_frame = tf.repeat(tf.range(count), durations[0])
-        seconds = self.durations.frame_seconds
-        frames = expand_to_frames(
-            phones[0], durations[0], phone_of_frame, seconds, tf.experimental.numpy
-        )[None]
-        if self.log_f0:
-            f0 = self.log_f0.f0({"frames": frames, **speaker}, inputs["semitones"][0])
-            frames = tf.concat([frames, f0], axis=-1)
-        return {"durations": durations, LOCAL_CONDITIONING: frames}
+    def _prosody_of_batch(self, **inputs) -> dict[str, tf.Tensor]:
+        """Returns the prosody of each utterance; zeros follow the frames of shorter ones."""
+
+        def prosody_of_row(row):
+            answer = self.prosody(**{name: tensor[None] for name, tensor in row.items()})
+            return answer["durations"][0], answer[LOCAL_CONDITIONING][0]
+
+        frames = tf.RaggedTensorSpec(
+            [None, self.conditioning.local_channels], tf.float32, ragged_rank=0
+        )
+        durations, frames = tf.map_fn(
+            prosody_of_row,
+            inputs,
+            fn_output_signature=(tf.TensorSpec([None], tf.int32), frames),
+        )
+        return {"durations": durations, LOCAL_CONDITIONING: frames.to_tensor()}
 
     def _limits(self, name: str, tensor: tf.Tensor) -> checks.Limits:
         if name == "phones":

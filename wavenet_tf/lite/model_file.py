@@ -179,11 +179,12 @@ class ModelFile:
                 f"{path} is a model of {self.metadata['task']}, which wavenet_tf.lite.{self.other} "
                 f"runs; expected one of {self.task}"
             )
-        self.interpreters = _InterpreterPool(file, self.threads, self.signatures)
+        expected = self.signatures | ({"prosody"} if self.metadata.get("prosody") else set())
+        self.interpreters = _InterpreterPool(file, self.threads, expected)
         try:
             with self.interpreters.borrow() as signatures:
                 # Read once: a call may change the shapes that the interpreter reports.
-                self.inputs = {name: _inputs_of(signatures[name]) for name in self.signatures}
+                self.inputs = {name: _inputs_of(signatures[name]) for name in signatures}
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path} is no TFLite file of a WaveNet: {error}") from error
         self.batch_size: int = self.metadata["batch_size"]
@@ -231,9 +232,9 @@ class ModelFile:
 
 
 def _inputs_of(signature_runner) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    """Returns shape and type of each input of a signature, by name."""
+    """Returns shape and type of each input of a signature, by name; -1 stands for any size."""
     return {
-        name: (tuple(int(size) for size in details["shape"]), np.dtype(details["dtype"]))
+        name: (tuple(int(size) for size in details["shape_signature"]), np.dtype(details["dtype"]))
         for name, details in signature_runner.get_input_details().items()
     }
 
@@ -251,7 +252,10 @@ def _check_names(what: str, given: Mapping, expected: Mapping) -> None:
 def _check_tensor(name: str, value, shape: tuple[int, ...], dtype: np.dtype) -> None:
     """Raises InputError unless a value is an array of this shape and type."""
     array = np.asarray(value)
-    if array.shape != shape or array.dtype != dtype:
+    fits = array.ndim == len(shape) and all(
+        expected in (size, -1) for size, expected in zip(array.shape, shape, strict=True)
+    )
+    if not fits or array.dtype != dtype:
         raise InputError(
             f"{name} must be {dtype} of shape {list(shape)}; received {array.dtype} of shape "
             f"{list(array.shape)}"

@@ -1,6 +1,7 @@
 """Samples audio with an exported TFLite file."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from wavenet_tf import clients
 from wavenet_tf.conditioning import LOCAL_CONDITIONING, ConditioningSpec
 from wavenet_tf.errors import InputError
 from wavenet_tf.lite.model_file import ModelFile
+from wavenet_tf.text.linguistic import SpokenPhone
 
 
 class Runner(ModelFile):
@@ -95,6 +97,28 @@ class Runner(ModelFile):
             )
             scores.append(state.pop("log_likelihood"))
         return state, np.concatenate(scores, axis=1)[:, silent:]
+
+    def frames_of_phones(
+        self,
+        phones: Sequence[SpokenPhone],
+        speaker_id: int | None = None,
+        rate: float = 1.0,
+        semitones: float = 0.0,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the durations of phones, and the frames to speak them; for an exported voice.
+
+        Args:
+            phones: as `clients.frames_of_phones` takes them.
+            speaker_id: as `clients.frames_of_phones` takes it.
+            rate: factor of the speed.
+            semitones: by which F0 is raised.
+
+        Raises:
+            InputError: as `clients.frames_of_phones` raises it.
+        """
+        return clients.frames_of_phones(
+            self.call_signature, self.metadata, phones, speaker_id, rate, semitones
+        )
 
     def stream(
         self,

@@ -382,10 +382,10 @@ class LogF0Model(ProsodyModel):
         return tf.stack([raised, tf.cast(voicing > 0.5, tf.float32)], axis=-1)
 
     def trace(self) -> None:
-        """Traces the graph of `run_freely` for utterances of any length, which takes a second."""
-        inputs = {"frames": tf.TensorSpec([None, None, len(self.features.frame_names)])}
+        """Traces the graph of `run_freely` for one utterance of any length; it takes a second."""
+        inputs = {"frames": tf.TensorSpec([1, None, len(self.features.frame_names)])}
         if self.speaker_names:
-            inputs["speaker_id"] = tf.TensorSpec([None], tf.int32)
+            inputs["speaker_id"] = tf.TensorSpec([1], tf.int32)
         self.run_freely.get_concrete_function(inputs)
 
     @tf.function(reduce_retracing=True)
@@ -398,7 +398,7 @@ class LogF0Model(ProsodyModel):
         speaker_ids = inputs.get("speaker_id")
         encoded = self._encode(inputs["frames"], speaker_ids, training=False)
         batch, frames = tf.shape(encoded)[0], tf.shape(encoded)[1]
-        outputs = tf.TensorArray(tf.float32, frames, element_shape=[None, 2])
+        outputs = tf.TensorArray(tf.float32, frames, element_shape=[encoded.shape[0], 2])
         state, last = self.stack.initial_state(batch), tf.zeros([batch, 1, 2])
         for index in tf.range(frames):
             here = encoded[:, index][:, None]

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -43,7 +44,8 @@ class Voice:
         hop_length: samples per frame.
 
     Raises:
-        InputError: for a WaveNet that is not conditioned on linguistic features.
+        InputError: for a WaveNet that is not conditioned on linguistic features, or models of
+            frames of different durations.
 
     Example: untrained models; a trained voice is read by `runs.load_voice`.
     >>> from wavenet_tf.models.config import frame_channels
@@ -66,6 +68,11 @@ class Voice:
         self.wavenet, self.durations, self.log_f0 = wavenet, durations, log_f0
         self.hop_length = wavenet.hop_length
         self.features = LinguisticFeatures(wavenet.config.phone_set)
+        if not math.isclose(durations.frame_seconds, self.frame_seconds):
+            raise InputError(
+                f"durations must be in frames of {self.frame_seconds:g} s, as the model takes "
+                f"them; received a model of frames of {durations.frame_seconds:g} s"
+            )
 
     @property
     def frame_seconds(self) -> float:

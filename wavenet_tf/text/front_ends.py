@@ -66,7 +66,7 @@ def front_end(
 
 
 def sentence_of_phones(text: str) -> Sentence:
-    """Returns the sentence that phones in ARPAbet make up.
+    """Returns the sentence that phones in ARPAbet or IPA make up.
 
     Args:
         text: phones separated by spaces, vowels with a digit for their stress; "|" separates

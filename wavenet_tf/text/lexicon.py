@@ -123,6 +123,9 @@ def read_dictionary(path: str | os.PathLike) -> dict[str, tuple[Phone, ...]]:
             parsed = parse_phones(" ".join(phones))
             if not parsed:
                 raise InputError("no phones")
+            for phone in parsed:
+                if not (phone.label.isascii() and phone.label.isupper()):
+                    raise InputError(f"phones must be like HH AH0 L OW1; received {phone.label!r}")
         except InputError as error:
             raise InputError(f"cannot read {path}, line {number}: {error}") from error
         entries.setdefault(_VARIANT.sub("", word).lower(), parsed)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from wavenet_tf.errors import InputError
 
-_ARPABET = re.compile(r"([A-Z]+)([0-2]?)")
+# A name with a letter in it, and the digit of the stress.
+_PHONE = re.compile(r"(\D*[^\W\d_]\D*)([0-2]?)")
 
 
 class Phone(NamedTuple):
@@ -49,7 +50,7 @@ class Word:
 
 
 def parse_phones(text: str) -> tuple[Phone, ...]:
-    """Returns phones in ARPAbet, as pronunciation dictionaries write them.
+    """Returns phones in ARPAbet, as pronunciation dictionaries write them, or in IPA.
 
     Args:
         text: phones separated by spaces, vowels with a digit for their stress.
@@ -60,10 +61,12 @@ def parse_phones(text: str) -> tuple[Phone, ...]:
     Example:
     >>> parse_phones("HH AH0 L OW1")[1:]
     (Phone(label='AH', stress=0), Phone(label='L', stress=None), Phone(label='OW', stress=1))
+    >>> parse_phones("oʊ1")
+    (Phone(label='oʊ', stress=1),)
     """
     phones = []
     for part in text.split():
-        match = _ARPABET.fullmatch(part)
+        match = _PHONE.fullmatch(part)
         if match is None:
             raise InputError(f"phones must be like HH AH0 L OW1; received {part!r} in {text!r}")
         phones.append(Phone(match[1], int(match[2]) if match[2] else None))
