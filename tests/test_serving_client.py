@@ -167,7 +167,7 @@ def test_phones_are_spoken(ask, tmp_path):
     running = Serving(signatures, tmp_path)
     output = output_flag(tmp_path / "out.wav")
     # The server computes the second request with the first one, which is longer.
-    for protocol, rate, text_of_phones in (("rest", 1.0, "S AA1 S"), ("grpc", 2.0, "AA0 S AA1")):
+    for protocol, rate, text_of_phones in (("rest", 8.0, "S AA1 S"), ("grpc", 16.0, "AA0 S AA1")):
         flags = ["--seed=5", f"--phones={text_of_phones}", f"--rate={rate}", "--pitch=3"]
         result = ask(*running.flags(protocol, output, *flags))
         assert result.returncode == 0, result.stderr

@@ -176,6 +176,59 @@ def test_evaluation_reports_bits_durations_and_f0(trained, corpus, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_recognizer_scores_what_is_spoken(trained, corpus, tmp_path):
+    folder, _ = trained
+    recognizer = tmp_path / "recognizer"
+    options = ["--task=classify", "--classes=column:speaker", f"--data_dir={corpus}", "--steps=2"]
+    model = ["--preset=tiny", "--set=layers_per_stack=2", "--batch_size=2"]
+    for rate in (8000, 16000):
+        result = run_program(
+            "train.py", *options, *model, f"--sample_rate={rate}", f"--model_dir={recognizer}{rate}"
+        )
+        assert result.returncode == 0, result.stderr
+    written = tmp_path / "scores.json"
+    flags = [f"--model_dir={folder}", f"--data_dir={corpus}", f"--json={written}", "--spoken=5"]
+    result = run_program("evaluate.py", *flags, f"--recognizer_dir={recognizer}8000")
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(written.read_text())
+    for kind in ("recorded", "copy_synthesis", "spoken"):
+        assert figures[f"{kind}_error_rate"][0] in [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    result = run_program("evaluate.py", *flags, f"--recognizer_dir={recognizer}16000")
+    assert result.returncode == 1
+    assert "the recognizer must be of 8000 Hz, as the voice is" in result.stderr
+    flags[0] = f"--model_dir={recognizer}8000"
+    result = run_program("evaluate.py", *flags, f"--recognizer_dir={recognizer}8000")
+    assert result.returncode == 1 and "not a WaveNet" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("predicted", [False, True])
+def test_recordings_are_spoken_at_their_own_or_at_predicted_times(trained, corpus, predicted):
+    folder, _ = trained
+    voice = runs.load_voice(folder)
+    recordings = runs.recordings_from_run(folder, voice.wavenet, corpus).select([3, 0])
+    spoken = speech.speak_recordings(voice, recordings, predicted, seed=1)
+    assert list(spoken.names) == list(recordings.names)
+    for index in range(2):
+        assert len(spoken.clip(index)) == spoken.lengths[index]
+        before, after = (part.alignments[index]["phones"] for part in (recordings, spoken))
+        assert [label for *_, label in before] == [label for *_, label in after]
+        ends = np.array([end for _, end, _ in after]) / voice.frame_seconds
+        np.testing.assert_allclose(ends, np.round(ends), atol=1e-6)
+        speaker = recordings.speaker_names[recordings.speaker_ids[index]]
+        if predicted:
+            source = data.LinguisticSource(voice.features.phone_set, voice.hop_length)
+            sentence = text.Sentence(source.spoken_phones(recordings, index), [])
+            durations = voice.predict(sentence, speaker).durations
+            np.testing.assert_allclose(ends, np.cumsum(durations)[1:][: len(ends)], atol=1e-6)
+            assert spoken.lengths[index] == durations.sum() * voice.hop_length
+        else:
+            recorded = np.array([end for _, end, _ in before])
+            assert np.abs(ends * voice.frame_seconds - recorded).max() <= voice.frame_seconds / 2
+            assert 0 <= spoken.lengths[index] - recordings.lengths[index] < voice.hop_length
+
+
+@pytest.mark.slow
 def test_models_that_are_trained_are_kept_and_others_refused(trained, corpus, tmp_path):
     folder, _ = trained
     arguments = ["--task=speak", f"--data_dir={corpus}", "--preset=tiny", "--prosody_steps=100"]
@@ -340,7 +393,7 @@ def test_the_exported_prosody_is_that_of_the_voice(tmp_path, features):
     served = tf.saved_model.load(str(tmp_path / "1")).signatures["prosody"]
     sentence = text.sentence_of_phones("S AA1 S | AA0")
     inputs = {
-        "phones": tf.constant(voice.features.of_phones(sentence.phones)[None]),
+        **{k: tf.constant(v[None]) for k, v in voice.features.encode(sentence.phones).items()},
         "rate": tf.constant([1.25]),
         "speaker_id": tf.constant([1]),
     }

@@ -1,5 +1,6 @@
 """Text as words and phones: spelling out, dictionaries, letter rules."""
 
+import collections
 import itertools
 import subprocess
 import sys
@@ -20,7 +21,6 @@ from wavenet_tf.text import (
     phones_of_alignment,
     spell_out,
     spoken_phones,
-    syllable_starts,
 )
 from wavenet_tf.text.letter_rules import VOWELS, guess_phones
 from wavenet_tf.text.linguistic import expand_to_frames
@@ -168,7 +168,9 @@ def test_phones_are_parsed_and_formatted():
 )
 def test_syllables_have_the_longest_onsets(word, syllables):
     phones = word.split()
-    starts = [*syllable_starts(phones), len(phones)]
+    features = LinguisticFeatures(sorted({*phones, "sil"}))
+    found = table(features, features.of_phones([SpokenPhone(phone, None, 0) for phone in phones]))
+    starts = [*np.flatnonzero(np.equal(found["phone in syllable, forwards"], 1.0)), len(phones)]
     parts = [" ".join(phones[a:b]) for a, b in itertools.pairwise(starts)]
     assert ".".join(parts) == syllables
 
@@ -182,6 +184,60 @@ def test_arpabet_and_ipa_agree():
 def table(features: LinguisticFeatures, values: np.ndarray) -> dict[str, list[float]]:
     """Returns the values of each feature by its name."""
     return dict(zip(features.frame_names, values.T.tolist(), strict=False))
+
+
+def positions_by_hand(indices: list[int | None]) -> list[tuple[float, float]]:
+    """Returns the positions of parts in their units, given the unit of each part."""
+    counts = collections.Counter(indices)
+    seen, positions = collections.Counter(), []
+    for unit in indices:
+        seen[unit] += 1
+        positions.append((1 / seen[unit], 1 / (1 + counts[unit] - seen[unit])))
+    return [(0.0, 0.0) if u is None else p for u, p in zip(indices, positions, strict=True)]
+
+
+def test_features_of_random_utterances():
+    generator = np.random.default_rng(0)
+    labels = ["AA", "K", "S", "T", "sil"]
+    features = LinguisticFeatures(labels)
+    for question in [True, False] * 20:
+        phones: list[SpokenPhone] = []
+        syllables: list[tuple | None] = []  # phrase, word, syllable of each phone
+        phrase = 0
+        for word in range(generator.integers(1, 5)):
+            if generator.random() < 0.5:
+                phones.append(SpokenPhone("sil"))
+                syllables.append(None)
+                phrase += word > 0
+            for syllable in range(generator.integers(1, 4)):
+                stress = int(generator.integers(0, 3))
+                # "S T" and "K" may begin a syllable, "K" may end it.
+                for label in [["K"], ["S", "T"], ["T"]][generator.integers(3)] + ["AA"]:
+                    vowel = label == "AA"
+                    phones.append(SpokenPhone(label, stress if vowel else None, word, question))
+                    syllables.append((phrase, word, syllable, stress))
+        found = table(features, features.of_phones(phones))
+        by_hand = positions_by_hand(syllables)
+        assert found["phone in syllable, forwards"] == pytest.approx([one for one, _ in by_hand])
+        assert found["phone in syllable, backwards"] == pytest.approx([two for _, two in by_hand])
+        in_order = list(dict.fromkeys(unit for unit in syllables if unit))
+        words = positions_by_hand([unit[1] for unit in in_order])
+        expected = [words[in_order.index(unit)][1] if unit else 0.0 for unit in syllables]
+        assert found["syllable in word, backwards"] == pytest.approx(expected)
+        spoken = list(dict.fromkeys(unit[:2] for unit in in_order))
+        phrases = positions_by_hand([unit[0] for unit in spoken])
+        expected = [phrases[spoken.index(unit[:2])][0] if unit else 0.0 for unit in syllables]
+        assert found["word in phrase, forwards"] == pytest.approx(expected)
+        for shift, side in ((-1, "previous"), (0, "current"), (1, "next")):
+            for level in range(3):
+                known = dict(zip(range(len(in_order)), in_order, strict=True))
+                beside = [unit and known.get(in_order.index(unit) + shift) for unit in syllables]
+                expected = [float(bool(unit) and unit[3] == level) for unit in beside]
+                assert found[f"stress of {side} syllable is {level}"] == expected
+        assert found["last phrase"] == [
+            float(bool(unit) and unit[0] == phrase) for unit in syllables
+        ]
+        assert found["question"] == [float(question and unit is not None) for unit in syllables]
 
 
 def test_features_of_a_small_utterance():

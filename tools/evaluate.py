@@ -38,6 +38,13 @@ _COPY_SYNTHESIS = flags.DEFINE_integer(
     "ones.",
     0,
 )
+_RECOGNIZER_DIR = command_line.define_path(
+    "recognizer_dir",
+    None,
+    "Training run of a recognizer: also compute its error rate on recordings as they are, from "
+    "copy synthesis, and spoken with predicted prosody; for models that speak.",
+)
+_SPOKEN = flags.DEFINE_integer("spoken", 50, "Number of recordings that are spoken for it.", 1)
 _JSON = command_line.define_path("json", None, "File to write the figures to.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Number of crops scored at once.", 1)
 
@@ -50,6 +57,9 @@ def main(argv):
     runs.find_model(_MODEL_DIR.value, _STEP.value)
 
     model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True, kind=models.TrainableModel)
+    if _RECOGNIZER_DIR.value:
+        runs.find_model(_RECOGNIZER_DIR.value)
+        voice = runs.load_voice(_MODEL_DIR.value, _STEP.value)
     # Reading a large corpus takes long, and a wrong flag is refused before.
     if _IDENTIFY_SPEAKERS.value:
         evaluation.check_has_speakers(model)
@@ -81,6 +91,16 @@ def main(argv):
             errors = runs.evaluate_prosody(prosody, model, recordings)
             print(errors)
             figures |= errors.figures
+    if _RECOGNIZER_DIR.value:
+        for name, recognized in runs.evaluate_intelligibility(
+            voice,
+            recordings.select(range(min(_SPOKEN.value, len(recordings.names)))),
+            _RECOGNIZER_DIR.value,
+            seed=0,
+            progress=True,
+        ).items():
+            print(f"{name}: {recognized}")
+            figures[f"{name.replace(' ', '_')}_error_rate"] = recognized.error_rate
     if _JSON.value:
         files.write_text(_JSON.value, json.dumps(figures, indent=2) + "\n")
 

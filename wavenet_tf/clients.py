@@ -243,8 +243,9 @@ def frames_of_phones(
         )
     if speaker_id is not None:
         inputs["speaker_id"] = np.array([speaker_id], np.int32)
-    features = LinguisticFeatures(tuple(metadata["phone_set"])).of_phones(phones)
-    answer = call_signature("prosody", phones=features[None], **inputs)
+    encoded = LinguisticFeatures(tuple(metadata["phone_set"])).encode(phones)
+    inputs |= {name: numbers[None] for name, numbers in encoded.items()}
+    answer = call_signature("prosody", **inputs)
     durations = np.asarray(answer["durations"][0])
     # Zeros follow the frames where a server computed longer utterances with this one.
     return durations, np.asarray(answer[LOCAL_CONDITIONING])[:, : durations.sum()]

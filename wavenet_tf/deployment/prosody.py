@@ -7,6 +7,7 @@ import tensorflow as tf
 from wavenet_tf.conditioning import LOCAL_CONDITIONING, SPEAKER_ID
 from wavenet_tf.models import DurationModel, LogF0Model
 from wavenet_tf.text.linguistic import expand_to_frames
+from wavenet_tf.text.phone_features import ENCODED, phone_features
 
 
 class ProsodySignature:
@@ -27,26 +28,25 @@ class ProsodySignature:
 
     @property
     def inputs(self) -> dict[str, tf.TensorSpec]:
-        """Shapes and types of the inputs; `phones` has any number of phones."""
-        width = len(self.durations.features.phone_names)
-        inputs = {
-            "phones": tf.TensorSpec([1, None, width], tf.float32, "phones"),
-            "rate": tf.TensorSpec([1], tf.float32, "rate"),
-        }
+        """Shapes and types of the inputs, for any number of phones."""
+        inputs = {name: tf.TensorSpec([1, None], tf.int32, name) for name in ENCODED}
+        inputs["rate"] = tf.TensorSpec([1], tf.float32, "rate")
         if self.log_f0:
             inputs["semitones"] = tf.TensorSpec([1], tf.float32, "semitones")
         if self.durations.speaker_names:
             inputs[SPEAKER_ID] = tf.TensorSpec([1], tf.int32, SPEAKER_ID)
         return inputs
 
-    def __call__(self, phones, rate, **inputs) -> dict[str, tf.Tensor]:
+    def __call__(self, rate, **inputs) -> dict[str, tf.Tensor]:
         """Returns the frames of each phone, and the frames of local conditioning.
 
         Args:
-            phones: linguistic features, as `text.LinguisticFeatures.of_phones` returns them.
             rate: factor of the speed.
-            **inputs: the other tensors of `inputs`.
+            **inputs: the other tensors of `inputs`; the phones as
+                `text.LinguisticFeatures.encode` returns them.
         """
+        encoded = {name: inputs[name][0] for name in ENCODED}
+        phones = phone_features(encoded, self.durations.phone_set, tf.experimental.numpy)[None]
         speaker = {name: inputs[name] for name in (SPEAKER_ID,) if name in inputs}
         durations = self.durations.rounded_frames({"phones": phones, **speaker}, rate[0])
         phone_of_frame = tf.repeat(tf.range(tf.shape(phones)[1]), durations[0])

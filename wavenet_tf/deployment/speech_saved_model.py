@@ -10,14 +10,14 @@ from wavenet_tf.deployment import checks
 from wavenet_tf.deployment.generator_saved_model import SavedModelSignatures
 from wavenet_tf.deployment.prosody import ProsodySignature
 from wavenet_tf.models import WaveNet
+from wavenet_tf.text.phone_features import PHONES, STRESS, STRESSES
 
 
 class SavedModelSpeechSignatures(SavedModelSignatures):
     """The functions of the SavedModel of a voice; see `save`.
 
-    The signature `prosody` maps the linguistic features of the phones of one utterance, as
-    `text.LinguisticFeatures.of_phones` returns them, to durations and to the frames that the other
-    signatures take as local conditioning.
+    The signature `prosody` maps phones, as `text.LinguisticFeatures.encode` returns them, to
+    durations and to the frames that the other signatures take as local conditioning.
 
     Args:
         model: a `WaveNet` that is conditioned on linguistic features.
@@ -67,8 +67,13 @@ class SavedModelSpeechSignatures(SavedModelSignatures):
         return {"durations": durations, LOCAL_CONDITIONING: frames.to_tensor()}
 
     def _limits(self, name: str, tensor: tf.Tensor) -> checks.Limits:
-        if name == "phones":
-            return [(tf.shape(tensor)[1] > 0, "hold at least one phone")]
+        if name == PHONES:
+            return [
+                (tf.shape(tensor)[1] > 0, "hold at least one phone"),
+                checks.from_to(tensor, 0, len(self.model.config.phone_set) - 1),
+            ]
+        if name == STRESS:
+            return [checks.from_to(tensor, -1, STRESSES[-1])]
         if name == "rate":
             return [(tensor > 0.0, "be above 0")]
         if name == "semitones":

@@ -10,7 +10,6 @@ from wavenet_tf.text.linguistic import spoken_phones as spoken_phones
 from wavenet_tf.text.phonetics import SILENCES as SILENCES
 from wavenet_tf.text.phonetics import Articulation as Articulation
 from wavenet_tf.text.phonetics import articulation as articulation
-from wavenet_tf.text.phonetics import syllable_starts as syllable_starts
 from wavenet_tf.text.spelling import SpelledWord as SpelledWord
 from wavenet_tf.text.spelling import spell_out as spell_out
 from wavenet_tf.text.words import Break as Break

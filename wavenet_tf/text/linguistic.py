@@ -2,23 +2,24 @@
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wavenet_tf.errors import InputError
-from wavenet_tf.text.phonetics import (
-    SILENCE,
-    SILENCES,
-    Articulation,
-    articulation,
-    syllable_starts,
+from wavenet_tf.text.phone_features import (
+    CONTEXT,
+    PHONES,
+    QUESTION,
+    STRESS,
+    STRESSES,
+    WORDS,
+    phone_features,
 )
+from wavenet_tf.text.phonetics import SILENCE, SILENCES, Articulation
 from wavenet_tf.text.words import Break, Word
 
-CONTEXT = 2  # phones before and after the current one (quinphone)
 # Widths of the three Gaussians that code the position in a phone coarsely (Zen et al. 2013).
 COARSE_CENTERS, COARSE_WIDTH = (0.0, 0.5, 1.0), 0.4
 
@@ -142,7 +143,7 @@ class LinguisticFeatures:
         names = [f"phone {place:+d} is {label}" for place in places for label in self.phone_set]
         names += [f"articulation {name}" for name in Articulation._fields]
         sides = ("previous", "current", "next")
-        names += [f"stress of {side} syllable is {level}" for side in sides for level in range(3)]
+        names += [f"stress of {side} syllable is {level}" for side in sides for level in STRESSES]
         units = ("phone in syllable", "syllable in word", "word in phrase", "phrase in utterance")
         names += [f"{unit}, {way}" for unit in units for way in ("forwards", "backwards")]
         return [*names, "last phrase", "question"]
@@ -176,21 +177,26 @@ class LinguisticFeatures:
         Raises:
             InputError: for a phone that is not in the phone set.
         """
+        return phone_features(self.encode(phones), self.phone_set)
+
+    def encode(self, phones: Sequence[SpokenPhone]) -> dict[str, np.ndarray]:
+        """Returns the phones of an utterance as numbers, see `phone_features`.
+
+        Args:
+            phones: of the utterance.
+
+        Raises:
+            InputError: for a phone that is not in the phone set.
+        """
         self.check(phones)
         indices = {label: index for index, label in enumerate(self.phone_set)}
-        identity = np.eye(len(self.phone_set), dtype=np.float32)
-        one_hot = identity[[indices[phone.label] for phone in phones]]
-        padded = np.pad(one_hot, [(CONTEXT, CONTEXT), (0, 0)])
-        quinphone = [padded[k : k + len(phones)] for k in range(2 * CONTEXT + 1)]
-        structure = _structure(phones)
-        others = [
-            np.array([articulation(phone.label) for phone in phones], np.float32),
-            _stresses(phones, structure),
-            _positions(structure),
-            structure.last_phrase[:, None],
-            np.array([[phone.question] for phone in phones], np.float32),
-        ]
-        return np.concatenate([*quinphone, *others], axis=1).astype(np.float32)
+        numbers = {
+            PHONES: [indices[phone.label] for phone in phones],
+            STRESS: [-1 if phone.stress is None else phone.stress for phone in phones],
+            WORDS: [-1 if phone.word is None else phone.word for phone in phones],
+            QUESTION: [phone.question for phone in phones],
+        }
+        return {name: np.array(values, np.int32) for name, values in numbers.items()}
 
     def of_frames(
         self, of_phones: np.ndarray, durations: Sequence[int] | np.ndarray, frame_seconds: float
@@ -241,72 +247,3 @@ def expand_to_frames(of_phones, durations, phone_of_frame, frame_seconds: float,
     distances = fractions[:, None] - as_float(COARSE_CENTERS)
     gaussians = arrays.exp(as_float(-0.5 / COARSE_WIDTH**2) * distances * distances)
     return arrays.concatenate([of_frame(of_phones), fractions[:, None], gaussians], axis=1)
-
-
-class _Structure(NamedTuple):
-    """The units of an utterance that each phone is in; -1 for silence.
-
-    Each is an int array `[phones]`: index of the syllable, the word and the phrase in the
-    utterance.
-    """
-
-    syllable: np.ndarray
-    word: np.ndarray
-    phrase: np.ndarray
-
-    @property
-    def last_phrase(self) -> np.ndarray:
-        return (self.phrase == self.phrase.max()) & (self.phrase >= 0)
-
-
-def _structure(phones: Sequence[SpokenPhone]) -> _Structure:
-    """Returns the syllables, words and phrases of phones."""
-    units = np.full([3, len(phones)], -1)
-    syllables = words = phrase = 0
-    position, silent = 0, False
-    for word, group in itertools.groupby(phones, lambda phone: phone.word):
-        labels = [phone.label for phone in group]
-        place = slice(position, position + len(labels))
-        position += len(labels)
-        if word is None or all(label in SILENCES for label in labels):
-            silent = True
-            continue
-        phrase += int(silent and words > 0)
-        silent = False
-        starts = syllable_starts(labels)
-        units[0, place] = syllables + np.searchsorted(starts, np.arange(len(labels)), "right") - 1
-        units[1, place], units[2, place] = words, phrase
-        syllables, words = syllables + len(starts), words + 1
-    return _Structure(*units)
-
-
-def _stresses(phones: Sequence[SpokenPhone], structure: _Structure) -> np.ndarray:
-    """Returns the stress of the previous, the current and the next syllable, `[phones, 9]`."""
-    count = structure.syllable.max(initial=-1) + 1
-    levels = np.zeros([count + 2, 3], np.float32)  # a syllable of no stress at both ends
-    for phone, syllable in zip(phones, structure.syllable, strict=True):
-        if phone.stress is not None and syllable >= 0:
-            levels[syllable + 1] = np.eye(3)[phone.stress]
-    beside = [levels[structure.syllable + 1 + shift] for shift in (-1, 0, 1)]
-    spoken = (structure.syllable >= 0)[:, None]
-    return np.concatenate([np.where(spoken, part, 0.0) for part in beside], axis=1)
-
-
-def _positions(structure: _Structure) -> np.ndarray:
-    """Returns the positions of phone, syllable, word and phrase, `[phones, 8]`."""
-    phone = np.arange(len(structure.word))
-    everything = np.where(structure.phrase >= 0, 0, -1)
-    pairs = [
-        (phone, structure.syllable),
-        (structure.syllable, structure.word),
-        (structure.word, structure.phrase),
-        (structure.phrase, everything),
-    ]
-    positions = np.zeros([len(phone), 2 * len(pairs)], np.float32)
-    for column, (inner, outer) in enumerate(pairs):
-        for unit in np.unique(outer[outer >= 0]):
-            inside = outer == unit
-            first, last = inner[inside].min(), inner[inside].max()
-            positions[inside, 2 * column] = 1.0 / (1 + inner[inside] - first)
-            positions[inside, 2 * column + 1] = 1.0 / (1 + last - inner[inside])
-    return positions

@@ -1,6 +1,5 @@
 """How phones are articulated, in ARPAbet and in the International Phonetic Alphabet (IPA)."""
 
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -115,32 +114,20 @@ def articulation(phone: str) -> Articulation:
     return first._replace(vowel=1.0) if _SYLLABIC in symbols else first
 
 
-def syllable_starts(phones: Sequence[str]) -> list[int]:
-    """Returns the index of the first phone of each syllable of a word.
+def may_precede(consonant: str, following: str) -> bool:
+    """Returns whether a consonant may begin a syllable in front of a phone.
 
-    A syllable begins with the longest run of consonants before its vowel whose sonority rises; an
-    "s" may precede a stop (maximal onset principle).
+    Sonority must rise; an "s" may precede a stop.
 
     Args:
-        phones: of the word, in ARPAbet or IPA, without stress.
+        consonant: in ARPAbet or IPA.
+        following: a consonant or a vowel.
 
     Example:
-    >>> syllable_starts("EH K S T R AH".split()), syllable_starts(["h", "ɛ", "l", "oʊ"])
-    ([0, 2], [0, 2])
+    >>> may_precede("T", "R"), may_precede("R", "T"), may_precede("NG", "AA")
+    (True, False, False)
     """
-    vowels = [index for index, phone in enumerate(phones) if articulation(phone).vowel]
-    starts = [0]
-    for before, vowel in itertools.pairwise(vowels):
-        start = vowel
-        while start - 1 > before and _may_precede(phones[start - 1], phones[start], start == vowel):
-            start -= 1
-        starts.append(start)
-    return starts
-
-
-def _may_precede(consonant: str, following: str, before_vowel: bool) -> bool:
-    """Returns whether a consonant may begin a syllable in front of a phone."""
-    if before_vowel:
+    if articulation(following).vowel:
         return consonant not in ("NG", "ŋ")
     if consonant in ("S", "s"):
         return articulation(following).stop > 0 or _sonority(following) > 1
