@@ -169,6 +169,18 @@ _GRADIENT_CHECKPOINTING = flags.DEFINE_bool(
 _PATIENCE = flags.DEFINE_integer(
     "patience", None, "Stop after this many validations without a better one."
 )
+_BEST_BY = flags.DEFINE_enum(
+    "best_by",
+    None,
+    list(options.GENERATED_SCORES),
+    "Compare checkpoints by a score of audio that is generated at each validation, instead of by "
+    "the bits per sample.",
+)
+_BEST_BY_CLASSIFIER = command_line.define_path(
+    "best_by_classifier",
+    None,
+    "Model directory of the classifier that --best_by frechet and --best_by classes need.",
+)
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
     None,
@@ -269,6 +281,8 @@ def main(argv):
         precision=_PRECISION.value,
         gradient_checkpointing=_GRADIENT_CHECKPOINTING.value,
         patience=_PATIENCE.value,
+        best_by=_BEST_BY.value,
+        best_by_classifier=_BEST_BY_CLASSIFIER.value,
         strategy=_STRATEGY.value,
         tensorboard_audio=_TENSORBOARD_AUDIO.value,
         tensorboard_histograms=_TENSORBOARD_HISTOGRAMS.value,

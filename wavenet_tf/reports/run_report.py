@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from wavenet_tf import evaluation, files, runs
+from wavenet_tf import data, evaluation, files, runs
 from wavenet_tf.models import WaveNet, WaveNetClassifier
-from wavenet_tf.options import MONITORED_METRICS, monitored_metric
+from wavenet_tf.options import GENERATED, GENERATED_SCORES, compared_metric, describe_metric
 from wavenet_tf.reports import html, pictures
 from wavenet_tf.reports.recognition_section import recognition_section
 from wavenet_tf.reports.run_audio import audio_section
-from wavenet_tf.reports.run_contents import RunContents, read_run, select_excerpts
+from wavenet_tf.reports.run_contents import RunContents, read_run
 
 # What is scored for the report if nobody evaluated the model.
 NUM_SCORED = 8
@@ -37,6 +37,7 @@ CURVES = {
     "loss": "Loss",
     "gradient_norm": "Gradient norm",
     "learning_rate": "Learning rate",
+    **{f"{GENERATED}{score}": name.capitalize() for score, name in GENERATED_SCORES.items()},
 }
 
 
@@ -177,7 +178,7 @@ def _evaluation_section(run: RunContents, verbose: bool) -> html.Html:
     if report is not None:
         source = f"By tools/evaluate.py, over {len(report.files):,} recordings."
     elif run.recordings is not None:
-        scored = select_excerpts(run.recordings, NUM_SCORED, SECONDS_SCORED)
+        scored = data.select_excerpts(run.recordings, NUM_SCORED, SECONDS_SCORED)
         if verbose:
             print(f"scoring {len(scored.names)} recordings")
         report = evaluation.evaluate(run.model, scored)
@@ -230,8 +231,7 @@ def _configuration_section(run: RunContents) -> html.Html:
 
 def _checkpoints_section(run: RunContents) -> html.Html:
     """Returns a table of the model files."""
-    metric = monitored_metric(run.log)
-    name = MONITORED_METRICS.get(metric or "", "bits per sample")
+    metric = compared_metric(run.log) or "bits_per_sample"
     values = {}
     if f"val_{metric}" in run.log:
         values = dict(zip(run.log["step"].tolist(), run.log[f"val_{metric}"], strict=True))
@@ -245,7 +245,7 @@ def _checkpoints_section(run: RunContents) -> html.Html:
     final = run.directory / runs.FINAL_MODEL
     if final.exists():
         rows.append((final.name, "", _format_size(final), _format_date(final)))
-    header = ["Step", f"Validation ({name})", "Size", "Written"]
+    header = ["Step", f"Validation ({describe_metric(metric)})", "Size", "Written"]
     return html.section("Checkpoints", html.card("Model files", html.table(rows, header)))
 
 

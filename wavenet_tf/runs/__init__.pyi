@@ -1,5 +1,7 @@
 from wavenet_tf.runs.checkpointing import load_model as load_model
 from wavenet_tf.runs.estimation import estimate as estimate
+from wavenet_tf.runs.generated_audio import RunClassifier as RunClassifier
+from wavenet_tf.runs.generated_audio import score_generated_audio as score_generated_audio
 from wavenet_tf.runs.log import BestValidation as BestValidation
 from wavenet_tf.runs.log import best_validation as best_validation
 from wavenet_tf.runs.log import read_log as read_log

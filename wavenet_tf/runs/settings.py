@@ -19,8 +19,10 @@ from wavenet_tf.errors import (
 )
 from wavenet_tf.models.config import NEXT_SAMPLE_LOSS_WEIGHT, PRESETS
 from wavenet_tf.options import (
+    CLASSIFIER_SCORES,
     CLASSIFIER_TASKS,
     FOLDINGS,
+    GENERATED_SCORES,
     PRECISIONS,
     SCHEDULES,
     SPEECH_MODELS,
@@ -59,6 +61,7 @@ MODEL_SETTINGS = (
     "weight_decay",
     "ema_decay",
     "gradient_accumulation",
+    "best_by",  # a column of the log
 )
 
 
@@ -136,6 +139,10 @@ class Settings:
         checkpoints_kept: number of most recent checkpoints that are kept beside the best one.
         patience: number of validations without a better one after which training ends; None trains
             to the last step.
+        best_by: score of generated audio, of `options.GENERATED_SCORES`, that is computed at each
+            validation and by which checkpoints are compared; None compares them by the validation.
+        best_by_classifier: model directory of the classifier that the scores "frechet" and
+            "classes" need.
         strategy: how training is spread over devices and machines, see `training.named_strategy`.
         tensorboard_audio: seconds of audio to generate for TensorBoard at each validation; 0
             generates none.
@@ -179,6 +186,8 @@ class Settings:
     steps_per_validation: int = 500
     checkpoints_kept: int = 3
     patience: int | None = None
+    best_by: str | None = None
+    best_by_classifier: str | None = None
     strategy: str = "auto"
     tensorboard_audio: float = 2.0
     tensorboard_histograms: bool = False
@@ -261,6 +270,21 @@ class Settings:
                 raise InputError(f"{name} condition a generator; received task {self.task!r}")
         if self.task == "speak":
             self._check_speech()
+        if self.best_by is not None:
+            self._check_best_by(self.best_by)
+
+    def _check_best_by(self, score: str) -> None:
+        """Raises InputError unless the score of generated audio can be computed."""
+        if score not in GENERATED_SCORES:
+            raise InputError(
+                f"best_by must be one of {', '.join(GENERATED_SCORES)}; received {score!r}"
+            )
+        if self.task in CLASSIFIER_TASKS:
+            raise InputError(f"best_by is for a generator; received task {self.task!r}")
+        if score in CLASSIFIER_SCORES and self.best_by_classifier is None:
+            raise InputError(f"best_by {score} needs best_by_classifier, a model directory")
+        if score == "copy_synthesis" and self.features is None:
+            raise InputError("best_by copy_synthesis needs features (--features)")
 
     def _check_speech(self) -> None:
         """Sets the feature of F0, and raises InputError for settings that do not fit speech."""
@@ -347,7 +371,10 @@ class Settings:
 
     def with_absolute_paths(self) -> "Settings":
         """Returns settings that have the same meaning in any working directory."""
-        return dataclasses.replace(self, data_dir=os.path.abspath(self.data_dir))
+        classifier = self.best_by_classifier and os.path.abspath(self.best_by_classifier)
+        return dataclasses.replace(
+            self, data_dir=os.path.abspath(self.data_dir), best_by_classifier=classifier
+        )
 
     def to_json(self) -> str:
         """Returns all settings by name, as `settings.json` contains them."""

@@ -20,6 +20,7 @@ from wavenet_tf.runs.checkpointing import (
     remove_incomplete_files,
     save,
 )
+from wavenet_tf.runs.generated_audio import LogGeneratedScore
 from wavenet_tf.runs.interruption import FinishEpoch, Interruption, delayed_interruption
 from wavenet_tf.runs.log import LOG, best_validation, cut_log
 from wavenet_tf.runs.model_files import FINAL_MODEL
@@ -163,6 +164,8 @@ def _callbacks(
     callbacks += [training.StopAtStep(settings.steps), training.LogStep()]
     if run.is_chief and _recognizes_frames(run):
         callbacks.append(LogLabelErrorRate(run))
+    if settings.best_by is not None:
+        callbacks.append(LogGeneratedScore(run))
     if run.is_chief:
         callbacks += [
             training.ProgressLine(settings.steps, round(run.step_samples)),
