@@ -71,7 +71,13 @@ _ALIGNMENTS = flags.DEFINE_string(
     "Files of alignments: '*' stands for the recording's path without its suffix, as in "
     "'*.TextGrid' (those of the corpus).",
 )
-_PRESET = flags.DEFINE_enum("preset", None, list(models.PRESETS), "Size of the model (small).")
+_PRESET = flags.DEFINE_enum(
+    "preset",
+    None,
+    list(models.PRESETS),
+    "Size of the model (for the task generate what tools/suggest.py suggests, with its sample "
+    "rate, crop and steps; else small).",
+)
 _SAMPLE_RATE = flags.DEFINE_integer("sample_rate", None, "Sample rate in Hz (the preset's).")
 _SET = flags.DEFINE_multi_string(
     "set", [], "Argument of the model that replaces the preset's, such as --set kernel_size=3."
@@ -250,8 +256,7 @@ def main(argv):
             command_line.parse_numbers("context_stack", stack.split(","))
             for stack in _CONTEXT_STACK.value
         ]
-    settings = runs.Settings.from_run(
-        _MODEL_DIR.value,
+    given: dict[str, Any] = dict(
         data_dir=_DATA_DIR.value,
         layout=_LAYOUT.value,
         preset=_PRESET.value,
@@ -294,9 +299,11 @@ def main(argv):
         validation_pattern=_VALIDATION_PATTERN.value,
         seed=_SEED.value,
     )
+    settings = runs.Settings.from_run(_MODEL_DIR.value, **given)
     command_line.check_exists("folder of recordings", settings.data_dir)
     if not _DRY_RUN.value:
         files.check_writable_folder(_MODEL_DIR.value)
+    settings = runs.with_suggestion(settings, _MODEL_DIR.value, given)
     if _DRY_RUN.value:
         print(runs.estimate(settings))
         return
