@@ -107,6 +107,15 @@ _SPEAKERS = flags.DEFINE_string(
     "for that column of a table in the folder of recordings, which has a column 'path' too, or a "
     "regular expression whose first group finds the speaker in a recording's path.",
 )
+_ADAPT_FROM = command_line.define_path(
+    "adapt_from",
+    None,
+    "Model directory of a model with speakers: learn the embedding of one new speaker, whose "
+    "recordings are in --data_dir, and leave all other weights as they are.",
+)
+_ADAPT_ALL = flags.DEFINE_bool(
+    "adapt_all", None, "After the embedding, adapt all weights of --adapt_from at a low rate."
+)
 _BALANCE_SPEAKERS = flags.DEFINE_bool(
     "balance_speakers",
     None,
@@ -272,6 +281,8 @@ def main(argv):
         prosody_steps=_PROSODY_STEPS.value,
         speakers=_SPEAKERS.value,
         tags=_TAGS.value,
+        adapt_from=_ADAPT_FROM.value,
+        adapt_all=_ADAPT_ALL.value,
         balance_speakers=_BALANCE_SPEAKERS.value,
         augment=_AUGMENT.value,
         next_sample_weight=_NEXT_SAMPLE_WEIGHT.value,
@@ -301,6 +312,8 @@ def main(argv):
     )
     settings = runs.Settings.from_run(_MODEL_DIR.value, **given)
     command_line.check_exists("folder of recordings", settings.data_dir)
+    if settings.adapt_from is not None:
+        runs.find_model(settings.adapt_from)
     if not _DRY_RUN.value:
         files.check_writable_folder(_MODEL_DIR.value)
     settings = runs.with_suggestion(settings, _MODEL_DIR.value, given)
@@ -321,7 +334,8 @@ def main(argv):
     elif model.config.features:
         words = ["python", "tools/vocode.py", *words[2:], "--input", "in.wav"]
     if model.config.speaker_names:
-        words += ["--speaker", model.config.speaker_names[0]]
+        adapted = settings.adapt_from is not None  # the new speaker is the last
+        words += ["--speaker", model.config.speaker_names[-1 if adapted else 0]]
     if model.config.tag_names:
         words += ["--tags", model.config.tag_names[0]]
     command = shlex.join([*words, "--output", "out.wav"])

@@ -146,7 +146,7 @@ def with_suggestion(
         The settings as they are if a preset was chosen, the run exists already, or the task is not
         to generate.
     """
-    if given.get("preset") is not None or settings.task != "generate":
+    if given.get("preset") is not None or settings.task != "generate" or settings.adapt_from:
         return settings
     if stored_settings(model_dir):
         return settings

@@ -14,6 +14,7 @@ import tensorflow as tf
 from wavenet_tf import data, files, training
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet, WaveNetClassifier
+from wavenet_tf.runs.adaptation import ROW
 from wavenet_tf.runs.checkpointing import (
     WriteCheckpoint,
     assign_ema_weights,
@@ -66,7 +67,11 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet | WaveNet
         settings = settings.with_absolute_paths()
         if training.is_chief(strategy):
             _create_writable(model_dir)
-        run = open_run(settings, model_dir, strategy)
+        row_dir = None
+        if settings.adapt_all:
+            row_dir = model_dir / ROW
+            train(settings.without_adapt_all(), row_dir)
+        run = open_run(settings, model_dir, strategy, row_dir)
         batches = run.training_batches()
         run.check_memory()
         if run.is_chief:
