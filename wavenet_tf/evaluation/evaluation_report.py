@@ -28,6 +28,7 @@ class EvaluationReport:
             own speaker; None if it was not computed.
         log_spectral_distance: mean over the recordings of the distance in dB between a recording
             and its copy synthesis; None if it was not computed.
+        speakers: bits per sample of each speaker, by name; None without speakers.
         generated: scores of generated audio; None if none was generated.
 
     Example:
@@ -40,6 +41,7 @@ class EvaluationReport:
     files: dict[str, float]
     speakers_identified: float | None = None
     log_spectral_distance: float | None = None
+    speakers: dict[str, float] | None = None
     generated: GeneratedReport | None = None
 
     def to_json(self) -> str:
@@ -66,6 +68,7 @@ class EvaluationReport:
                 files={name: float(bits) for name, bits in figures["files"].items()},
                 speakers_identified=_optional_float(figures.get("speakers_identified")),
                 log_spectral_distance=_optional_float(figures.get("log_spectral_distance")),
+                speakers=figures.get("speakers"),
                 generated=(
                     GeneratedReport.from_dict(figures["generated"])
                     if "generated" in figures
@@ -113,7 +116,11 @@ def evaluate(
     if num_copies:
         check_has_features(model)
     scores = score(model, recordings, batch_size, progress=verbose and sys.stdout.isatty())
-    report = EvaluationReport(scores.bits_per_sample, scores.bits_per_sample_by_name)
+    report = EvaluationReport(
+        scores.bits_per_sample,
+        scores.bits_per_sample_by_name,
+        speakers=scores.bits_per_sample_by_speaker(recordings) or None,
+    )
     if verbose:
         seconds = scores.samples.sum() / model.sample_rate
         print(
@@ -121,6 +128,8 @@ def evaluate(
             f"({seconds:,.1f} s); {model.distribution.uniform_bits:g} is uniform guessing, lower "
             "is better"
         )
+        for name, bits in (report.speakers or {}).items():
+            print(f"  {bits:.4f} bits per sample of {name}")
     if identify_speakers:
         share = _share_identified(model, recordings, scores, batch_size)
         report = dataclasses.replace(report, speakers_identified=share)

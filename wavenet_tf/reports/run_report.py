@@ -86,6 +86,7 @@ def write_run_report(
             _summary_section(run),
             _curves_section(run),
             *results,
+            *_speakers_section(run),
             _configuration_section(run),
             _checkpoints_section(run),
         )
@@ -212,6 +213,26 @@ def _ranking_cards(report: evaluation.EvaluationReport) -> list[html.Html]:
         html.card(heading, html.table([(name, f"{bits:.4f}") for name, bits in ranking]))
         for heading, ranking in rankings.items()
     ]
+
+
+def _speakers_section(run: RunContents) -> list[html.Html]:
+    """Returns the section about the speakers of a model; none for fewer than three."""
+    names = run.model.config.speaker_names
+    if isinstance(run.model, WaveNetClassifier) or names is None or len(names) < 3:
+        return []
+    points, share = pictures.project_to_plane(run.model.trunk.speaker_embedding.embeddings.numpy())
+    caption = f"The plane of the two main components, which have {share:.0%} of the variance."
+    alternative = "Speaker embeddings"
+    cards = [
+        html.card(
+            alternative,
+            html.picture(pictures.points_figure(points, names), alternative, caption),
+        )
+    ]
+    if run.evaluation is not None and run.evaluation.speakers:
+        rows = [(name, f"{bits:.4f}") for name, bits in run.evaluation.speakers.items()]
+        cards.append(html.card("Bits per sample by speaker", html.table(rows)))
+    return [html.section("Speakers", html.grid(*cards))]
 
 
 def _configuration_section(run: RunContents) -> html.Html:
