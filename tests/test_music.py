@@ -81,6 +81,7 @@ def test_the_corpus_has_its_tags(tmp_path):
     recordings = data.read_recordings(tmp_path, 8000)
     assert recordings.tag_names == sorted([*music.INSTRUMENTS, *music.TEMPOS, *music.MODES])
     assert len({tuple(tags) for tags in recordings.tags}) == len(paths) == 20
+    assert data.find_clip_classes("column:instrument", recordings) == sorted(music.INSTRUMENTS)
     music.write_tagged_corpus(tmp_path / "again", 3, 0.5, 8000, seed=1)
     for index in range(3):
         again = (tmp_path / "again" / paths[index].name).read_bytes()

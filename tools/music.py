@@ -157,7 +157,7 @@ def write_tagged_corpus(
     seed: int,
     play: Callable[[str, list[Note], int, int], np.ndarray] = render,
 ) -> list[pathlib.Path]:
-    """Writes pieces as 16-bit WAV files, and a manifest with their tags.
+    """Writes pieces as 16-bit WAV files, and a manifest with their tags, each also as a column.
 
     Every combination of instrument, tempo and mode comes equally often. A clip does not depend on
     how many follow.
@@ -189,12 +189,14 @@ def write_tagged_corpus(
     clips = []
     for index in range(num_clips):
         generator = np.random.default_rng([seed, index])
-        instrument, tempo, mode = tags = combinations[index % len(combinations)]
+        tags = combinations[index % len(combinations)]
+        instrument, tempo, mode = tags
         notes = compose(generator, tempo, mode, num_samples, sample_rate)
         name = f"piece_{index:04d}.wav"
         piece = play(instrument, notes, num_samples, sample_rate)
         audio.write_audio(output_dir / name, piece, sample_rate)
-        clips.append(data.Clip(name, tags=tags))
+        columns = {"instrument": instrument, "tempo": tempo, "mode": mode}
+        clips.append(data.Clip(name, tags=tags, other=columns))
     data.write_manifest(output_dir / "manifest.jsonl", clips)
     return [output_dir / clip.path for clip in clips]
 
