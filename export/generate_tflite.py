@@ -28,6 +28,7 @@ _PROMPT = command_line.define_path(
 )
 _SPEAKER = command_line.define_speaker()
 _TAGS = command_line.define_tags()
+_TAGS_AT = command_line.define_tags_at()
 _FEATURES = command_line.define_path(
     "features", None, "NumPy file of local conditioning, float [frames, channels]."
 )
@@ -60,6 +61,8 @@ def main(argv):
         seed=_SEED.value,
         **_SPEECH.conditions(runner.call_signature, runner.metadata, conditions),
     )
+    names = runner.metadata.get("tag_names")
+    command_line.change_tags(stream, names, runner.sample_rate, _TAGS_AT.value)
     samples = stream.num_samples or inputs.length(_SECONDS.value, runner.sample_rate)
     blocks: list[np.ndarray] = []
     try:

@@ -12,7 +12,7 @@ import numpy as np
 
 from wavenet_tf import clients, text
 from wavenet_tf.audio import formats
-from wavenet_tf.conditioning import tag_vector
+from wavenet_tf.conditioning import parse_tags, tag_vector
 from wavenet_tf.errors import InputError
 
 
@@ -27,7 +27,7 @@ def conditions(
     Args:
         metadata: metadata of the exported model.
         speaker: name of a speaker; a number if speakers have no names.
-        tags: names of tags; None if the flag is not given.
+        tags: names of tags, with strengths as in "piano:0.5"; None if the flag is not given.
         features: NumPy file of local conditioning, float `[frames, channels]`.
 
     Raises:
@@ -43,7 +43,9 @@ def conditions(
             )
         values["speaker_id"] = names.index(speaker)
     if tags is not None:
-        values["global_conditioning"] = tag_vector(metadata.get("tag_names"), tags)[None]
+        values["global_conditioning"] = tag_vector(metadata.get("tag_names"), parse_tags(tags))[
+            None
+        ]
     if features is not None:
         values["local_conditioning"] = _read_array(features)[None]
     return values

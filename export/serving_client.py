@@ -40,6 +40,7 @@ _PROMPT = command_line.define_path(
 )
 _SPEAKER = command_line.define_speaker()
 _TAGS = command_line.define_tags()
+_TAGS_AT = command_line.define_tags_at()
 _FEATURES = command_line.define_path(
     "features", None, "NumPy file of local conditioning, float [frames, channels]."
 )
@@ -59,6 +60,8 @@ def main(argv):
         raise InputError(f"--output must be a WAV file; received {_OUTPUT.value}")
     if _PROMPT.value is not None and _MODE.value == "once":
         raise InputError("--prompt needs --mode stream")
+    if _TAGS_AT.value and _MODE.value == "once":
+        raise InputError("--tags_at needs --mode stream")
     command_line.check_seconds(_SECONDS.value)
     command_line.check_output("output", _OUTPUT.value, _PROMPT.value, _FEATURES.value)
     command_line.check_exists("recording", _PROMPT.value)
@@ -127,6 +130,8 @@ def streamed(
         _TEMPERATURE.value,
         _SEED.value,
     )
+    names = metadata.get("tag_names")
+    command_line.change_tags(stream, names, metadata["sample_rate"], _TAGS_AT.value)
     samples = stream.num_samples or inputs.length(_SECONDS.value, metadata["sample_rate"])
     return itertools.islice(stream, -(-samples // metadata["block_size"])), samples
 

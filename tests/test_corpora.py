@@ -342,6 +342,11 @@ def test_magnatagatune(tmp_path):
     for top_tags, tags in kept.items():
         clips = read_corpus(tmp_path, f"magnatagatune:top_tags={top_tags}")
         assert {tag for clip in clips for tag in clip.tags} == tags
+    for arguments, tags in (("negations=0,top_tags=1", {"guitar"}), ("min_clips=2", set(both))):
+        clips = read_corpus(tmp_path, f"magnatagatune:{arguments}")
+        assert {tag for clip in clips for tag in clip.tags} == tags
+    clips = read_corpus(tmp_path, "magnatagatune:negations=0")
+    assert {tag for clip in clips for tag in clip.tags} == {"guitar", "ambient", "zither"}
 
 
 def test_magnatagatune_beside_its_recordings(tmp_path):
@@ -480,6 +485,8 @@ def test_detection_looks_at_few_files(tmp_path):
         ("vctk:microphone=mic3", "microphone must be one of mic1, mic2, both; received 'mic3'"),
         ("timit:test=all", "test must be one of core, complete; received 'all'"),
         ("magnatagatune:top_tags=0", "top_tags must be a whole number .*received 0"),
+        ("magnatagatune:negations=2", "negations must be 0 or 1; received 2"),
+        ("magnatagatune:min_clips=0", "min_clips must be a whole number .*received 0"),
         ("magnatagatune:top_tags=many", "top_tags must be a whole number .*received 'many'"),
     ],
 )

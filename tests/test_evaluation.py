@@ -30,6 +30,13 @@ def test_the_right_speaker_is_the_most_likely(tmp_path):
     np.testing.assert_array_equal(nats.argmin(axis=1), held_out.speaker_ids)
     right = nats[np.arange(len(nats)), held_out.speaker_ids]
     np.testing.assert_allclose(right, evaluation.score(model, held_out).nats, rtol=1e-5)
+    scores, by_speaker = (f(model, recordings) for f in (evaluation.score, evaluation.evaluate))
+    files = {"ana": [], "ben": []}
+    for name, bits in scores.bits_per_sample_by_name.items():
+        files[name.split("/")[0]].append(bits)  # all equally long
+    assert by_speaker.speakers == pytest.approx(
+        {name: np.mean(bits) for name, bits in files.items()}
+    )
     with pytest.raises(InputError, match="not conditioned on speakers"):
         evaluation.score_speakers(small_model(), recordings)
 

@@ -38,6 +38,7 @@ PROGRAMS = [
             "recognize",
             "report",
             "speak",
+            "suggest",
             "train",
             "vocode",
         )

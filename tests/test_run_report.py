@@ -26,6 +26,8 @@ SCORES = {
     "speakers_identified": 0.875,
     "log_spectral_distance": 9.876,
 }
+# Of a run with three speakers.
+BY_SPEAKER = {"bits_per_sample": 4.0, "files": {}, "speakers": {"a": 3.5, "b": 4.25, "c": 4.5}}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,12 @@ def folder(tmp_path_factory):
     runs.train(runs.Settings(**settings, speakers="(.)_"), folder / "speakers")
     runs.train(runs.Settings(**{**settings, "steps": 1}, features="mel"), folder / "vocoder")
     (folder / "vocoder" / "evaluation.json").write_text(json.dumps(SCORES))
+    for index in range(6):
+        path = folder / "three" / f"{'abc'[index % 3]}_{index}.wav"
+        wt.write_audio(path, tone(0.3, 8000, 300.0 + 50.0 * index), 8000)
+    three = {**settings, "data_dir": str(folder / "three"), "steps": 1, "speakers": "(.)_"}
+    runs.train(runs.Settings(**three), folder / "voices")
+    (folder / "voices" / "evaluation.json").write_text(json.dumps(BY_SPEAKER))
     shutil.copytree(folder / "speakers", folder / "lost")
     (folder / "lost" / "log.csv").write_text("")
     lost = {**settings, "data_dir": str(folder / "nowhere"), "speakers": "(.)_"}
@@ -65,6 +73,7 @@ def results(folder):
         "speakers": [folder / "speakers", *size],
         "vocoder": [f"--model_dir={folder / 'vocoder'}", *size],
         "lost": [folder / "lost", *size],
+        "voices": [folder / "voices", *size],
         "nowhere": [folder / "nowhere"],
         "two": ["a", "--model_dir=b"],
         "wrong": [folder / "lost", *size, f"--evaluation={folder / 'wrong.json'}"],
@@ -104,6 +113,14 @@ def test_page_is_one_file_that_fetches_nothing(folder, results):
     source = re.sub('"data:[^"]*"', "", page.source)
     for reference in ("http:", "https:", "href", "url(", "@import"):
         assert reference not in source, reference
+
+
+def test_speakers_have_a_picture_and_their_bits(folder, results):
+    page = _page(folder, results, "voices")
+    assert len(page.card("Speaker embeddings")["img"]) == 1
+    bits = page.facts("Bits per sample by speaker")
+    assert bits == {"a": "3.5000", "b": "4.2500", "c": "4.5000"}
+    assert "Speaker embeddings" not in _page(folder, results, "speakers").source
 
 
 @pytest.mark.parametrize("name", ["speakers", "vocoder", "lost"])

@@ -3,12 +3,16 @@
 import json
 import sys
 
+import command_line
 import numpy as np
 import pytest
-from conftest import ROOT, randomise, run_program, tone
+import tensorflow as tf
+from conftest import ROOT, randomise, run_program, small_model, tone
+from oracles import uniforms_of
 
 import wavenet_tf as wt
 from wavenet_tf import data, deployment, evaluation, lite, runs
+from wavenet_tf.conditioning import parse_tags_at
 from wavenet_tf.errors import InputError
 from wavenet_tf.recognition import Recognizer
 
@@ -95,6 +99,7 @@ def test_the_names_are_kept_with_the_model_and_say_what_it_generates(model_dir, 
     ("flag", "message"),
     [
         ("--tags=high,loud", "unknown tag 'loud': the model has high, low"),
+        ("--tags=high:1.5", "strengths of tags must be from 0 to 1; received high:1.5"),
         (None, "--tags must be some of high, low; --tags= sets none"),
     ],
 )
@@ -102,6 +107,49 @@ def test_wrong_tags_are_named(model_dir, flag, message, tmp_path):
     words = [f"--model_dir={model_dir}", f"--output={tmp_path / 'out.wav'}"]
     result = run_program("generate.py", *words, *([flag] if flag else []))
     assert (result.returncode, result.stderr) == (1, f"generate.py: {message}\n")
+
+
+def test_changes_over_time_hold_from_the_next_block_on():
+    model = small_model(global_channels=2, tag_names=["high", "low"])
+    first, second = [[1.0, 0.0]], [[0.0, 0.5]]
+    stream = model.stream(2, global_conditioning=first, seed=3, block_size=64)
+    stream.change_at(100, global_conditioning=second)
+    audio = np.concatenate([next(stream) for _ in range(5)], axis=1)
+    stream.close()
+    unchanged = model.generate(128, 2, global_conditioning=first, seed=3)
+    np.testing.assert_array_equal(audio[:, :128], unchanged)
+    # After a receptive field the samples are those of the whole network with the second tags.
+    start, uniforms = 128 + model.receptive_field, uniforms_of(3, 320, 2)
+    values = model.distribution.encode(audio).numpy()
+
+    def share_drawn(conditions):
+        vectors = np.repeat(np.float32(conditions), 2, axis=0)
+        logits = model({"audio": values[:, :-1], "global_conditioning": vectors})
+        passed = tf.cumsum(tf.nn.softmax(logits), axis=-1) <= uniforms[:, 1:, None]
+        drawn = np.minimum(passed.numpy().sum(axis=-1), 255)
+        return np.mean(drawn[:, start:] == values[:, 1 + start :])
+
+    assert share_drawn(second) > 0.98
+    assert share_drawn(first) < 0.9
+
+
+def test_conditions_that_cannot_change_are_refused():
+    model = small_model(global_channels=2, local_channels=5, upsample_factors=(4, 5))
+    frames = np.zeros([1, 50, 5])
+    stream = model.stream(global_conditioning=[[0.0, 1.0]], local_conditioning=frames)
+    with pytest.raises(InputError, match="local_conditioning cannot be changed"):
+        stream.change_at(5, local_conditioning=frames)
+    with pytest.raises(InputError, match=r"shape \[1 or 1, 2\]; received shape \[1, 3\]"):
+        stream.change_at(5, global_conditioning=[[0.0, 1.0, 0.0]])
+    with pytest.raises(InputError, match="speaker_id must not be given"):
+        stream.change_at(5, speaker_id=0)
+    stream.close()
+
+
+@pytest.mark.parametrize("text", ["guitar", "-1 guitar", "inf guitar", ""])
+def test_changes_without_a_time_are_refused(text):
+    with pytest.raises(InputError, match="tags_at must be seconds and tags"):
+        parse_tags_at(text)
 
 
 @pytest.mark.slow
@@ -114,6 +162,16 @@ def test_exports_take_tags_by_name(model_dir, tmp_path):
     audio = next(runner.stream(seed=2, **values))
     expected = model.generate(audio.shape[1], global_conditioning=[[0.0, 1.0]], seed=2)
     np.testing.assert_allclose(audio, expected, atol=1e-5)
+    streams = [
+        runner.stream(seed=2, global_conditioning=[[1.0, 0.25]]),
+        model.stream(seed=2, global_conditioning=[[1.0, 0.25]], block_size=256),
+    ]
+    for stream in streams:
+        command_line.change_tags(stream, ["high", "low"], 8000, ["0.03 low", "0.08 high:0.5"])
+    exported, expected = (np.concatenate([next(s) for _ in range(5)], axis=1) for s in streams)
+    np.testing.assert_allclose(exported, expected, atol=1e-5)
+    with pytest.raises(InputError, match="unknown tag 'low': the model has no tags"):
+        command_line.change_tags(streams[0], None, 8000, ["0 low"])
     metadata = deployment.SavedModelSignatures(model).metadata
     np.testing.assert_array_equal(
         inputs.conditions(metadata, None, ["low", "high"], None)["global_conditioning"], [[1, 1]]

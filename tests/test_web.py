@@ -66,6 +66,7 @@ def models(web, tmp_path_factory) -> Path:
     # Two streams, of a model that takes two uniforms a sample.
     kind = {"num_speakers": 3, "speaker_names": NAMES, "output_distribution": "logistic_mixture"}
     write("speakers.tflite", small_model(**kind), 64, 2)
+    write("tags.tflite", small_model(global_channels=2, tag_names=["high", "low"]))
     # The converter leaves weights of less than 1,024 numbers as they are.
     wide = small_model(residual_channels=32, gate_channels=32)
     randomise(wide, scale=0.2)
@@ -246,6 +247,30 @@ def test_speakers_and_streams(page, models):
         # Rounding differs in WebAssembly, and what is drawn feeds back.
         assert np.mean(steps == wanted) > 0.95
         np.testing.assert_allclose(steps, wanted, atol=4)
+
+
+def test_tags_have_sliders_that_may_be_moved_while_it_samples(page, models):
+    path = models / "tags.tflite"
+    choose(page, path)
+    assert page.text("#tags_row").split()[-2:] == ["high", "low"]
+    assert not page.visible("#global") and not page.visible("#speaker")
+    steps = sample(page, seconds=0.1, seed=5, tag_0=0.25, tag_1=1)
+    wanted = expected(path, 800, 5, global_conditioning=[[0.25, 1.0]])
+    np.testing.assert_array_equal(steps, wanted)
+    set_up(page, seconds="", seed=5, tag_0=1, tag_1=0)
+    page.click("#start")
+    page.wait(lambda: figure(page, "played") > 0.1)
+    set_up(page, tag_0=0, tag_1=1)
+    page.evaluate("document.querySelector('#tags_row').dispatchEvent(new Event('input'))")
+    made = figure(page, "made")
+    page.wait(lambda: figure(page, "made") > made + 1.0)
+    page.click("#stop")
+    page.wait(lambda: page.visible("#download"))
+    steps = saved(page)
+    unchanged = expected(path, len(steps), 5, global_conditioning=[[1.0, 0.0]])
+    differs = int(np.argmax(steps != unchanged))
+    assert differs >= 256 and differs % 256 < 128  # from the beginning of some block on
+    assert np.mean(steps[differs:] == unchanged[differs:]) < 0.5
 
 
 def test_weights_of_8_bits(page, models):

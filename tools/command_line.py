@@ -208,8 +208,39 @@ def define_seed(default: int | None = None, help: str = "The same seed gives the
 
 def define_tags():
     """Defines --tags, of a program that samples."""
-    help = "Tags of the audio, joined by commas; for a model that was trained with --tags."
+    help = (
+        "Tags of the audio, joined by commas, with strengths from 0 to 1 as in piano:0.5,strings; "
+        "for a model that was trained with --tags."
+    )
     return flags.DEFINE_list("tags", None, help)
+
+
+def define_tags_at():
+    """Defines --tags_at, of a program that samples."""
+    help = "Change the tags after some seconds, as in '5 guitar'; may be given several times."
+    return flags.DEFINE_multi_string("tags_at", [], help)
+
+
+def change_tags(stream, names, sample_rate: int, changes: Sequence[str]) -> None:
+    """Adds changes of tags over time to a stream.
+
+    Args:
+        stream: of a model or of an exported model.
+        names: the tags of the model; None for a model without tags.
+        sample_rate: in Hz.
+        changes: the flag's values.
+
+    Raises:
+        InputError: for a change of another form, or an unknown tag.
+    """
+    from wavenet_tf.conditioning import parse_tags_at, tag_vector
+
+    for change in changes:
+        seconds, tags = parse_tags_at(change)
+        vector = tag_vector(names, tags)[None]
+        if not names:
+            raise InputError("tags_at is for a model with tags; this one has no tags")
+        stream.change_at(round(seconds * sample_rate), global_conditioning=vector)
 
 
 def define_temperature():
@@ -363,14 +394,14 @@ def requested_tags(model, tags: Sequence[str] | None):
     Raises:
         InputError: for an unknown tag, or no flag for a model with tags.
     """
-    from wavenet_tf.conditioning import tag_vector
+    from wavenet_tf.conditioning import parse_tags, tag_vector
 
     names = model.config.tag_names
     if tags is None:
         if names:
             raise InputError(f"--tags must be some of {', '.join(names)}; --tags= sets none")
         return None
-    return tag_vector(names, tags)[None]
+    return tag_vector(names, parse_tags(tags))[None]
 
 
 def whole_numbers(flag: str, values: Sequence[str]) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
+import dataclasses
 import json
 
 from absl import flags
@@ -45,6 +46,20 @@ _RECOGNIZER_DIR = command_line.define_path(
     "copy synthesis, and spoken with predicted prosody; for models that speak.",
 )
 _SPOKEN = flags.DEFINE_integer("spoken", 50, "Number of recordings that are spoken for it.", 1)
+_GENERATED = flags.DEFINE_integer(
+    "generated",
+    0,
+    "Number of clips to also generate, conditioned as recordings are, and to score against them.",
+    0,
+)
+_GENERATED_SECONDS = command_line.define_positive(
+    "generated_seconds", 3.0, "Length of each of these clips, at most."
+)
+_CLASSIFIER_DIR = command_line.define_path(
+    "classifier_dir",
+    None,
+    "Model directory of a classifier, such as of speakers, that scores the generated clips too.",
+)
 _JSON = command_line.define_path("json", None, "File to write the figures to.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Number of crops scored at once.", 1)
 
@@ -55,6 +70,12 @@ def main(argv):
     command_line.check_output("json", _JSON.value)
     command_line.check_exists("folder of recordings", _DATA_DIR.value)
     runs.find_model(_MODEL_DIR.value, _STEP.value)
+    classifier = None
+    if _CLASSIFIER_DIR.value is not None:
+        if not _GENERATED.value:
+            raise command_line.InputError("classifier_dir is for --generated clips")
+        runs.find_model(_CLASSIFIER_DIR.value)
+        classifier = runs.RunClassifier.load(_CLASSIFIER_DIR.value)
 
     model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True, kind=models.TrainableModel)
     if _RECOGNIZER_DIR.value:
@@ -80,6 +101,17 @@ def main(argv):
         num_copies=_COPY_SYNTHESIS.value,
         verbose=True,
     )
+    if _GENERATED.value:
+        generated = runs.score_generated_audio(
+            model,
+            recordings,
+            _GENERATED.value,
+            _GENERATED_SECONDS.value,
+            classifier,
+            progress=True,
+        )
+        print(generated)
+        report = dataclasses.replace(report, generated=generated)
     if _PER_FILE.value:
         for name, bits in report.files.items():
             print(f"{bits:8.4f}  {name}")

@@ -20,6 +20,7 @@ _SECONDS = flags.DEFINE_float("seconds", 5.0, "To make, in seconds, besides the 
 _PROMPT = command_line.define_path("prompt", None, "Recording to continue; resampled if need be.")
 _SPEAKER = command_line.define_speaker()
 _TAGS = command_line.define_tags()
+_TAGS_AT = command_line.define_tags_at()
 _TEMPERATURE = command_line.define_temperature()
 _TOP_K = command_line.define_top_k()
 _TOP_P = command_line.define_top_p()
@@ -64,6 +65,8 @@ def main(argv):
         top_p=_TOP_P.value,
         seed=_SEED.value,
     )
+    names = model.config.tag_names
+    command_line.change_tags(stream, names, model.sample_rate, _TAGS_AT.value)
     generated, complete = command_line.generate(stream, samples, model.sample_rate)
     for output, waveform in zip(outputs, generated, strict=True):
         audio.write_audio(output, waveform, model.sample_rate)

@@ -43,9 +43,6 @@ FRAME_SECONDS = 0.04
 HOP_SECONDS = 0.01
 MIN_PITCH_HZ = 200.0
 MAX_PITCH_HZ = 1100.0
-LAG_OVERSAMPLING = 4
-OCTAVE_COST = 0.03
-MIN_PERIODICITY = 0.5
 SILENCE_RMS = 0.003  # Full scale is 1.
 LOUD_RANGE_DB = 20.0
 SCALE_TOLERANCE_CENTS = 35.0
@@ -326,11 +323,11 @@ class NoteReport:
         )
 
 
-def analyse_notes(audio: np.ndarray, sample_rate: int) -> NoteReport:
+def analyse_notes(waveform: np.ndarray, sample_rate: int) -> NoteReport:
     """Tracks the pitch of a recording and compares it with the scale.
 
     Args:
-        audio: Mono recording in [-1, 1], float [samples].
+        waveform: Mono recording in [-1, 1], float [samples].
         sample_rate: Sample rate in Hz, at least MIN_SAMPLE_RATE.
 
     Returns:
@@ -340,12 +337,15 @@ def analyse_notes(audio: np.ndarray, sample_rate: int) -> NoteReport:
         InputError: The sample rate is too low.
     """
     _check_sample_rate(sample_rate)
-    frames = _frames(audio, sample_rate)
+    frames = _frames(waveform, sample_rate)
     rms = np.sqrt(np.mean(np.square(frames), axis=1))
     loudest = np.max(rms, initial=0.0)
     loud = rms > max(SILENCE_RMS, loudest * 10.0 ** (-LOUD_RANGE_DB / 20.0))
     frequencies = np.full(len(frames), np.nan)
-    frequencies[loud] = [_detect_pitch(frame, sample_rate) for frame in frames[loud]]
+    if loud.any():
+        frequencies[loud] = audio.detect_pitch(
+            frames[loud], sample_rate, MIN_PITCH_HZ, MAX_PITCH_HZ
+        )
 
     distances = 1200.0 * np.log2(frequencies[:, np.newaxis] / np.array(SCALE_FREQUENCIES))
     nearest = np.argmin(np.abs(distances), axis=1)
@@ -363,44 +363,11 @@ def analyse_notes(audio: np.ndarray, sample_rate: int) -> NoteReport:
     )
 
 
-def _frames(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+def _frames(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     """Cuts a recording into overlapping frames without their means, float64 [frames, samples]."""
     frame_length = round(FRAME_SECONDS * sample_rate)
     hop_length = round(HOP_SECONDS * sample_rate)
-    if len(audio) < frame_length:
+    if len(waveform) < frame_length:
         return np.zeros((0, frame_length))
-    frames = np.lib.stride_tricks.sliding_window_view(audio, frame_length)[::hop_length]
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, frame_length)[::hop_length]
     return frames.astype(np.float64) - np.mean(frames, axis=1, keepdims=True, dtype=np.float64)
-
-
-def _detect_pitch(frame: np.ndarray, sample_rate: int) -> float:
-    """Returns the fundamental of a loud frame in Hz, or NaN where it is not periodic enough.
-
-    This is the autocorrelation method of Boersma (1993): the autocorrelation of the windowed
-    frame is divided by that of the window, and short lags are preferred a little.
-    """
-    window = np.hanning(len(frame))
-    correlation = _autocorrelation(frame * window) / _autocorrelation(window)
-    min_lag = math.floor(LAG_OVERSAMPLING * sample_rate / MAX_PITCH_HZ)
-    max_lag = math.ceil(LAG_OVERSAMPLING * sample_rate / MIN_PITCH_HZ)
-    lags = np.arange(min_lag, max_lag + 1)
-    left, middle, right = correlation[lags - 1], correlation[lags], correlation[lags + 1]
-    peaks = (middle > left) & (middle >= right) & (middle >= MIN_PERIODICITY)
-    if not np.any(peaks):
-        return math.nan
-    scores = np.where(peaks, middle - OCTAVE_COST * np.log2(lags / min_lag), -np.inf)
-    best = int(np.argmax(scores))
-    curvature = left[best] - 2.0 * middle[best] + right[best]
-    lag = lags[best] + 0.5 * (left[best] - right[best]) / curvature
-    return LAG_OVERSAMPLING * sample_rate / lag
-
-
-def _autocorrelation(frame: np.ndarray) -> np.ndarray:
-    """Returns the autocorrelation at LAG_OVERSAMPLING lags per sample, 1 at lag zero.
-
-    Only lags shorter than half the frame are returned: beyond, too little of the frame overlaps.
-    """
-    spectrum = np.fft.rfft(frame, 2 * len(frame))
-    power = np.square(np.abs(spectrum))
-    correlation = np.fft.irfft(power, 2 * len(frame) * LAG_OVERSAMPLING)
-    return correlation[: len(frame) * LAG_OVERSAMPLING // 2] / correlation[0]

@@ -71,7 +71,13 @@ _ALIGNMENTS = flags.DEFINE_string(
     "Files of alignments: '*' stands for the recording's path without its suffix, as in "
     "'*.TextGrid' (those of the corpus).",
 )
-_PRESET = flags.DEFINE_enum("preset", None, list(models.PRESETS), "Size of the model (small).")
+_PRESET = flags.DEFINE_enum(
+    "preset",
+    None,
+    list(models.PRESETS),
+    "Size of the model (for the task generate what tools/suggest.py suggests, with its sample "
+    "rate, crop and steps; else small).",
+)
 _SAMPLE_RATE = flags.DEFINE_integer("sample_rate", None, "Sample rate in Hz (the preset's).")
 _SET = flags.DEFINE_multi_string(
     "set", [], "Argument of the model that replaces the preset's, such as --set kernel_size=3."
@@ -100,6 +106,15 @@ _SPEAKERS = flags.DEFINE_string(
     "the name of a recording's folder, 'table.csv:column' "
     "for that column of a table in the folder of recordings, which has a column 'path' too, or a "
     "regular expression whose first group finds the speaker in a recording's path.",
+)
+_ADAPT_FROM = command_line.define_path(
+    "adapt_from",
+    None,
+    "Model directory of a model with speakers: learn the embedding of one new speaker, whose "
+    "recordings are in --data_dir, and leave all other weights as they are.",
+)
+_ADAPT_ALL = flags.DEFINE_bool(
+    "adapt_all", None, "After the embedding, adapt all weights of --adapt_from at a low rate."
 )
 _BALANCE_SPEAKERS = flags.DEFINE_bool(
     "balance_speakers",
@@ -168,6 +183,18 @@ _GRADIENT_CHECKPOINTING = flags.DEFINE_bool(
 )
 _PATIENCE = flags.DEFINE_integer(
     "patience", None, "Stop after this many validations without a better one."
+)
+_BEST_BY = flags.DEFINE_enum(
+    "best_by",
+    None,
+    list(options.GENERATED_SCORES),
+    "Compare checkpoints by a score of audio that is generated at each validation, instead of by "
+    "the bits per sample.",
+)
+_BEST_BY_CLASSIFIER = command_line.define_path(
+    "best_by_classifier",
+    None,
+    "Model directory of the classifier that --best_by frechet and --best_by classes need.",
 )
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
@@ -238,8 +265,7 @@ def main(argv):
             command_line.parse_numbers("context_stack", stack.split(","))
             for stack in _CONTEXT_STACK.value
         ]
-    settings = runs.Settings.from_run(
-        _MODEL_DIR.value,
+    given: dict[str, Any] = dict(
         data_dir=_DATA_DIR.value,
         layout=_LAYOUT.value,
         preset=_PRESET.value,
@@ -255,6 +281,8 @@ def main(argv):
         prosody_steps=_PROSODY_STEPS.value,
         speakers=_SPEAKERS.value,
         tags=_TAGS.value,
+        adapt_from=_ADAPT_FROM.value,
+        adapt_all=_ADAPT_ALL.value,
         balance_speakers=_BALANCE_SPEAKERS.value,
         augment=_AUGMENT.value,
         next_sample_weight=_NEXT_SAMPLE_WEIGHT.value,
@@ -269,6 +297,8 @@ def main(argv):
         precision=_PRECISION.value,
         gradient_checkpointing=_GRADIENT_CHECKPOINTING.value,
         patience=_PATIENCE.value,
+        best_by=_BEST_BY.value,
+        best_by_classifier=_BEST_BY_CLASSIFIER.value,
         strategy=_STRATEGY.value,
         tensorboard_audio=_TENSORBOARD_AUDIO.value,
         tensorboard_histograms=_TENSORBOARD_HISTOGRAMS.value,
@@ -280,9 +310,13 @@ def main(argv):
         validation_pattern=_VALIDATION_PATTERN.value,
         seed=_SEED.value,
     )
+    settings = runs.Settings.from_run(_MODEL_DIR.value, **given)
     command_line.check_exists("folder of recordings", settings.data_dir)
+    if settings.adapt_from is not None:
+        runs.find_model(settings.adapt_from)
     if not _DRY_RUN.value:
         files.check_writable_folder(_MODEL_DIR.value)
+    settings = runs.with_suggestion(settings, _MODEL_DIR.value, given)
     if _DRY_RUN.value:
         print(runs.estimate(settings))
         return
@@ -300,7 +334,8 @@ def main(argv):
     elif model.config.features:
         words = ["python", "tools/vocode.py", *words[2:], "--input", "in.wav"]
     if model.config.speaker_names:
-        words += ["--speaker", model.config.speaker_names[0]]
+        adapted = settings.adapt_from is not None  # the new speaker is the last
+        words += ["--speaker", model.config.speaker_names[-1 if adapted else 0]]
     if model.config.tag_names:
         words += ["--tags", model.config.tag_names[0]]
     command = shlex.join([*words, "--output", "out.wav"])

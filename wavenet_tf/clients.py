@@ -11,6 +11,7 @@ import numpy as np
 
 from wavenet_tf.conditioning import (
     LOCAL_CONDITIONING,
+    ConditionChanges,
     ConditioningSpec,
     as_finite_floats,
     samples_after_prompt,
@@ -306,8 +307,10 @@ class AudioStream(Iterator[np.ndarray]):
     ):
         check_temperature(temperature)
         self.call_signature, self.metadata = call_signature, metadata
-        self.conditions, self.state, self.start = conditions, state, start
+        self.state, self.start = state, start
         streams = len(next(iter(state.values())))
+        spec = ConditioningSpec.from_metadata(metadata)
+        self.changes = ConditionChanges(spec, conditions, streams)
         self.temperature = np.full(streams, temperature, np.float32)
         self.lock = threading.Lock()
         try:
@@ -326,6 +329,7 @@ class AudioStream(Iterator[np.ndarray]):
     def _next_block(self) -> np.ndarray:
         if self.num_samples is not None and self.samples_done >= self.num_samples:
             raise StopIteration
+        self.changes.apply(self.samples_done)
         per_sample = self.metadata["uniforms_per_sample"]
         shape_per_sample = () if per_sample == 1 else (per_sample,)
         streams, block_size = len(self.temperature), self.metadata["block_size"]
@@ -336,7 +340,9 @@ class AudioStream(Iterator[np.ndarray]):
             "generate_block",
             uniforms=uniforms.swapaxes(0, 1),
             temperature=self.temperature,
-            **conditions_of_block(self.metadata, self.conditions, self.start + self.samples_done),
+            **conditions_of_block(
+                self.metadata, self.changes.conditions, self.start + self.samples_done
+            ),
             **self.state,
         )
         self.seconds += time.perf_counter() - started
@@ -346,6 +352,19 @@ class AudioStream(Iterator[np.ndarray]):
         if self.num_samples is not None and self.samples_done > self.num_samples:
             audio = audio[:, : self.num_samples - self.samples_done]
         return audio
+
+    def change_at(self, sample: int, **conditions) -> None:
+        """Changes conditions from a sample on: from the first block that begins there or later.
+
+        Args:
+            sample: counted from the start of the stream, without the prompt.
+            **conditions: `speaker_id` or `global_conditioning`, as `WaveNet.generate` takes them.
+
+        Raises:
+            InputError: for another condition, or one of the wrong shape or range.
+        """
+        with self.lock:
+            self.changes.add(sample, conditions)
 
     @property
     def real_time_factor(self) -> float:

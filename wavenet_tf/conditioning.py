@@ -5,7 +5,8 @@ Training data, `generate`, exported models and their clients all describe condit
 """
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -182,28 +183,125 @@ def speaker_index(names, speaker: str) -> int:
     return names.index(speaker)
 
 
-def tag_vector(names, tags) -> np.ndarray:
-    """Returns tags as a vector of zeros and ones, the value of `global_conditioning`.
+def parse_tags(words: Iterable[str]) -> dict[str, float]:
+    """Returns tags with their strengths, as flags write them.
+
+    Args:
+        words: a tag each, or a tag and its strength as in "piano:0.5".
+
+    Example:
+    >>> parse_tags(["piano:0.25", "slow"])
+    {'piano': 0.25, 'slow': 1.0}
+    """
+    tags = {}
+    for word in words:
+        tag, _, strength = word.strip().rpartition(":")
+        try:
+            tags[tag or strength] = float(strength) if tag else 1.0
+        except ValueError:
+            tags[word.strip()] = 1.0  # a tag with a colon
+    return tags
+
+
+def tag_vector(names, tags: Iterable[str] | Mapping[str, float]) -> np.ndarray:
+    """Returns tags as a vector of numbers from 0 to 1, the value of `global_conditioning`.
 
     Args:
         names: the tag of each channel; None for a model without tags.
-        tags: the tags that are set.
+        tags: the tags that are set, or the strength of each, from 0 to 1.
 
     Returns:
         float32 `[len(names)]`.
 
     Raises:
-        InputError: for a tag that is not among the names.
+        InputError: for a tag that is not among the names, or a strength that is not from 0 to 1.
 
     Example:
     >>> tag_vector(["piano", "slow", "solo"], ["slow", "piano"])
     array([1., 1., 0.], dtype=float32)
+    >>> tag_vector(["piano", "slow", "solo"], {"piano": 0.5})
+    array([0.5, 0. , 0. ], dtype=float32)
     """
     names = list(names or [])
-    for tag in tags:
+    strengths = dict(tags) if isinstance(tags, Mapping) else dict.fromkeys(tags, 1.0)
+    for tag, strength in strengths.items():
         if tag not in names:
             raise InputError(f"unknown tag {tag!r}: the model has {', '.join(names) or 'no tags'}")
-    return np.array([name in tags for name in names], np.float32)
+        if not 0.0 <= strength <= 1.0:
+            raise InputError(f"strengths of tags must be from 0 to 1; received {tag}:{strength}")
+    return np.array([strengths.get(name, 0.0) for name in names], np.float32)
+
+
+def parse_tags_at(text: str) -> tuple[float, dict[str, float]]:
+    """Returns the time and the tags of a change over time.
+
+    Args:
+        text: seconds and tags, as in "5 guitar,slow:0.5"; without tags none is set.
+
+    Raises:
+        InputError: unless the text begins with a finite number of at least 0.
+
+    Example:
+    >>> parse_tags_at("5 guitar,slow:0.5")
+    (5.0, {'guitar': 1.0, 'slow': 0.5})
+    """
+    seconds, _, tags = text.strip().partition(" ")
+    try:
+        time = float(seconds)
+    except ValueError:
+        time = math.nan
+    if not 0.0 <= time < math.inf:
+        raise InputError(f"tags_at must be seconds and tags, as in '5 guitar'; received {text!r}")
+    return time, parse_tags(filter(None, tags.split(",")))
+
+
+class ConditionChanges:
+    """Changes of conditions over time, which a stream applies to whole blocks.
+
+    Args:
+        spec: what conditions the model.
+        conditions: from the start of the stream, as `ConditioningSpec.checked` returns them.
+        batch_size: number of streams.
+
+    Attributes:
+        conditions: of the next block.
+    """
+
+    def __init__(
+        self, spec: ConditioningSpec, conditions: Mapping[str, np.ndarray], batch_size: int
+    ):
+        self.spec, self.conditions, self.batch_size = spec, dict(conditions), batch_size
+        self._changes: list[tuple[int, dict[str, np.ndarray]]] = []
+
+    def add(self, sample: int, conditions: Mapping[str, Any]) -> None:
+        """Adds a change.
+
+        Args:
+            sample: index of the sample, counted from the start of the stream, from which on the
+                conditions hold.
+            conditions: new values by input name, as `WaveNet.generate` takes them.
+
+        Raises:
+            InputError: for a condition that the model does not take, or of the wrong shape, and for
+                local conditioning, whose frames change by themselves.
+        """
+        if LOCAL_CONDITIONING in conditions:
+            raise InputError(f"{LOCAL_CONDITIONING} cannot be changed: its frames have times")
+        checked = self.spec.checked({**self.conditions, **conditions}, self.batch_size)
+        new = {name: checked[name] for name in conditions}
+        self._changes = sorted([*self._changes, (sample, new)], key=lambda change: change[0])
+
+    def apply(self, sample: int) -> bool:
+        """Applies the changes up to a sample to `conditions`; returns whether there were any.
+
+        Args:
+            sample: index of the first sample of the next block.
+        """
+        due = [new for at, new in self._changes if at <= sample]
+        self._changes = self._changes[len(due) :]
+        for new in due:
+            self.conditions.update(new)
+        return bool(due)
 
 
 def samples_after_prompt(

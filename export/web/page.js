@@ -91,6 +91,10 @@ function showModel() {
   ]) {
     part(row).hidden = !conditioning.includes(condition);
   }
+  const tags = metadata.tag_names ?? [];
+  part("global_row").hidden ||= tags.length > 0;
+  part("tags_row").hidden = !tags.length;
+  part("tags_row").replaceChildren(part("tags_row").firstChild, ...tags.map(slider));
   const speakers = Array.from(
     { length: metadata.num_speakers ?? 0 },
     (_, index) => new Option(metadata.speaker_names?.[index] ?? `${index}`, index),
@@ -98,6 +102,15 @@ function showModel() {
   part("speaker").replaceChildren(...speakers);
   show("channels", metadata.local_channels ?? "");
   part("seconds").disabled = conditioning.includes("local_conditioning");
+}
+
+/** A slider from 0 to 1 for the strength of a tag. */
+function slider(tag, index) {
+  const input = document.createElement("input");
+  Object.assign(input, { type: "range", id: `tag_${index}`, min: 0, max: 1, step: 0.01, value: 0 });
+  const label = document.createElement("label");
+  label.append(`${tag} `, input);
+  return label;
 }
 
 // --- a run ---
@@ -131,19 +144,26 @@ async function start() {
   mine.player.resume().then(() => mine === run && showStatus(), () => {});
 }
 
-async function readSettings() {
+/** The speaker and the tags, which may change during a run, or the numbers in their place. */
+function readGlobalConditions() {
   const conditions = {};
   if (metadata.conditioning.includes("speaker_id")) {
     conditions.speaker_id = Number(part("speaker").value);
   }
   if (metadata.conditioning.includes("global_conditioning")) {
+    const sliders = Array.from(part("tags_row").querySelectorAll("input"), ({ value }) => value);
     const words = part("global").value.split(/[\s,]+/).filter(Boolean);
-    const values = Float32Array.from(words, Number);
+    const values = Float32Array.from(sliders.length ? sliders : words, Number);
     if (values.length !== metadata.global_channels || !values.every(Number.isFinite)) {
       throw new FileError(`global conditioning takes ${metadata.global_channels} numbers`);
     }
     conditions.global_conditioning = values;
   }
+  return conditions;
+}
+
+async function readSettings() {
+  const conditions = readGlobalConditions();
   if (metadata.conditioning.includes("local_conditioning")) {
     const [file] = part("frames").files;
     if (!file) {
@@ -288,6 +308,13 @@ part("form").addEventListener("submit", (event) => {
   event.preventDefault();
   start();
 });
+for (const row of ["tags_row", "speaker"]) {
+  part(row).addEventListener("input", () => {
+    if (run?.settings && !run.finished) {
+      worker.postMessage({ type: "change", conditions: readGlobalConditions() });
+    }
+  });
+}
 part("stop").addEventListener("click", () => {
   worker.postMessage({ type: "stop" });
   silence();

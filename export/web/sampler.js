@@ -22,6 +22,11 @@ export class Sampler extends LiteRtModel {
     this.state = await this.call("initial_state", inputs);
   }
 
+  /** Changes the speaker or the tags from the next block on. */
+  change(conditions) {
+    this.conditions = { ...this.conditions, ...conditions };
+  }
+
   /** Samples until the frames end. */
   get length() {
     const frames = this.conditions.local_conditioning;

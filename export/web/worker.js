@@ -32,6 +32,10 @@ const handlers = {
     }
   },
 
+  change({ conditions }) {
+    sampler?.change(conditions);
+  },
+
   played({ samples }) {
     if (run) {
       run.played = samples;

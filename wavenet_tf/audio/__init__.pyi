@@ -31,6 +31,7 @@ from wavenet_tf.audio.levels import normalize as normalize
 from wavenet_tf.audio.mu_law import mu_law_compand as mu_law_compand
 from wavenet_tf.audio.mu_law import mu_law_decode as mu_law_decode
 from wavenet_tf.audio.mu_law import mu_law_encode as mu_law_encode
+from wavenet_tf.audio.periodicity import detect_pitch as detect_pitch
 from wavenet_tf.audio.silence import audible_segments as audible_segments
 from wavenet_tf.audio.silence import join_segments as join_segments
 from wavenet_tf.audio.silence import move_alignment as move_alignment

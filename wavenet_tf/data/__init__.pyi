@@ -19,6 +19,10 @@ from wavenet_tf.data.conditions import clip_conditions as clip_conditions
 from wavenet_tf.data.conditions import condition_sources as condition_sources
 from wavenet_tf.data.corpora import LAYOUTS as LAYOUTS
 from wavenet_tf.data.crops import CropSpec as CropSpec
+from wavenet_tf.data.excerpts import alternate_speakers as alternate_speakers
+from wavenet_tf.data.excerpts import select_excerpts as select_excerpts
+from wavenet_tf.data.headers import most_frequent_rate as most_frequent_rate
+from wavenet_tf.data.headers import read_headers as read_headers
 from wavenet_tf.data.labels import UNKNOWN as UNKNOWN
 from wavenet_tf.data.linguistic import LinguisticSource as LinguisticSource
 from wavenet_tf.data.linguistic import find_phone_set as find_phone_set

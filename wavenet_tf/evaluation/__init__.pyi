@@ -1,8 +1,15 @@
+from wavenet_tf.evaluation.audio_figures import AudioFigures as AudioFigures
+from wavenet_tf.evaluation.audio_figures import AudioMeter as AudioMeter
 from wavenet_tf.evaluation.decoder_tuning import count_decoder as count_decoder
 from wavenet_tf.evaluation.decoder_tuning import fit_decoder as fit_decoder
 from wavenet_tf.evaluation.decoder_tuning import tune_decoder as tune_decoder
 from wavenet_tf.evaluation.evaluation_report import EvaluationReport as EvaluationReport
 from wavenet_tf.evaluation.evaluation_report import evaluate as evaluate
+from wavenet_tf.evaluation.frechet import frechet_distance as frechet_distance
+from wavenet_tf.evaluation.generated import GeneratedReport as GeneratedReport
+from wavenet_tf.evaluation.generated import generate_clips as generate_clips
+from wavenet_tf.evaluation.generated import score_generated as score_generated
+from wavenet_tf.evaluation.generated import with_generated_clips as with_generated_clips
 from wavenet_tf.evaluation.prosody import DurationErrors as DurationErrors
 from wavenet_tf.evaluation.prosody import F0Errors as F0Errors
 from wavenet_tf.evaluation.recognition import ErrorRate as ErrorRate

@@ -11,6 +11,7 @@ import numpy as np
 
 from wavenet_tf import data
 from wavenet_tf.errors import InputError
+from wavenet_tf.evaluation.generated import GeneratedReport
 from wavenet_tf.evaluation.scores import Scores, check_has_speakers, score, score_speakers
 from wavenet_tf.evaluation.spectral import log_spectral_distance
 from wavenet_tf.evaluation.synthesis import check_has_features, copy_synthesis
@@ -27,6 +28,8 @@ class EvaluationReport:
             own speaker; None if it was not computed.
         log_spectral_distance: mean over the recordings of the distance in dB between a recording
             and its copy synthesis; None if it was not computed.
+        speakers: bits per sample of each speaker, by name; None without speakers.
+        generated: scores of generated audio; None if none was generated.
 
     Example:
     >>> report = EvaluationReport(2.5, {"a.wav": 2.0, "b.wav": 3.0}, speakers_identified=0.5)
@@ -38,10 +41,14 @@ class EvaluationReport:
     files: dict[str, float]
     speakers_identified: float | None = None
     log_spectral_distance: float | None = None
+    speakers: dict[str, float] | None = None
+    generated: GeneratedReport | None = None
 
     def to_json(self) -> str:
         """Returns the figures that were computed, as a JSON object."""
         figures = {key: value for key, value in vars(self).items() if value is not None}
+        if self.generated is not None:
+            figures["generated"] = self.generated.to_dict()
         return json.dumps(figures, indent=2) + "\n"
 
     @classmethod
@@ -61,6 +68,12 @@ class EvaluationReport:
                 files={name: float(bits) for name, bits in figures["files"].items()},
                 speakers_identified=_optional_float(figures.get("speakers_identified")),
                 log_spectral_distance=_optional_float(figures.get("log_spectral_distance")),
+                speakers=figures.get("speakers"),
+                generated=(
+                    GeneratedReport.from_dict(figures["generated"])
+                    if "generated" in figures
+                    else None
+                ),
             )
         except KeyError as error:
             raise InputError(f"no key {error}") from error
@@ -103,7 +116,11 @@ def evaluate(
     if num_copies:
         check_has_features(model)
     scores = score(model, recordings, batch_size, progress=verbose and sys.stdout.isatty())
-    report = EvaluationReport(scores.bits_per_sample, scores.bits_per_sample_by_name)
+    report = EvaluationReport(
+        scores.bits_per_sample,
+        scores.bits_per_sample_by_name,
+        speakers=scores.bits_per_sample_by_speaker(recordings) or None,
+    )
     if verbose:
         seconds = scores.samples.sum() / model.sample_rate
         print(
@@ -111,6 +128,8 @@ def evaluate(
             f"({seconds:,.1f} s); {model.distribution.uniform_bits:g} is uniform guessing, lower "
             "is better"
         )
+        for name, bits in (report.speakers or {}).items():
+            print(f"  {bits:.4f} bits per sample of {name}")
     if identify_speakers:
         share = _share_identified(model, recordings, scores, batch_size)
         report = dataclasses.replace(report, speakers_identified=share)

@@ -46,6 +46,19 @@ class Scores:
         bits = self.nats[scored] / self.samples[scored] / math.log(2.0)
         return {self.names[scored[rank]]: float(bits[rank]) for rank in np.argsort(bits)}
 
+    def bits_per_sample_by_speaker(self, recordings: data.Recordings) -> dict[str, float]:
+        """Returns the mean over the samples of each speaker, by name; empty without speakers.
+
+        Args:
+            recordings: those that were scored.
+        """
+        bits = {}
+        for index, name in enumerate(recordings.speaker_names):
+            clips = recordings.speaker_ids == index
+            if samples := float(self.samples[clips].sum()):
+                bits[name] = float(self.nats[clips].sum()) / samples / math.log(2.0)
+        return bits
+
     @property
     def scored_clips(self) -> np.ndarray:
         """Indices of the clips that could be read."""

@@ -280,11 +280,20 @@ class WaveNetClassifier(TrainableModel):
             mask: `[batch, frames]`, 0 for frames outside the clip, which are set to zero before
                 each convolution; None for none.
         """
+        return self.class_layer(self.embeddings(frames, mask))
+
+    def embeddings(self, frames, mask=None):
+        """Returns the frames that the logits are a linear map of, `[batch, frames, channels]`.
+
+        Args:
+            frames: output of the method `frames`.
+            mask: as `frame_logits` takes it.
+        """
         mask = None if mask is None else tf.cast(mask, frames.dtype)[:, :, None]
         for convolution in self.convolutions:
             frames = observe(convolution, "inputs", frames if mask is None else frames * mask)
             frames = observe(convolution, "outputs", convolution(frames))
-        return self.class_layer(frames if mask is None else frames * mask)
+        return frames if mask is None else frames * mask
 
     def class_logits(self, frame_logits, mask=None):
         """Returns the logits of the targets: those of frames, or their mean over each clip.

@@ -21,6 +21,8 @@ from wavenet_tf.models.trainer import TrainableModel
 from wavenet_tf.models.trunk import WaveNetTrunk, audio_of
 from wavenet_tf.options import PRECISIONS
 
+# The weights that `fit` changes.
+TRAINED = ("all", "speaker_embedding")
 # In TensorFlow's errors of look-ups and of the loss.
 _OUT_OF_RANGE = re.compile(r"is not in \[0, |outside the valid range of \[0, ")
 
@@ -37,6 +39,8 @@ class WaveNet(TrainableModel):
     Args:
         dtype: "float32", "mixed_bfloat16" or "mixed_float16".
         name: name of the model.
+        trained: the weights that `fit` changes: "all", or "speaker_embedding" for a further speaker
+            of a trained model, see `models.add_speaker`. After a change, call `compile`.
         **arguments: the attributes of `WaveNetConfig`.
 
     Attributes:
@@ -87,10 +91,11 @@ class WaveNet(TrainableModel):
             ),
             inspect.Parameter("dtype", inspect.Parameter.KEYWORD_ONLY, default=None),
             inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None),
+            inspect.Parameter("trained", inspect.Parameter.KEYWORD_ONLY, default="all"),
         ]
     )
 
-    def __init__(self, *, dtype=None, name=None, trainable=True, **arguments):
+    def __init__(self, *, dtype=None, name=None, trainable=True, trained="all", **arguments):
         _check_keras_settings()
         # Layers choose their precision themselves: half would corrupt a 16-bit waveform.
         super().__init__(dtype=dtype, name=name, trainable=trainable, autocast=False)
@@ -109,6 +114,8 @@ class WaveNet(TrainableModel):
             name="head",
         )
         self.build()
+        self._trained = "all"
+        self.trained = trained
 
     def build(self, inputs_shape=None):
         """Makes the weights; every shape follows from the configuration."""
@@ -130,6 +137,23 @@ class WaveNet(TrainableModel):
             InputError: for an unknown preset or an unknown argument.
         """
         return cls(dtype=dtype, **WaveNetConfig.from_preset(name, **overrides).to_dict())
+
+    @property
+    def trained(self) -> str:
+        """The weights that `fit` changes: "all" or "speaker_embedding"."""
+        return self._trained
+
+    @trained.setter
+    def trained(self, part: str) -> None:
+        if part not in TRAINED or (part != "all" and not self.config.num_speakers):
+            raise InputError(
+                f"trained must be one of {', '.join(TRAINED)}, and the latter takes a model with "
+                f"speakers; received {part!r}"
+            )
+        if part != self._trained:
+            for layer in (*self.trunk.layers, self.head):
+                layer.trainable = part in ("all", layer.name)
+        self._trained = part
 
     @property
     def receptive_field(self) -> int:
@@ -398,7 +422,7 @@ class WaveNet(TrainableModel):
         )
 
     def get_config(self):
-        return {**super().get_config(), **self.config.to_dict()}
+        return {**super().get_config(), **self.config.to_dict(), "trained": self.trained}
 
 
 def _check_keras_settings() -> None:

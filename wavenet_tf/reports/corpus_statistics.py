@@ -10,9 +10,10 @@ import keras
 import numpy as np
 
 from wavenet_tf import audio, data
+from wavenet_tf.data.headers import evenly_spaced
 from wavenet_tf.data.preparing import report as preparation_report
 from wavenet_tf.errors import InputError
-from wavenet_tf.reports.opened_corpus import MAX_MEASURED, evenly_spaced
+from wavenet_tf.reports.opened_corpus import MAX_MEASURED
 
 MAX_MEASURED_SECONDS = 4 * 3600
 # As --trim_db of tools/prepare_data.py.

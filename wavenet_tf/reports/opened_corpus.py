@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import collections
-import contextlib
 import dataclasses
 import json
 import os
@@ -13,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from wavenet_tf import audio, data
+from wavenet_tf import data
 from wavenet_tf.data import corpora, prepared
-from wavenet_tf.errors import InputError
+from wavenet_tf.data.headers import most_frequent_rate, read_headers
 
-# Of a larger corpus, evenly spaced files and clips are measured.
+# Of a larger corpus, evenly spaced clips are measured.
 MAX_MEASURED = 2000
 # In Hz; used if no file of a corpus has a readable header.
 DEFAULT_SAMPLE_RATE = 16000
@@ -31,7 +29,7 @@ class OpenedCorpus:
         directory: folder of the corpus.
         recordings: the clips of the corpus.
         layout: layout of a raw corpus; empty for a prepared one.
-        headers: readable headers of the files of a raw corpus, of at most `MAX_MEASURED` files;
+        headers: readable headers of the files of a raw corpus, see `data.read_headers`;
             empty for a prepared corpus.
         preparation: contents of report.json of a prepared corpus; None for a raw one.
     """
@@ -87,37 +85,10 @@ def open_corpus(
     else:
         if layout == "auto":
             layout = corpora.detect_layout(directory)
-        headers = _read_headers(directory, layout)
-        rates = collections.Counter(header.samplerate for header in headers)
-        rate = sample_rate or max(rates, key=rates.__getitem__, default=DEFAULT_SAMPLE_RATE)
+        headers = read_headers(directory, layout)
+        rate = sample_rate or most_frequent_rate(headers) or DEFAULT_SAMPLE_RATE
         recordings = data.read_recordings(directory, rate, layout)
         corpus = OpenedCorpus(directory, recordings, layout, headers)
     if speakers is None:
         return corpus
     return dataclasses.replace(corpus, recordings=recordings.with_speakers(speakers))
-
-
-def evenly_spaced(total: int, maximum: int) -> list[int]:
-    """Returns evenly spaced indices below `total`, at most `maximum` of them.
-
-    Example:
-    >>> evenly_spaced(10, 4)
-    [0, 2, 5, 7]
-    """
-    number = min(total, maximum)
-    return [index * total // number for index in range(number)]
-
-
-def _read_headers(directory: Path, layout: str) -> list:
-    """Returns the headers of files of a corpus, without those that cannot be read."""
-    root = corpora.corpus_root(directory)
-    paths = list(dict.fromkeys(clip.path for clip in corpora.read_corpus(directory, layout)))
-    headers = []
-    for index in evenly_spaced(len(paths), MAX_MEASURED):
-        path = root / paths[index]
-        with (
-            contextlib.suppress(InputError),
-            audio.open_audio(path, path, search=False) as header,
-        ):
-            headers.append(header)
-    return headers

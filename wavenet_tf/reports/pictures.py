@@ -286,6 +286,44 @@ def crop_figure(
     return figure
 
 
+def project_to_plane(vectors: np.ndarray) -> tuple[np.ndarray, float]:
+    """Returns vectors in the plane of their two main components.
+
+    Args:
+        vectors: float `[vectors, channels]`, at least two channels.
+
+    Returns:
+        float `[vectors, 2]`, and the share of the variance that lies in the plane.
+
+    Example:
+    >>> points, share = project_to_plane(np.array([[0.0, 0.0, 1.0], [3.0, 4.0, 1.0]]))
+    >>> float(np.linalg.norm(points[1] - points[0]).round(6)), round(share, 6)
+    (5.0, 1.0)
+    """
+    centered = vectors - vectors.mean(axis=0)
+    left, values, _ = np.linalg.svd(centered, full_matrices=False)
+    share = float(np.sum(values[:2] ** 2) / max(np.sum(values**2), 1e-12))
+    return left[:, :2] * values[:2], share
+
+
+def points_figure(points: np.ndarray, names: Sequence[str]) -> matplotlib.figure.Figure:
+    """Draws named points of a plane.
+
+    Args:
+        points: `[points, 2]`.
+        names: one for each point.
+    """
+    figure, axis = _figure_of_one_axis()
+    axis.scatter(points[:, 0], points[:, 1])
+    for point, name in zip(points, names, strict=True):
+        name = name.encode(errors="backslashreplace").decode()
+        axis.annotate(name, point, xytext=(4, 4), textcoords="offset points", fontsize="small")
+    axis.set_xlabel("First component")
+    axis.set_ylabel("Second component")
+    axis.margins(0.15)
+    return figure
+
+
 def _new_figure(width: float, height: float) -> matplotlib.figure.Figure:
     """Returns an empty figure; width and height are in inches."""
     from matplotlib.figure import Figure

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from wavenet_tf import data, evaluation
+from wavenet_tf.errors import InputError
 from wavenet_tf.reports import html
 from wavenet_tf.reports.recording_card import recording_card
-from wavenet_tf.reports.run_contents import RunContents, select_excerpts
+from wavenet_tf.reports.run_contents import RunContents
 
 
 def audio_section(
@@ -32,7 +33,7 @@ def audio_section(
     if run.recordings is None:
         parts.append(html.paragraph(f"The recordings cannot be read: {run.recordings_error}."))
     else:
-        recorded = select_excerpts(run.recordings, streams, seconds)
+        recorded = data.select_excerpts(run.recordings, streams, seconds)
     unknown_vector = model.config.global_channels and not model.config.tag_names
     if unknown_vector or (recorded is None and set(model.conditioning.names) - {"speaker_id"}):
         parts.append(
@@ -43,6 +44,7 @@ def audio_section(
             print(f"copy synthesis of {len(recorded.names)} recordings")
         copies = evaluation.copy_synthesis(model, recorded, seed=seed, progress=verbose)
         parts.append(html.paragraph("Copy synthesis of recordings of the validation split."))
+        parts.append(_scores_card(run, copies, recorded))
         parts.append(_audio_grid(run, copies, recorded))
     else:
         number, conditions = _choose_conditions(model, recorded, streams)
@@ -52,6 +54,8 @@ def audio_section(
         waveforms = model.generate(samples, number, seed=seed, progress=verbose, **conditions)
         beside = "" if recorded is None else ", beside recordings of the validation split"
         parts.append(html.paragraph(f"Generated audio{beside}."))
+        if recorded is not None:
+            parts.append(_scores_card(run, list(waveforms), recorded))
         parts.append(_audio_grid(run, list(waveforms), recorded))
     return html.section("Audio", *parts)
 
@@ -70,6 +74,27 @@ def _choose_conditions(
         return len(recorded.names), conditions
     ids = np.arange(min(streams, model.config.num_speakers), dtype=np.int32)
     return len(ids), {"speaker_id": ids}
+
+
+def _scores_card(
+    run: RunContents, generated: Sequence[np.ndarray], recorded: data.Recordings
+) -> html.Html:
+    """Returns a card with the verdict and the scores: those of an evaluation, or of these clips."""
+    report = None if run.evaluation is None else run.evaluation.generated
+    source = "By tools/evaluate.py"
+    if report is None:
+        copies = bool(run.model.config.local_channels)
+        source = "Of the clips below"
+        try:
+            report = evaluation.score_generated(
+                generated, list(recorded.waveforms()), run.model.sample_rate, copies
+            )
+        except InputError as error:
+            return html.paragraph(f"No scores: {error}.")
+    table = html.table(report.rows, ["", "Generated", "Recorded"])
+    over = f"{source}, over {report.clips:,} generated clips, {report.seconds:,.1f} s."
+    verdict = html.paragraph(f"Verdict: {report.verdict}.")
+    return html.card("Scores of generated audio", verdict, table, html.paragraph(over))
 
 
 def _audio_grid(

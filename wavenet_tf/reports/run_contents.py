@@ -14,7 +14,6 @@ from wavenet_tf.errors import InputError
 from wavenet_tf.evaluation import EvaluationReport
 from wavenet_tf.models import TrainableModel, WaveNet, WaveNetClassifier
 from wavenet_tf.runs.settings import stored_settings
-from wavenet_tf.training.tensorboard import alternate_speakers
 
 # Read from the model directory, if no other file is given.
 EVALUATION = "evaluation.json"
@@ -98,29 +97,6 @@ def read_run(
         reason = _with_folder_names(str(error), directory, data_dir)
         return dataclasses.replace(contents, recordings_error=reason)
     return dataclasses.replace(contents, recordings=recordings)
-
-
-def select_excerpts(recordings: data.Recordings, maximum: int, seconds: float) -> data.Recordings:
-    """Returns the starts of clips, of as many different speakers as possible.
-
-    Args:
-        recordings: the clips.
-        maximum: number of clips to select, if there are as many.
-        seconds: length of an excerpt, in seconds; shorter clips are taken whole.
-    """
-    selected = recordings.select(alternate_speakers(recordings)[:maximum])
-    samples = max(1, round(seconds * recordings.sample_rate))
-    lengths = np.minimum(selected.lengths, samples)
-    excerpts = dataclasses.replace(
-        selected,
-        clips=[selected.clips[index][:length] for index, length in enumerate(lengths.tolist())],
-        lengths=lengths,
-    )
-    if recordings.hop_length is None or not len(selected.features):
-        return excerpts
-    frames = (-(-lengths // recordings.hop_length)).tolist()
-    features = [selected.features[index][:number] for index, number in enumerate(frames)]
-    return dataclasses.replace(excerpts, features=features)
 
 
 def _read_evaluation(

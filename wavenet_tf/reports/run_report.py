@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from wavenet_tf import evaluation, files, runs
+from wavenet_tf import data, evaluation, files, runs
 from wavenet_tf.models import WaveNet, WaveNetClassifier
-from wavenet_tf.options import MONITORED_METRICS, monitored_metric
+from wavenet_tf.options import GENERATED, GENERATED_SCORES, compared_metric, describe_metric
 from wavenet_tf.reports import html, pictures
 from wavenet_tf.reports.recognition_section import recognition_section
 from wavenet_tf.reports.run_audio import audio_section
-from wavenet_tf.reports.run_contents import RunContents, read_run, select_excerpts
+from wavenet_tf.reports.run_contents import RunContents, read_run
 
 # What is scored for the report if nobody evaluated the model.
 NUM_SCORED = 8
@@ -37,6 +37,7 @@ CURVES = {
     "loss": "Loss",
     "gradient_norm": "Gradient norm",
     "learning_rate": "Learning rate",
+    **{f"{GENERATED}{score}": name.capitalize() for score, name in GENERATED_SCORES.items()},
 }
 
 
@@ -85,6 +86,7 @@ def write_run_report(
             _summary_section(run),
             _curves_section(run),
             *results,
+            *_speakers_section(run),
             _configuration_section(run),
             _checkpoints_section(run),
         )
@@ -177,7 +179,7 @@ def _evaluation_section(run: RunContents, verbose: bool) -> html.Html:
     if report is not None:
         source = f"By tools/evaluate.py, over {len(report.files):,} recordings."
     elif run.recordings is not None:
-        scored = select_excerpts(run.recordings, NUM_SCORED, SECONDS_SCORED)
+        scored = data.select_excerpts(run.recordings, NUM_SCORED, SECONDS_SCORED)
         if verbose:
             print(f"scoring {len(scored.names)} recordings")
         report = evaluation.evaluate(run.model, scored)
@@ -213,6 +215,26 @@ def _ranking_cards(report: evaluation.EvaluationReport) -> list[html.Html]:
     ]
 
 
+def _speakers_section(run: RunContents) -> list[html.Html]:
+    """Returns the section about the speakers of a model; none for fewer than three."""
+    names = run.model.config.speaker_names
+    if isinstance(run.model, WaveNetClassifier) or names is None or len(names) < 3:
+        return []
+    points, share = pictures.project_to_plane(run.model.trunk.speaker_embedding.embeddings.numpy())
+    caption = f"The plane of the two main components, which have {share:.0%} of the variance."
+    alternative = "Speaker embeddings"
+    cards = [
+        html.card(
+            alternative,
+            html.picture(pictures.points_figure(points, names), alternative, caption),
+        )
+    ]
+    if run.evaluation is not None and run.evaluation.speakers:
+        rows = [(name, f"{bits:.4f}") for name, bits in run.evaluation.speakers.items()]
+        cards.append(html.card("Bits per sample by speaker", html.table(rows)))
+    return [html.section("Speakers", html.grid(*cards))]
+
+
 def _configuration_section(run: RunContents) -> html.Html:
     """Returns the settings of the run and the arguments of the model, without folders' paths."""
     settings = {
@@ -230,8 +252,7 @@ def _configuration_section(run: RunContents) -> html.Html:
 
 def _checkpoints_section(run: RunContents) -> html.Html:
     """Returns a table of the model files."""
-    metric = monitored_metric(run.log)
-    name = MONITORED_METRICS.get(metric or "", "bits per sample")
+    metric = compared_metric(run.log) or "bits_per_sample"
     values = {}
     if f"val_{metric}" in run.log:
         values = dict(zip(run.log["step"].tolist(), run.log[f"val_{metric}"], strict=True))
@@ -245,7 +266,7 @@ def _checkpoints_section(run: RunContents) -> html.Html:
     final = run.directory / runs.FINAL_MODEL
     if final.exists():
         rows.append((final.name, "", _format_size(final), _format_date(final)))
-    header = ["Step", f"Validation ({name})", "Size", "Written"]
+    header = ["Step", f"Validation ({describe_metric(metric)})", "Size", "Written"]
     return html.section("Checkpoints", html.card("Model files", html.table(rows, header)))
 
 

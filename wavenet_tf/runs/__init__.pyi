@@ -1,5 +1,7 @@
 from wavenet_tf.runs.checkpointing import load_model as load_model
 from wavenet_tf.runs.estimation import estimate as estimate
+from wavenet_tf.runs.generated_audio import RunClassifier as RunClassifier
+from wavenet_tf.runs.generated_audio import score_generated_audio as score_generated_audio
 from wavenet_tf.runs.intelligibility import evaluate_intelligibility as evaluate_intelligibility
 from wavenet_tf.runs.log import BestValidation as BestValidation
 from wavenet_tf.runs.log import best_validation as best_validation
@@ -19,4 +21,9 @@ from wavenet_tf.runs.recordings import read_run_recordings as read_run_recording
 from wavenet_tf.runs.recordings import recordings_from_run as recordings_from_run
 from wavenet_tf.runs.recordings import split_recordings as split_recordings
 from wavenet_tf.runs.settings import Settings as Settings
+from wavenet_tf.runs.suggestion import Suggestion as Suggestion
+from wavenet_tf.runs.suggestion import measured_time as measured_time
+from wavenet_tf.runs.suggestion import suggest as suggest
+from wavenet_tf.runs.suggestion import train_command as train_command
+from wavenet_tf.runs.suggestion import with_suggestion as with_suggestion
 from wavenet_tf.runs.training_run import train as train

@@ -16,7 +16,7 @@ import tensorflow as tf
 from wavenet_tf import files, training
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import TrainableModel, WaveNet
-from wavenet_tf.options import monitored_metric
+from wavenet_tf.options import compared_metric
 from wavenet_tf.runs.interruption import Interruption, metrics_state
 from wavenet_tf.runs.log import BestValidation, best_validation
 from wavenet_tf.runs.model_files import (
@@ -201,7 +201,7 @@ class WriteCheckpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         step = training.num_steps(self.model.optimizer)
-        metric = monitored_metric(logs) or "loss"
+        metric = compared_metric(logs) or "loss"
         value = float(logs[f"val_{metric}"])
         if math.isfinite(value) and (self.best is None or value < self.best.value):
             self.best = BestValidation(step, value, metric=metric)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from wavenet_tf import training
 from wavenet_tf.runs.memory import peak_memory, total_memory
-from wavenet_tf.runs.open_run import open_run
+from wavenet_tf.runs.open_run import Run, open_run
 from wavenet_tf.runs.settings import Settings
 from wavenet_tf.runs.training_run import input_errors
 
@@ -28,21 +28,7 @@ def estimate(settings: Settings) -> str:
     Raises:
         InputError: as `train` raises it.
     """
-    strategy = training.named_strategy(settings.strategy)
-    times: list[float] = []
-    clock = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: times.append(time.perf_counter())
-    )
-    with input_errors(strategy):
-        run = open_run(settings, None, strategy)
-        run.check_memory()
-        run.model.fit(
-            run.training_batches(),
-            steps_per_epoch=MEASURED_BATCHES,
-            callbacks=[clock],
-            verbose=0,
-        )
-    step_seconds = min(np.diff(times)) * settings.gradient_accumulation
+    run, step_seconds = measure_steps(settings)
     lines = [run.description]
     peak, total = peak_memory(), total_memory()
     if peak is not None:
@@ -57,3 +43,32 @@ def estimate(settings: Settings) -> str:
         f"({run.step_samples / step_seconds:,.0f} samples/s), without validation"
     )
     return "\n".join(lines)
+
+
+def measure_steps(settings: Settings) -> tuple[Run, float]:
+    """Trains on a few batches; writes no files.
+
+    Args:
+        settings: of the run.
+
+    Returns:
+        The run, and the time of a step in seconds, without that of the first batch.
+
+    Raises:
+        InputError: as `train` raises it.
+    """
+    strategy = training.named_strategy(settings.strategy)
+    times: list[float] = []
+    clock = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: times.append(time.perf_counter())
+    )
+    with input_errors(strategy):
+        run = open_run(settings, None, strategy)
+        run.check_memory()
+        run.model.fit(
+            run.training_batches(),
+            steps_per_epoch=MEASURED_BATCHES,
+            callbacks=[clock],
+            verbose=0,
+        )
+    return run, float(min(np.diff(times))) * settings.gradient_accumulation

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from wavenet_tf import files
-from wavenet_tf.options import MONITORED_METRICS, monitored_metric
+from wavenet_tf.options import compared_metric, describe_metric
 
 LOG = "log.csv"
 
@@ -22,7 +22,7 @@ class BestValidation:
         step: number of steps before the validation.
         value: of the metric in the validation.
         validations_since: number of later validations, none of them better.
-        metric: name of the metric, of `options.MONITORED_METRICS`.
+        metric: name of the metric, see `options.compared_metric`.
     """
 
     step: int
@@ -41,7 +41,7 @@ class BestValidation:
     @property
     def description(self) -> str:
         """The value with the metric's name in prose."""
-        return f"{self.value:.4f} {MONITORED_METRICS[self.metric]}"
+        return f"{self.value:.4f} {describe_metric(self.metric)}"
 
     @property
     def reason(self) -> str:
@@ -80,7 +80,7 @@ def best_validation(
         last_step: ignores validations after this step, which a resumed run trains again.
     """
     log = read_log(model_dir)
-    metric = monitored_metric(log)
+    metric = compared_metric(log)
     if metric is None or f"val_{metric}" not in log:
         return None
     included = log["step"] <= (np.inf if last_step is None else last_step)

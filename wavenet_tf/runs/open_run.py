@@ -13,6 +13,7 @@ from wavenet_tf import data, training
 from wavenet_tf.data.crops import NEXT_SAMPLE
 from wavenet_tf.models import WaveNet, WaveNetClassifier
 from wavenet_tf.models.config import PRESETS
+from wavenet_tf.runs.adaptation import adapted_model
 from wavenet_tf.runs.checkpointing import load_last_checkpoint
 from wavenet_tf.runs.memory import check_memory, min_step_memory
 from wavenet_tf.runs.model_files import Position
@@ -180,13 +181,19 @@ def _first(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMES_LISTED]) + (", ..." if len(names) > NAMES_LISTED else "")
 
 
-def open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute.Strategy) -> Run:
+def open_run(
+    settings: Settings,
+    model_dir: Path | None,
+    strategy: tf.distribute.Strategy,
+    row_dir: Path | None = None,
+) -> Run:
     """Returns a run with its model and recordings.
 
     Args:
         settings: of the run.
         model_dir: whose last checkpoint is resumed, if there is one; None starts a new run.
         strategy: in whose scope the model is created.
+        row_dir: see `adapted_model`.
 
     Raises:
         InputError: if the recordings or the checkpoints cannot be used, or workers differ.
@@ -194,13 +201,14 @@ def open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
     with strategy.scope():
-        model, recordings, position = _open_model(settings, model_dir)
+        model, recordings, position = _open_model(settings, model_dir, row_dir)
         parts = split_recordings(settings, recordings, model.receptive_field)
         crop_spec = model.crop_spec.with_sources(*class_sources(settings, model))
         crop_spec = dataclasses.replace(crop_spec, augment=settings.augment)
         training_part, validation_part = (crop_spec.prepare(part) for part in parts)
         if not model.compiled:
-            if model.config.features or model.config.phone_set:
+            # An adapted model keeps the mean and the deviation of the frames it was trained on.
+            if settings.adapt_from is None and (model.config.features or model.config.phone_set):
                 frames = next(s for s in crop_spec.conditions if isinstance(s, data.FrameSource))
                 model.trunk.adapt(frames.sample_frames(training_part))
             model.compile(_optimizer(settings), **_loss_weights(settings, model))
@@ -232,13 +240,15 @@ def open_run(settings: Settings, model_dir: Path | None, strategy: tf.distribute
 
 
 def _open_model(
-    settings: Settings, model_dir: Path | None
+    settings: Settings, model_dir: Path | None, row_dir: Path | None
 ) -> tuple[WaveNet | WaveNetClassifier, data.Recordings, Position]:
     """Returns the run's model, its recordings and its position."""
     with _checkpointed_blocks(settings):
         last = None if model_dir is None else load_last_checkpoint(model_dir)
         if model_dir is None or last is None:
-            return *new_model(settings), Position(step=0, batches=0)
+            adapts = settings.adapt_from is not None
+            new = adapted_model(settings, row_dir) if adapts else new_model(settings)
+            return *new, Position(step=0, batches=0)
     settings.check_continues(model_dir)
     model, position = last
     return model, read_run_recordings(settings, model, settings.data_dir), position

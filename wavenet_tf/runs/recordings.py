@@ -12,6 +12,7 @@ from wavenet_tf import data
 from wavenet_tf.data.splits import check_fraction, unit_hash
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet, WaveNetClassifier
+from wavenet_tf.runs.adaptation import label_adapted
 from wavenet_tf.runs.settings import Settings, stored_settings
 
 
@@ -49,6 +50,8 @@ def with_labels(
         recordings = data.with_alignments(recordings, settings.alignments)
     if settings.folding is not None:
         recordings = data.fold_alignments(recordings, settings.labels, settings.folding)
+    if settings.adapt_from is not None:
+        return label_adapted(settings, recordings, speaker_names)
     if settings.speakers is not None:
         recordings = recordings.with_speakers(settings.speakers, speaker_names)
     return recordings

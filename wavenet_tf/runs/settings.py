@@ -28,6 +28,7 @@ from wavenet_tf.options import (
     STRATEGIES,
     TASKS,
 )
+from wavenet_tf.runs.setting_checks import check_adaptation, check_best_by
 
 SETTINGS = "settings.json"
 # Arguments of `WaveNet` that `overrides` must not contain, and what to use instead.
@@ -54,16 +55,22 @@ MODEL_SETTINGS = (
     "overrides",
     "features",
     "speakers",
+    "adapt_from",
+    "adapt_all",
     "tags",
     "precision",
     "weight_decay",
     "ema_decay",
     "gradient_accumulation",
+    "best_by",  # a column of the log
 )
 
 
 # Classifiers of preset tiny stay at the level of guessing with the learning rate of generators.
 LEARNING_RATES = {"generate": 4e-3, "speak": 4e-3, "classify": 1e-3, "recognize": 1e-3}
+# Of the embedding of a new speaker alone, and of all weights of a trained model.
+ADAPT_ROW_RATE, ADAPT_ALL_RATE = 1e-2, 2e-4
+ADAPT_STEPS = {"steps": 300, "steps_per_validation": 100}  # defaults of adaptations
 # Default length of crops, and the longest recording whose labels are learned by CTC.
 CROP_SECONDS, SEQUENCE_SECONDS = 1.0, 10.0
 NO_FEATURES = "none"
@@ -105,6 +112,9 @@ class Settings:
             trains without speakers. A classifier is not conditioned on them.
         tags: tags of the recordings to condition the model on, joined by commas, or "all"; None
             trains without tags.
+        adapt_from: model directory of a model with speakers, to which the recordings of one new
+            speaker are added; None trains a new model.
+        adapt_all: after the embedding of the new speaker, adapt all other weights too.
         balance_speakers: draw crops of all speakers equally often, however long their recordings
             are.
         augment: of a classifier, but not with CTC: vary the crops, see
@@ -136,6 +146,10 @@ class Settings:
         checkpoints_kept: number of most recent checkpoints that are kept beside the best one.
         patience: number of validations without a better one after which training ends; None trains
             to the last step.
+        best_by: score of generated audio, of `options.GENERATED_SCORES`, that is computed at each
+            validation and by which checkpoints are compared; None compares them by the validation.
+        best_by_classifier: model directory of the classifier that the scores "frechet" and
+            "classes" need.
         strategy: how training is spread over devices and machines, see `training.named_strategy`.
         tensorboard_audio: seconds of audio to generate for TensorBoard at each validation; 0
             generates none.
@@ -159,6 +173,8 @@ class Settings:
     prosody_steps: int = 1000
     speakers: str | None = None
     tags: str | None = None
+    adapt_from: str | None = None
+    adapt_all: bool = False
     balance_speakers: bool = False
     augment: bool = False
     next_sample_weight: float = NEXT_SAMPLE_LOSS_WEIGHT
@@ -179,6 +195,8 @@ class Settings:
     steps_per_validation: int = 500
     checkpoints_kept: int = 3
     patience: int | None = None
+    best_by: str | None = None
+    best_by_classifier: str | None = None
     strategy: str = "auto"
     tensorboard_audio: float = 2.0
     tensorboard_histograms: bool = False
@@ -197,7 +215,10 @@ class Settings:
                 )
         self._check_task()
         if self.learning_rate is None:
-            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.task])
+            rate = LEARNING_RATES[self.task]
+            if self.adapt_from is not None:
+                rate = ADAPT_ALL_RATE if self.adapt_all else ADAPT_ROW_RATE
+            object.__setattr__(self, "learning_rate", rate)
         if self.crop_seconds is None:
             seconds = SEQUENCE_SECONDS if self.learns_sequences else CROP_SECONDS
             object.__setattr__(self, "crop_seconds", seconds)
@@ -261,6 +282,10 @@ class Settings:
                 raise InputError(f"{name} condition a generator; received task {self.task!r}")
         if self.task == "speak":
             self._check_speech()
+        if self.adapt_from is not None or self.adapt_all:
+            check_adaptation(self)
+        if self.best_by is not None:
+            check_best_by(self)
 
     def _check_speech(self) -> None:
         """Sets the feature of F0, and raises InputError for settings that do not fit speech."""
@@ -317,7 +342,8 @@ class Settings:
                 read.
         """
         changes = {name: value for name, value in changes.items() if value is not None}
-        settings = {**stored_settings(model_dir), **changes}
+        defaults = ADAPT_STEPS if "adapt_from" in changes else {}
+        settings = {**defaults, **stored_settings(model_dir), **changes}
         if "data_dir" not in settings:
             raise InputError("data_dir must name a folder of recordings")
         try:
@@ -347,7 +373,22 @@ class Settings:
 
     def with_absolute_paths(self) -> "Settings":
         """Returns settings that have the same meaning in any working directory."""
-        return dataclasses.replace(self, data_dir=os.path.abspath(self.data_dir))
+        paths = {
+            name: os.path.abspath(path)
+            for name in ("data_dir", "adapt_from", "best_by_classifier")
+            if (path := getattr(self, name)) is not None
+        }
+        return dataclasses.replace(self, **paths)
+
+    def without_adapt_all(self) -> "Settings":
+        """Returns the settings of the run before, which learns only the speaker's embedding."""
+        return dataclasses.replace(
+            self,
+            adapt_all=False,
+            learning_rate=ADAPT_ROW_RATE,
+            ema_decay=None,
+            weight_decay=0.0,
+        )
 
     def to_json(self) -> str:
         """Returns all settings by name, as `settings.json` contains them."""

@@ -14,12 +14,14 @@ import tensorflow as tf
 from wavenet_tf import data, files, training
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNet, WaveNetClassifier
+from wavenet_tf.runs.adaptation import ROW
 from wavenet_tf.runs.checkpointing import (
     WriteCheckpoint,
     assign_ema_weights,
     remove_incomplete_files,
     save,
 )
+from wavenet_tf.runs.generated_audio import LogGeneratedScore
 from wavenet_tf.runs.interruption import FinishEpoch, Interruption, delayed_interruption
 from wavenet_tf.runs.log import LOG, best_validation, cut_log
 from wavenet_tf.runs.model_files import FINAL_MODEL
@@ -65,7 +67,11 @@ def train(settings: Settings, model_dir: str | os.PathLike) -> WaveNet | WaveNet
         settings = settings.with_absolute_paths()
         if training.is_chief(strategy):
             _create_writable(model_dir)
-        run = open_run(settings, model_dir, strategy)
+        row_dir = None
+        if settings.adapt_all:
+            row_dir = model_dir / ROW
+            train(settings.without_adapt_all(), row_dir)
+        run = open_run(settings, model_dir, strategy, row_dir)
         batches = run.training_batches()
         run.check_memory()
         if run.is_chief:
@@ -163,6 +169,8 @@ def _callbacks(
     callbacks += [training.StopAtStep(settings.steps), training.LogStep()]
     if run.is_chief and _recognizes_frames(run):
         callbacks.append(LogLabelErrorRate(run))
+    if settings.best_by is not None:
+        callbacks.append(LogGeneratedScore(run))
     if run.is_chief:
         callbacks += [
             training.ProgressLine(settings.steps, round(run.step_samples)),

@@ -6,14 +6,19 @@ import hashlib
 import itertools
 import threading
 import warnings
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf.conditioning import LOCAL_CONDITIONING, as_finite_floats, samples_after_prompt
+from wavenet_tf.conditioning import (
+    LOCAL_CONDITIONING,
+    ConditionChanges,
+    as_finite_floats,
+    samples_after_prompt,
+)
 from wavenet_tf.errors import InputError, check_seed, check_temperature, positive_integer
 from wavenet_tf.layers import RepeatedFrames
 from wavenet_tf.sampling.block import sample_block
@@ -131,7 +136,6 @@ class Sampler:
             weights = self._weights.get(plan.device) or prepare_weights(self.model)
             self._weights[plan.device] = weights
             values = self.model.distribution.encode(prompt).numpy()
-            groups = [self._group(checked, streams) for streams in plan.groups]
             states = [
                 self._prime_streams(plan.device, values, checked, streams)
                 for streams in plan.groups
@@ -146,11 +150,16 @@ class Sampler:
                     weights, state, uniforms, temperature, group.global_conditioning, local
                 )
 
+        def make_groups(conditions: Mapping[str, np.ndarray]) -> list[_Group]:
+            with self._lock, tf.device(plan.device):
+                return [self._group(conditions, streams) for streams in plan.groups]
+
         return AudioStream(
             sample_group,
             self.model.distribution,
             plan,
-            groups,
+            make_groups,
+            ConditionChanges(self.model.conditioning, checked, batch_size),
             states,
             first_sample=prompt.shape[1],
             num_samples=num_samples,
@@ -257,7 +266,8 @@ class AudioStream(Iterator[np.ndarray]):
         sample_group: samples a block of a group from its state, uniforms and first sample.
         distribution: of the model.
         plan: how the streams are sampled.
-        groups: streams of each thread.
+        make_groups: returns the streams of each thread, for conditions.
+        changes: conditions and their changes over time.
         states: state of each group.
         first_sample: index of the first sample, counted from the first frame.
         num_samples: samples until the stream ends; None for no end.
@@ -274,7 +284,8 @@ class AudioStream(Iterator[np.ndarray]):
         sample_group,
         distribution,
         plan: Plan,
-        groups: list[_Group],
+        make_groups: Callable[[Mapping[str, np.ndarray]], list[_Group]],
+        changes: ConditionChanges,
         states: list[SamplerState],
         first_sample: int,
         num_samples: int | None,
@@ -283,23 +294,28 @@ class AudioStream(Iterator[np.ndarray]):
     ):
         self.plan, self.num_samples = plan, num_samples
         self._sample_group, self._distribution = sample_group, distribution
-        self._groups, self._first_sample, self._block_size = groups, first_sample, block_size
+        self._make_groups, self._changes = make_groups, changes
+        self._groups = make_groups(changes.conditions)
+        self._first_sample, self._block_size = first_sample, block_size
         self._blocks = self._sample_blocks(states, np.random.default_rng(seed))
         # A generator raises ValueError if two threads call it at once.
         self._lock = threading.Lock()
 
     def _sample_blocks(self, states, generator) -> Generator[np.ndarray, None, None]:
-        batch_size, done = sum(len(group.streams) for group in self._groups), 0
+        groups, done = self._groups, 0
+        batch_size = self._changes.batch_size
         with ThreadPoolExecutor(len(states)) as pool:
             while self.num_samples is None or done < self.num_samples:
+                if self._changes.apply(done):
+                    groups = self._make_groups(self._changes.conditions)
                 # Time before batch: the numbers do not depend on the size of a block.
                 shape = self._block_size, batch_size, *self._distribution.uniforms_shape
                 uniforms = generator.random(shape, np.float32).swapaxes(0, 1)
                 parts = pool.map(
                     self._sample_group,
-                    self._groups,
+                    groups,
                     states,
-                    [uniforms[group.streams] for group in self._groups],
+                    [uniforms[group.streams] for group in groups],
                     itertools.repeat(self._first_sample + done),
                 )
                 values, states = zip(*parts, strict=True)
@@ -310,6 +326,19 @@ class AudioStream(Iterator[np.ndarray]):
     def __next__(self) -> np.ndarray:
         with self._lock:
             return next(self._blocks)
+
+    def change_at(self, sample: int, **conditions) -> None:
+        """Changes conditions from a sample on: from the first block that begins there or later.
+
+        Args:
+            sample: counted from the start of the stream, without the prompt.
+            **conditions: `speaker_id` or `global_conditioning`, as `WaveNet.generate` takes them.
+
+        Raises:
+            InputError: for another condition, or one of the wrong shape or range.
+        """
+        with self._lock:
+            self._changes.add(sample, conditions)
 
     def close(self) -> None:
         """Ends the stream and its threads, after a block that another thread waits for."""

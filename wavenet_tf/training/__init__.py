@@ -16,6 +16,7 @@ from wavenet_tf.training.metrics import LabelErrorRate as LabelErrorRate
 from wavenet_tf.training.metrics import NextSampleAccuracy as NextSampleAccuracy
 from wavenet_tf.training.optimizers import compile_with_xla as compile_with_xla
 from wavenet_tf.training.optimizers import current_learning_rate as current_learning_rate
+from wavenet_tf.training.optimizers import ema_weights as ema_weights
 from wavenet_tf.training.optimizers import named_optimizer as named_optimizer
 from wavenet_tf.training.optimizers import num_steps as num_steps
 from wavenet_tf.training.progress import ProgressLine as ProgressLine

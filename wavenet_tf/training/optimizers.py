@@ -1,5 +1,8 @@
 """Optimizers: by name with clipped gradients, and their state."""
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import tensorflow as tf
 
@@ -50,3 +53,20 @@ def compile_with_xla() -> bool:
     On the CPU it is no faster, and compiling it takes longer than hundreds of steps.
     """
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+@contextlib.contextmanager
+def ema_weights(model) -> Iterator[None]:
+    """Context in which a model has the EMA of its weights, if its optimizer computes one.
+
+    Args:
+        model: a compiled `TrainableModel`.
+    """
+    weights = model.trainable_weights
+    values = [weight.numpy() for weight in weights]
+    model.optimizer.finalize_variable_values(weights)
+    try:
+        yield
+    finally:
+        for weight, value in zip(weights, values, strict=True):
+            weight.assign(value)

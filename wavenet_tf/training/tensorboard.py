@@ -1,7 +1,5 @@
 """TensorBoard: scalars, audio, histograms and the configuration of a run, against the step."""
 
-import collections
-import contextlib
 import itertools
 import os
 import time
@@ -16,7 +14,7 @@ import tensorflow as tf
 
 from wavenet_tf import data
 from wavenet_tf.errors import InputError, check_seed, positive_integer
-from wavenet_tf.training.optimizers import num_steps
+from wavenet_tf.training.optimizers import ema_weights, num_steps
 from wavenet_tf.training.spectrogram_image import spectrogram_image
 from wavenet_tf.training.strategy import is_chief
 
@@ -128,7 +126,9 @@ class TensorBoardAudio(_Summaries):
         if self.samples < 1:
             raise InputError(f"seconds must give at least one sample; received {seconds}")
         streams = positive_integer("streams", streams)
-        readable = itertools.islice(_readable(recordings, alternate_speakers(recordings)), streams)
+        readable = itertools.islice(
+            _readable(recordings, data.alternate_speakers(recordings)), streams
+        )
         self.recordings = recordings.select(list(readable))
         self.recorded = [clip[: self.samples] for clip in self.recordings.waveforms()]
         self.seed = seed
@@ -143,7 +143,7 @@ class TensorBoardAudio(_Summaries):
     def write(self, step, logs):
         if not self.recorded:
             return
-        with _ema_weights(self.model):
+        with ema_weights(self.model):
             generated = self._generate()
         rate = self.recordings.sample_rate
         with self.writers["audio"].as_default(step):
@@ -249,24 +249,6 @@ def write_configuration(directory: str | os.PathLike, settings: Mapping[str, Any
     writer.close()
 
 
-def alternate_speakers(recordings) -> np.ndarray:
-    """Returns the indices of all clips: each speaker's first clip, each one's second, and so on.
-
-    Clips without speakers stay in their order.
-
-    Args:
-        recordings: a `data.Recordings`.
-    """
-    if not len(recordings.speaker_ids):
-        return np.arange(len(recordings.names))
-    counts: collections.Counter = collections.Counter()
-    rounds = []
-    for speaker in recordings.speaker_ids.tolist():
-        rounds.append(counts[speaker])
-        counts[speaker] += 1
-    return np.argsort(rounds, kind="stable")
-
-
 def _readable(recordings, indices: Iterable[int]) -> Iterator[int]:
     """Yields the indices of clips that can be read with their features; warns of others."""
     for index in indices:
@@ -278,19 +260,6 @@ def _readable(recordings, indices: Iterable[int]) -> Iterator[int]:
             warnings.warn(f"left out: {error}", stacklevel=2)
         else:
             yield index
-
-
-@contextlib.contextmanager
-def _ema_weights(model) -> Iterator[None]:
-    """Context in which a model has the EMA of its weights, if its optimizer computes one."""
-    weights = model.trainable_weights
-    values = [weight.numpy() for weight in weights]
-    model.optimizer.finalize_variable_values(weights)
-    try:
-        yield
-    finally:
-        for weight, value in zip(weights, values, strict=True):
-            weight.assign(value)
 
 
 def _markdown_table(values: Mapping[str, Any]) -> str:

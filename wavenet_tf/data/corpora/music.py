@@ -2,7 +2,8 @@
 
 import collections
 import csv
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from wavenet_tf.data.corpora.walking import join_path, list_folder, not_in_layout, require_non_empty
@@ -78,7 +79,9 @@ SYNONYMS = (
 MERGED = {tag: group[0] for group in SYNONYMS for tag in group}
 
 
-def magnatagatune(directory: Path, *, top_tags: int = 50) -> Iterator[Clip]:
+def magnatagatune(
+    directory: Path, *, top_tags: int = 50, negations: int = 1, min_clips: int = 1
+) -> Iterator[Clip]:
     """MagnaTagATune: 29-second segments of music, with tags; synonymous tags are merged.
 
     Args:
@@ -86,6 +89,8 @@ def magnatagatune(directory: Path, *, top_tags: int = 50) -> Iterator[Clip]:
             it or in a folder in it.
         top_tags: number of tags to keep: the most frequent ones, in alphabetical order among
             equally frequent ones.
+        negations: 0 leaves out tags such as "no vocal", from which nothing can be generated.
+        min_clips: smallest number of clips of a tag that is kept.
 
     Returns:
         A clip for each line of the table, with sorted tags, or none. Folders 0 to b are for
@@ -95,9 +100,13 @@ def magnatagatune(directory: Path, *, top_tags: int = 50) -> Iterator[Clip]:
         InputError: for another layout, or a table that cannot be read.
     """
     top_tags = positive_integer("top_tags", top_tags)
+    min_clips = positive_integer("min_clips", min_clips)
+    if negations not in (0, 1):
+        raise InputError(f"negations must be 0 or 1; received {negations!r}")
     if not (directory / TABLE).is_file():
         raise not_in_layout(directory, "magnatagatune", TABLE)
-    clips = _clips(directory, _recordings_folder(directory), top_tags)
+    kept = functools.partial(_kept_tags, directory, top_tags, bool(negations), min_clips)
+    clips = _clips(directory, _recordings_folder(directory), kept)
     return require_non_empty(clips, directory, "magnatagatune", f"lines in {TABLE}")
 
 
@@ -110,11 +119,16 @@ def _recordings_folder(directory: Path) -> str:
     raise not_in_layout(directory, "magnatagatune", required)
 
 
-def _clips(directory: Path, folder: str, top_tags: int) -> Iterator[Clip]:
+def _kept_tags(directory: Path, top_tags: int, negations: bool, min_clips: int) -> set[str]:
     counts: collections.Counter[str] = collections.Counter()
     for _, tags in _rows(directory / TABLE):
-        counts.update(tags)
-    kept = set(sorted(counts, key=lambda tag: (-counts[tag], tag))[:top_tags])
+        counts.update(tag for tag in tags if negations or not tag.startswith("no "))
+    frequent = (tag for tag in counts if counts[tag] >= min_clips)
+    return set(sorted(frequent, key=lambda tag: (-counts[tag], tag))[:top_tags])
+
+
+def _clips(directory: Path, folder: str, find_kept: Callable[[], set[str]]) -> Iterator[Clip]:
+    kept = find_kept()
     for path, tags in _rows(directory / TABLE):
         split = SPLITS.get(path.partition("/")[0])
         yield Clip(join_path(folder, path), tags=tuple(sorted(tags & kept)), split=split)
