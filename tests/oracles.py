@@ -6,7 +6,7 @@ import tensorflow as tf
 
 def teacher_forced_values(model, audio, uniforms, prompt=None, temperature=1.0, conditions=None):
     """What the whole network, run once over the audio made, draws at every step."""
-    values, conditions = model.distribution.encode(audio), conditions or {}
+    values, conditions = values_of(model, audio), conditions or {}
     batch = values.shape[0]
     silence = tf.fill([batch, model.receptive_field], model.distribution.silence)
     given = tf.zeros([batch, 0], values.dtype)
@@ -26,6 +26,14 @@ def teacher_forced_values(model, audio, uniforms, prompt=None, temperature=1.0, 
         temperature,
     )
     return values.numpy(), np.reshape(drawn, values.shape)
+
+
+def values_of(model, audio) -> tf.Tensor:
+    """The values that the model decoded to this audio; not all code tables encode it so."""
+    if model.config.output_distribution != "categorical":
+        return model.distribution.encode(audio)
+    decoded = model.distribution.decode(np.arange(model.config.quantization_channels)).numpy()
+    return tf.constant(np.searchsorted((decoded[1:] + decoded[:-1]) / 2.0, audio), tf.int32)
 
 
 def assert_same_draws(values, expected, below, above):

@@ -13,6 +13,17 @@ HOP = 20
 LOCAL = {"local_channels": 5, "upsample_factors": (4, 5)}
 CONTEXT = {"context_stacks": [{"pooling": HOP, "layers_per_stack": 3, "channels": 4}]}
 
+# Linear steps instead of the mu-law, with silence beside the middle.
+STEPS = np.arange(-24, 40) / 64.0
+CODE_TABLE = {
+    "quantization_channels": 64,
+    "code_table": {
+        "thresholds": (STEPS[1:] - 1 / 128.0).tolist(),
+        "values": STEPS.tolist(),
+        "silence": 24,
+    },
+}
+
 # Every kind of conditioning by itself, and all at once. Six layers per stack have short- and
 # long-dilation blocks in the sampling loop.
 MODELS: Mapping[str, dict[str, Any]] = {
@@ -25,6 +36,7 @@ MODELS: Mapping[str, dict[str, Any]] = {
     "both": {"num_speakers": 4, **LOCAL},
     "context": {"context_stacks": [{"pooling": 24, "layers_per_stack": 3, "channels": 5}]},
     "dilations": {"dilations": (1, 3, 16, 32, 21), "residual_scale": 0.7},
+    "code table": CODE_TABLE,
     "all": {
         "num_speakers": 4,
         "context_stacks": [
@@ -38,6 +50,7 @@ MODELS: Mapping[str, dict[str, Any]] = {
 # Models of which every export is compared with the original.
 EXPORTED: Mapping[str, dict[str, Any]] = {
     "plain": MODELS["unconditional"],
+    "code table": CODE_TABLE,
     "speaker": {"num_speakers": 3, "global_channels": 2, "output_distribution": "gaussian_mixture"},
     "repeated frames": {**LOCAL, "upsampling": "repeat", "kernel_size": 3},
     "everything": {
@@ -52,6 +65,8 @@ EXPORTED: Mapping[str, dict[str, Any]] = {
 
 def new_model(name: str, **overrides) -> wt.WaveNet:
     """Returns the model of that name, with random weights."""
+    if MODELS[name].get("code_table"):
+        overrides["output_distribution"] = "categorical"
     return small_model(**{**MODELS[name], **overrides})
 
 

@@ -29,6 +29,7 @@ PROGRAMS = [
             "demo",
             "evaluate",
             "generate",
+            "import_checkpoint",
             "inspect_data",
             "make_demo_data",
             "make_reference",
@@ -126,6 +127,7 @@ TFLITE = ["export/generate_tflite.py", "--model=z.wav"]
 TRAIN = ["tools/train.py", "--model_dir=new", "--data_dir=empty"]
 SPEECH = ["tools/make_speech_data.py", "--output=o"]
 CLIENT = ["export/serving_client.py", "--output=o.wav"]
+IMPORT = ["tools/import_checkpoint.py", "--output_dir=o"]
 SEED = "flag --seed={0}: seed must be a whole number from 0 to 4294967295; received {0}"
 REFUSED = [
     # Missing models, recordings and folders.
@@ -146,6 +148,9 @@ REFUSED = [
     (["export/tflite.py", "--model_dir=no", "--output=o"], "no model directory at no"),
     (["export/verify.py", "--model_dir=no", "--data_dir=empty"], "no model directory at no"),
     (["export/generate_tflite.py", "--model=no", "--output=o.wav"], "no TFLite file at no"),
+    ([*IMPORT, "--checkpoint=no"], "no checkpoint at no"),
+    ([*IMPORT, "--checkpoint=z.wav", "--config=no"], "no configuration at no"),
+    ([*IMPORT, "--checkpoint=z.wav", "--source=keras"], "should be one of"),
     # Seeds and other numbers.
     ([*GENERATE, "--output=o.wav", "--seed", "-1"], SEED.format(-1)),
     ([*VOCODE, "--output=o.wav", "--input=z.wav", "--seed=4294967296"], SEED.format(2**32)),

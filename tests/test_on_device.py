@@ -20,7 +20,7 @@ schema = lite.schema
 
 BLOCK = 40
 # Streams of each model; the one without frames has a context stack besides.
-STREAMS = {"plain": 1, "speaker": 3, "repeated frames": 2, "everything": 1}
+STREAMS = {"plain": 1, "code table": 2, "speaker": 3, "repeated frames": 2, "everything": 1}
 KINDS = {**EXPORTED, "speaker": {**EXPORTED["speaker"], **CONTEXT}}
 # Of its size, weights make most of the file.
 WIDE = {

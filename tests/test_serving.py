@@ -182,7 +182,7 @@ def test_what_is_wrong_with_a_request_is_told(exported):
     refuses("state_block_1 must have as many rows", "generate_block", state_block_1=two)
     if model.config.output_distribution == "categorical":
         for code in (-1, 256):
-            wrong = "state_previous must be from 0 to 255"
+            wrong = "state_previous must be from 0 to (255|63)"
             refuses(wrong, "generate_block", state_previous=[code])
     if model.trunk.context_stacks:
         wrong = "state_context_0_phase must be from -1 to 19"

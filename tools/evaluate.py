@@ -38,6 +38,15 @@ _COPY_SYNTHESIS = flags.DEFINE_integer(
     "ones.",
     0,
 )
+_WHOLE_CONTEXT = flags.DEFINE_bool(
+    "whole_context",
+    False,
+    "Score only samples whose whole receptive field is in the recording, without the digital "
+    "silence before it.",
+)
+_FULL_PRECISION = flags.DEFINE_bool(
+    "full_precision", False, "Score recordings as they are read, without rounding them to 16 bits."
+)
 _JSON = command_line.define_path("json", None, "File to write the figures to.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Number of crops scored at once.", 1)
 
@@ -56,7 +65,12 @@ def main(argv):
     if _COPY_SYNTHESIS.value:
         evaluation.check_has_features(model)
     recordings = runs.recordings_from_run(
-        _MODEL_DIR.value, model, _DATA_DIR.value, _SPLIT.value, _VALIDATION_FRACTION.value
+        _MODEL_DIR.value,
+        model,
+        _DATA_DIR.value,
+        _SPLIT.value,
+        _VALIDATION_FRACTION.value,
+        _FULL_PRECISION.value,
     )
     print(recordings.summary)
     if isinstance(model, models.WaveNetClassifier):
@@ -69,6 +83,7 @@ def main(argv):
         identify_speakers=_IDENTIFY_SPEAKERS.value,
         num_copies=_COPY_SYNTHESIS.value,
         verbose=True,
+        whole_context=_WHOLE_CONTEXT.value,
     )
     if _PER_FILE.value:
         for name, bits in report.files.items():

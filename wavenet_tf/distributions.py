@@ -3,6 +3,7 @@
 Everything is computed in float32, whatever the network's precision.
 """
 
+import dataclasses
 import math
 
 import keras
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from wavenet_tf import audio
 from wavenet_tf.audio import STEPS_OF_16_BITS
+from wavenet_tf.audio.code_table import checked_code_table
 from wavenet_tf.errors import InputError, positive_integer
 from wavenet_tf.options import DISTRIBUTIONS
 
@@ -100,6 +102,11 @@ class Categorical(_Distribution):
 
     Args:
         quantization_channels: number of mu-law codes.
+        code_table: a `audio.CodeTable`, or its attributes as a dict, which replaces the mu-law;
+            None for the mu-law.
+
+    Raises:
+        InputError: for an argument out of its range, or a table with another number of codes.
 
     Example:
     >>> distribution = Categorical(256)
@@ -110,10 +117,14 @@ class Categorical(_Distribution):
 
     dtype = tf.int32
 
-    def __init__(self, quantization_channels: int = 256):
+    def __init__(self, quantization_channels: int = 256, code_table=None):
         self.quantization_channels = positive_integer(
             "quantization_channels", quantization_channels
         )
+        self.code_table = checked_code_table(code_table, self.quantization_channels)
+
+    def __hash__(self):
+        return hash((type(self), self.quantization_channels, self.code_table))
 
     @property
     def values_expected(self) -> str:
@@ -129,7 +140,8 @@ class Categorical(_Distribution):
         return 0, self.quantization_channels - 1
 
     def get_config(self):
-        return {"quantization_channels": self.quantization_channels}
+        table = self.code_table and dataclasses.asdict(self.code_table)
+        return {"quantization_channels": self.quantization_channels, "code_table": table}
 
     @property
     def parameter_channels(self) -> int:
@@ -149,14 +161,20 @@ class Categorical(_Distribution):
     @property
     def silence(self) -> int:
         """The value of digital silence."""
+        if self.code_table is not None:
+            return self.code_table.silence
         return self.quantization_channels // 2
 
     def encode(self, waveform) -> tf.Tensor:
         """Returns audio in [-1, 1] as mu-law codes, int32."""
+        if self.code_table is not None:
+            return _count_reached(self.code_table.thresholds, tf.cast(waveform, tf.float32))
         return audio.mu_law_encode(waveform, self.quantization_channels)
 
     def decode(self, values) -> tf.Tensor:
         """Returns mu-law codes as audio, float32 in [-1, 1]."""
+        if self.code_table is not None:
+            return tf.gather(tf.constant(self.code_table.values, tf.float32), values)
         return audio.mu_law_decode(values, self.quantization_channels)
 
     def compand(self, values) -> tf.Tensor:
@@ -401,6 +419,20 @@ class GaussianMixture(_Mixture):
         return tf.where(tf.abs(offset) <= 0.425, middle, outer)
 
 
+def _count_reached(thresholds, values) -> tf.Tensor:
+    """Returns how many of the ascending thresholds are at or below each value, int32.
+
+    A binary search in operations that TFLite has, unlike `tf.searchsorted`.
+    """
+    size = 1 << len(thresholds).bit_length()
+    padded = tf.constant([*thresholds, *[math.inf] * (size - 1 - len(thresholds))], tf.float32)
+    count, step = tf.zeros_like(values, tf.int32), size // 2
+    while step:
+        reached = values >= tf.gather(padded, count + (step - 1))
+        count, step = count + step * tf.cast(reached, tf.int32), step // 2
+    return count
+
+
 def _polynomial(x, *coefficients: float) -> tf.Tensor:
     """Returns the polynomial with these coefficients, from the one of `x ** 0` on."""
     result = coefficients[-1]
@@ -410,7 +442,7 @@ def _polynomial(x, *coefficients: float) -> tf.Tensor:
 
 
 def named_distribution(
-    name: str, quantization_channels: int = 256, num_mixtures: int = 10
+    name: str, quantization_channels: int = 256, num_mixtures: int = 10, code_table=None
 ) -> Categorical | LogisticMixture | GaussianMixture:
     """Returns the distribution of a name.
 
@@ -418,12 +450,13 @@ def named_distribution(
         name: "categorical", "logistic_mixture" or "gaussian_mixture".
         quantization_channels: number of codes of the categorical distribution.
         num_mixtures: components of a mixture.
+        code_table: of the categorical distribution, see `Categorical`.
 
     Raises:
         InputError: for an unknown name.
     """
     if name == "categorical":
-        return Categorical(quantization_channels)
+        return Categorical(quantization_channels, code_table)
     if name == "logistic_mixture":
         return LogisticMixture(num_mixtures)
     if name == "gaussian_mixture":

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wavenet_tf.audio.code_table import checked_code_table
 from wavenet_tf.audio.feature_names import feature_channels
 from wavenet_tf.conditioning import ConditioningSpec
 from wavenet_tf.errors import (
@@ -99,6 +100,8 @@ class WaveNetConfig:
         output_distribution: distribution of the next sample: "categorical" over mu-law codes, or
             "logistic_mixture" or "gaussian_mixture" over 16-bit samples.
         quantization_channels: number of mu-law codes of the categorical distribution.
+        code_table: quantizer of the audio instead of the mu-law: an `audio.CodeTable`, or its
+            attributes `thresholds`, `values` and `silence` as a dict.
         num_mixtures: number of components of a mixture.
         num_speakers: number of speakers, one of which conditions the model by a learned embedding
             (global conditioning, section 2.5).
@@ -140,6 +143,7 @@ class WaveNetConfig:
     residual_scale: float = 1.0
     output_distribution: str = "categorical"
     quantization_channels: int = 256
+    code_table: Any = None
     num_mixtures: int = 10
     num_speakers: int | None = None
     speaker_names: Sequence[str] | None = None
@@ -170,6 +174,12 @@ class WaveNetConfig:
                 raise InputError(
                     f"{name} must be one of {', '.join(known)}; received {getattr(self, name)!r}"
                 )
+        if self.code_table is not None and self.output_distribution != "categorical":
+            raise InputError(
+                "code_table is for the categorical distribution; received output_distribution "
+                f"{self.output_distribution!r}"
+            )
+        _set(self, "code_table", checked_code_table(self.code_table, self.quantization_channels))
         self._check_dilations()
         self._check_names("speaker_names", "num_speakers")
         self._check_names("tag_names", "global_channels")
@@ -344,6 +354,8 @@ def _optional_tuple(values: Sequence[str] | None) -> tuple[str, ...] | None:
 
 def _plain(value):
     """Returns tuples as lists, and an empty tuple as None."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
     if not isinstance(value, tuple):
         return value
     return [_plain(part) for part in value] or None

@@ -52,7 +52,10 @@ class WaveNetTrunk(keras.layers.Layer):
             config = WaveNetConfig.from_dict(config)
         self.config = config
         self.distribution = named_distribution(
-            config.output_distribution, config.quantization_channels, config.num_mixtures
+            config.output_distribution,
+            config.quantization_channels,
+            config.num_mixtures,
+            config.code_table,
         )
         self.input_convolution = self._new_input_convolution()
         self.upsampler = self._new_upsampler()
@@ -100,6 +103,7 @@ class WaveNetTrunk(keras.layers.Layer):
                 config.residual_channels,
                 config.quantization_channels,
                 config.kernel_size,
+                self.distribution.silence,
                 dtype=self.dtype_policy,
                 name=name,
             )
