@@ -35,6 +35,8 @@ MODELS: Mapping[str, dict[str, Any]] = {
     "several frames a chunk": {**LOCAL, "upsample_factors": (7,), "upsampling": "repeat"},
     "both": {"num_speakers": 4, **LOCAL},
     "context": {"context_stacks": [{"pooling": 24, "layers_per_stack": 3, "channels": 5}]},
+    "long input": {"input_kernel_size": 7},
+    "short input": {"input_kernel_size": 1, "kernel_size": 3},
     "dilations": {"dilations": (1, 3, 16, 32, 21), "residual_scale": 0.7},
     "code table": CODE_TABLE,
     "all": {
@@ -50,7 +52,7 @@ MODELS: Mapping[str, dict[str, Any]] = {
 # Models of which every export is compared with the original.
 EXPORTED: Mapping[str, dict[str, Any]] = {
     "plain": MODELS["unconditional"],
-    "code table": CODE_TABLE,
+    "code table": {**CODE_TABLE, "input_kernel_size": 5},
     "speaker": {"num_speakers": 3, "global_channels": 2, "output_distribution": "gaussian_mixture"},
     "repeated frames": {**LOCAL, "upsampling": "repeat", "kernel_size": 3},
     "everything": {

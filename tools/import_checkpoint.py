@@ -28,7 +28,8 @@ _SAMPLE_RATE = flags.DEFINE_integer(
 def main(argv):
     """Imports the checkpoint that the flags name."""
     command_line.refuse_words(argv)
-    command_line.check_exists("checkpoint", _CHECKPOINT.value)
+    if convert.find_prefix(_CHECKPOINT.value) is None:
+        command_line.check_exists("checkpoint", _CHECKPOINT.value)
     command_line.check_exists("configuration", _CONFIG.value)
     model, notes = convert.import_checkpoint(
         _CHECKPOINT.value, _OUTPUT_DIR.value, _SOURCE.value, _CONFIG.value, _SAMPLE_RATE.value

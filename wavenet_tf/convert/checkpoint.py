@@ -31,9 +31,11 @@ class Conversion(NamedTuple):
         unused: patterns of the tensors that no output depends on, such as the residual connection
             of the last block.
         notes: what was assumed, or cannot be represented, one sentence each.
+        tensors: the weights, if their names or values are not those of the checkpoint.
     """
 
     arguments: dict[str, Any]
     rows: list[Row]
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    tensors: dict[str, np.ndarray] | None = None

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from wavenet_tf import files, models, runs
-from wavenet_tf.convert import torch_file
+from wavenet_tf.convert import tensorflow_checkpoint, torch_file
 from wavenet_tf.convert.checkpoint import Checkpoint
 from wavenet_tf.convert.options import SAMPLE_RATE
 from wavenet_tf.convert.source_names import AUTO, SOURCES
@@ -50,12 +50,27 @@ def import_checkpoint(
     optional_positive_integer(SAMPLE_RATE, sample_rate)
     if sample_rate is not None:
         options[SAMPLE_RATE] = sample_rate
-    contents = torch_file.read_checkpoint(checkpoint)
+    contents = read_checkpoint(checkpoint)
     options = {**contents.options, **options}
     model, notes = convert_checkpoint(contents._replace(options=options), source)
     model.compile("adam")
     runs.save(model, final)
     return model, notes
+
+
+def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
+    """Returns the contents of a checkpoint of TensorFlow, of PyTorch or of safetensors.
+
+    Args:
+        path: of the file; of a checkpoint of TensorFlow, the prefix of its files or one of them.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    prefix = tensorflow_checkpoint.find_prefix(path)
+    if prefix is not None:
+        return tensorflow_checkpoint.read_checkpoint(prefix)
+    return torch_file.read_checkpoint(path)
 
 
 def convert_checkpoint(
@@ -77,7 +92,8 @@ def convert_checkpoint(
     try:
         conversion = module.convert(checkpoint)
         model = models.WaveNet(**conversion.arguments)
-        assign_weights(model, conversion.rows, checkpoint.tensors, conversion.unused)
+        tensors = checkpoint.tensors if conversion.tensors is None else conversion.tensors
+        assign_weights(model, conversion.rows, tensors, conversion.unused)
     except LayoutError as error:
         raise InputError(f"{error}; the nearest known layout is {nearest.NAME}") from error
     return model, conversion.notes

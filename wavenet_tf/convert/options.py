@@ -51,6 +51,19 @@ class Options:
             raise InputError(f"the checkpoint does not state {name}: set it in the --config file")
         return positive_integer(name, value)
 
+    def integers(self, name: str) -> tuple[int, ...]:
+        """Returns an option that is a list of whole numbers of at least 1.
+
+        Raises:
+            InputError: if it is missing, or another value.
+        """
+        values = self.get(name)
+        if values is None:
+            raise InputError(f"the checkpoint does not state {name}: set it in the --config file")
+        if not isinstance(values, list) or not values:
+            raise InputError(f"{name} must be a list of whole numbers; received {values!r}")
+        return tuple(positive_integer(name, value) for value in values)
+
     def flag(self, name: str, default: bool = False) -> bool:
         """Returns an option that is true or false.
 

@@ -1,4 +1,4 @@
 """Names of the programs whose checkpoints can be imported."""
 
-SOURCES = ("vincentherrmann",)
+SOURCES = ("ibab", "vincentherrmann")
 AUTO = "auto"

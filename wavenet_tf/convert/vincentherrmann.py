@@ -67,9 +67,7 @@ def _convert_2017(checkpoint: Checkpoint) -> Conversion:
     inputs = np.float32(2.0 * np.arange(codes) / max(1, codes - 1) - 1.0)
 
     def input_kernel(weight):
-        table = np.zeros((taps, codes, weight.shape[0]), np.float32)
-        table[-1] = inputs[:, None] * weight[:, 0, 0]
-        return table
+        return (inputs[:, None] * weight[:, 0, 0])[None]
 
     rows = [
         Row(f"{weight_map.INPUT}/kernel", ("start_conv.weight",), input_kernel),
@@ -85,6 +83,7 @@ def _convert_2017(checkpoint: Checkpoint) -> Conversion:
     arguments = {
         **_dilation_arguments(options, blocks),
         "kernel_size": taps,
+        "input_kernel_size": 1,
         "residual_channels": residual.shape[0],
         "gate_channels": residual.shape[1],
         "skip_channels": skip,
@@ -110,11 +109,7 @@ def _convert_2018(checkpoint: Checkpoint) -> Conversion:
 
     biases = "filter_convs.0.bias" in checkpoint.tensors
     rows = [
-        Row(
-            f"{weight_map.INPUT}/kernel",
-            ("start_conv.weight",),
-            lambda weight: weight_map.newest_tap(weight, taps),
-        ),
+        Row(f"{weight_map.INPUT}/kernel", ("start_conv.weight",), weight_map.kernel),
         _bias_row(f"{weight_map.INPUT}/bias", ("start_conv.bias",), biases),
         *_block_rows(blocks, dilated, biases),
         *_skip_rows(blocks, biases),
@@ -126,6 +121,7 @@ def _convert_2018(checkpoint: Checkpoint) -> Conversion:
     arguments = {
         **_dilation_arguments(options, blocks),
         "kernel_size": taps,
+        "input_kernel_size": 1,
         "residual_channels": filters.shape[1],
         "gate_channels": filters.shape[0],
         "skip_channels": end_1.shape[1],

@@ -140,13 +140,6 @@ def joined(*biases: np.ndarray) -> np.ndarray:
     return np.concatenate(biases)
 
 
-def newest_tap(weight: np.ndarray, taps: int) -> np.ndarray:
-    """Returns the kernel of a PyTorch convolution with one tap, with zeros for older taps."""
-    padded = np.zeros((taps, weight.shape[1], weight.shape[0]), np.float32)
-    padded[-1] = matrix(weight)
-    return padded
-
-
 def identity(size: int) -> np.ndarray:
     """Returns the kernel of a 1x1 convolution that changes nothing."""
     return np.eye(size, dtype=np.float32)[None]

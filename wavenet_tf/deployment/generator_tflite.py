@@ -95,7 +95,7 @@ class TFLiteSignatures(GeneratorSignatures):
         """Returns the state after digital silence, conditioned on the first frame."""
         model, batch = self.model, self.batch_size
         silence = tf.fill([batch], model.distribution.silence)
-        inputs = tf.fill([batch, model.config.kernel_size - 1], model.distribution.silence)
+        inputs = tf.fill([batch, model.config.input_taps - 1], model.distribution.silence)
         blocks = tuple(
             tf.zeros([batch, block.dilated_convolution.context, model.config.residual_channels])
             for block in model.trunk.stack.blocks

@@ -90,6 +90,7 @@ class WaveNetConfig:
         layers_per_stack: blocks per repetition; the dilation of the last one is
             `2 ** (layers_per_stack - 1)`.
         kernel_size: taps of each causal convolution.
+        input_kernel_size: taps of the input convolution; None takes `kernel_size`.
         residual_channels: channels of the signal that runs through the blocks.
         gate_channels: channels of the filter and of the gate, each.
         skip_channels: channels of the sum of the skip connections.
@@ -135,6 +136,7 @@ class WaveNetConfig:
     num_stacks: int = 3
     layers_per_stack: int = 10
     kernel_size: int = 2
+    input_kernel_size: int | None = None
     residual_channels: int = 64
     gate_channels: int = 64
     skip_channels: int = 256
@@ -281,6 +283,11 @@ class WaveNetConfig:
         return dilations_of_layers(self.num_stacks, self.layers_per_stack)
 
     @property
+    def input_taps(self) -> int:
+        """Taps of the input convolution."""
+        return self.input_kernel_size or self.kernel_size
+
+    @property
     def hop_length(self) -> int | None:
         """Samples per frame of local conditioning; None for a model without."""
         return None if self.upsample_factors is None else math.prod(self.upsample_factors)
@@ -293,7 +300,8 @@ class WaveNetConfig:
     @property
     def trunk_receptive_field(self) -> int:
         """Samples that an output depends on without context stacks, the current one included."""
-        return 1 + (self.kernel_size - 1) * (1 + sum(self.block_dilations))
+        blocks = (self.kernel_size - 1) * sum(self.block_dilations)
+        return self.input_taps + blocks
 
     @property
     def conditioning(self) -> ConditioningSpec:
@@ -335,6 +343,7 @@ INTEGER_ARGUMENTS = tuple(
     field.name for field in dataclasses.fields(WaveNetConfig) if type(field.default) is int
 )
 OPTIONAL_INTEGER_ARGUMENTS = (
+    "input_kernel_size",
     "num_speakers",
     "speaker_channels",
     "global_channels",

@@ -102,14 +102,14 @@ class WaveNetTrunk(keras.layers.Layer):
             return OneHotCausalConv1D(
                 config.residual_channels,
                 config.quantization_channels,
-                config.kernel_size,
+                config.input_taps,
                 self.distribution.silence,
                 dtype=self.dtype_policy,
                 name=name,
             )
         # Half precision would round away the low bits of a 16-bit waveform.
         return WaveformCausalConv1D(
-            config.residual_channels, config.kernel_size, dtype="float32", name=name
+            config.residual_channels, config.input_taps, dtype="float32", name=name
         )
 
     def _new_upsampler(self) -> LearnedUpsampler | RepeatUpsampler | None:

@@ -42,6 +42,7 @@ class SamplerConfig(NamedTuple):
 
     Attributes:
         distribution: distribution of a sample.
+        input_taps: taps of the input convolution.
         kernel_size: taps of each dilated convolution.
         dilations: dilation of each block, in samples.
         residual_scale: factor of each block's residual output.
@@ -54,6 +55,7 @@ class SamplerConfig(NamedTuple):
     """
 
     distribution: Categorical | LogisticMixture | GaussianMixture
+    input_taps: int
     kernel_size: int
     dilations: tuple[int, ...]
     residual_scale: float = 1.0
@@ -89,6 +91,7 @@ def sampler_config(model, top_k: int | None = None, top_p: float | None = None) 
         raise InputError(f"top_p must be above 0 and at most 1; received {top_p}")
     return SamplerConfig(
         model.distribution,
+        config.input_taps,
         config.kernel_size,
         tuple(block.dilation_rate for block in trunk.stack.blocks),
         config.residual_scale,
