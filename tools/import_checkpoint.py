@@ -20,6 +20,12 @@ _SOURCE = flags.DEFINE_enum(
     "The program that trained the model; auto finds it by the names of the weights.",
 )
 _CONFIG = command_line.define_path("config", None, "The program's file of the model's options.")
+_STATISTICS = command_line.define_path(
+    "statistics",
+    None,
+    "HDF5 or NPZ file of the mean and scale of the frames that condition the model; none for "
+    "frames that are normalized already.",
+)
 _SAMPLE_RATE = flags.DEFINE_integer(
     "sample_rate", None, "Sample rate of the model in Hz, where no file states it.", 1
 )
@@ -31,8 +37,14 @@ def main(argv):
     if convert.find_prefix(_CHECKPOINT.value) is None:
         command_line.check_exists("checkpoint", _CHECKPOINT.value)
     command_line.check_exists("configuration", _CONFIG.value)
+    command_line.check_exists("statistics", _STATISTICS.value)
     model, notes = convert.import_checkpoint(
-        _CHECKPOINT.value, _OUTPUT_DIR.value, _SOURCE.value, _CONFIG.value, _SAMPLE_RATE.value
+        _CHECKPOINT.value,
+        _OUTPUT_DIR.value,
+        _SOURCE.value,
+        _CONFIG.value,
+        _SAMPLE_RATE.value,
+        _STATISTICS.value,
     )
     for note in notes:
         print(f"note: {note}")

@@ -7,6 +7,18 @@ import numpy as np
 from wavenet_tf.convert.weight_map import Row
 
 
+class Statistics(NamedTuple):
+    """Statistics of the frames that a model was trained on.
+
+    Attributes:
+        mean: of each channel, `[channels]`.
+        deviation: of each channel, `[channels]`.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+
 class Checkpoint(NamedTuple):
     """A checkpoint of another program.
 
@@ -15,11 +27,13 @@ class Checkpoint(NamedTuple):
         tensors: the weights, by the names of that program.
         options: numbers and texts that describe the model: of the configuration file, and of the
             checkpoint itself.
+        statistics: of the frames that condition the model; None if they are not given.
     """
 
     name: str
     tensors: dict[str, np.ndarray]
     options: dict[str, Any]
+    statistics: Statistics | None = None
 
 
 class Conversion(NamedTuple):

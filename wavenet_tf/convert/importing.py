@@ -14,6 +14,7 @@ from wavenet_tf.convert import tensorflow_checkpoint, torch_file
 from wavenet_tf.convert.checkpoint import Checkpoint
 from wavenet_tf.convert.options import SAMPLE_RATE
 from wavenet_tf.convert.source_names import AUTO, SOURCES
+from wavenet_tf.convert.statistics import read_statistics
 from wavenet_tf.convert.weight_map import LayoutError, assign_weights
 from wavenet_tf.errors import InputError, optional_positive_integer
 
@@ -24,6 +25,7 @@ def import_checkpoint(
     source: str = AUTO,
     config: str | os.PathLike | None = None,
     sample_rate: int | None = None,
+    statistics: str | os.PathLike | None = None,
 ) -> tuple[models.WaveNet, tuple[str, ...]]:
     """Writes a model directory with the model of another program's checkpoint.
 
@@ -33,6 +35,8 @@ def import_checkpoint(
         source: the program, of `SOURCES`; "auto" finds it by the names of the weights.
         config: file of the model's options, as the program writes it; None for none.
         sample_rate: in Hz; None takes that of the options.
+        statistics: file of the mean and the deviation of the frames that condition the model, see
+            `read_statistics`; None for frames that are normalized already.
 
     Returns:
         The model, and notes on what was assumed or left out.
@@ -52,6 +56,10 @@ def import_checkpoint(
         options[SAMPLE_RATE] = sample_rate
     contents = read_checkpoint(checkpoint)
     options = {**contents.options, **options}
+    if statistics is not None:
+        contents = contents._replace(
+            statistics=read_statistics(statistics, options.get("feature_type"))
+        )
     model, notes = convert_checkpoint(contents._replace(options=options), source)
     model.compile("adam")
     runs.save(model, final)
@@ -128,9 +136,12 @@ def _module(source: str) -> ModuleType:
 
 
 def _read_config(path: str | os.PathLike) -> dict[str, Any]:
-    """Returns the options in a configuration file."""
+    """Returns the options in a configuration file: in JSON, or a namespace in a PyTorch file."""
     try:
-        options = json.loads(Path(path).read_text(encoding="utf-8"))
+        contents = Path(path).read_bytes()
+        if contents.startswith(torch_file.FIRST_BYTES):
+            return torch_file.attributes(torch_file.read_object(path))
+        options = json.loads(contents)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
 """Names of the programs whose checkpoints can be imported."""
 
-SOURCES = ("ibab", "vincentherrmann")
+SOURCES = ("ibab", "kan-bayashi", "vincentherrmann")
 AUTO = "auto"

@@ -19,6 +19,8 @@ from wavenet_tf.convert import pickled
 from wavenet_tf.convert.checkpoint import Checkpoint
 from wavenet_tf.errors import InputError
 
+# Of a zip file, and of a pickle.
+FIRST_BYTES = (b"PK\x03\x04", b"\x80")
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 # Of a safetensors file: the length of its header, then the header in JSON.
@@ -101,7 +103,7 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
         else:
             contents = _parse(data)
             tensors = {name: tensor.numpy() for name, tensor in _state(contents).items()}
-            options = _attributes(contents)
+            options = attributes(contents)
     except InputError as error:
         raise InputError(f"cannot read {path}: {error}") from error
     except _CORRUPTED as error:
@@ -164,7 +166,7 @@ def _read(path: str | os.PathLike) -> bytes:
 
 
 def _parse(data: bytes) -> Any:
-    return _read_zip(data) if data[:4] == b"PK\x03\x04" else _read_legacy(data)
+    return _read_zip(data) if data.startswith(FIRST_BYTES[0]) else _read_legacy(data)
 
 
 def _read_legacy(data: bytes) -> Any:
@@ -272,8 +274,12 @@ def _module_tensors(module: pickled.InertObject, prefix: str = "", depth: int = 
             yield from _module_tensors(inner, f"{prefix}{name}.", depth + 1)
 
 
-def _attributes(contents: Any) -> dict[str, Any]:
-    """Returns the numbers and texts among the attributes of an object, here of a whole module."""
+def attributes(contents: Any) -> dict[str, Any]:
+    """Returns the numbers and texts among the attributes of an inert object; of others none.
+
+    Args:
+        contents: of a file, such as a whole module.
+    """
     if not isinstance(contents, pickled.InertObject):
         return {}
     return {

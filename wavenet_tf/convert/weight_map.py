@@ -143,3 +143,61 @@ def joined(*biases: np.ndarray) -> np.ndarray:
 def identity(size: int) -> np.ndarray:
     """Returns the kernel of a 1x1 convolution that changes nothing."""
     return np.eye(size, dtype=np.float32)[None]
+
+
+def convolution_rows(target: str, source: str) -> list[Row]:
+    """Returns the rows of a convolution that is a PyTorch convolution with a bias.
+
+    Args:
+        target: path of the convolution in the model.
+        source: name of the PyTorch convolution.
+    """
+    return [
+        Row(f"{target}/kernel", (f"{source}.weight",), kernel),
+        Row(f"{target}/bias", (f"{source}.bias",), joined),
+    ]
+
+
+def skip_rows(sources: Sequence[str], scales: Sequence[float] | None = None) -> list[Row]:
+    """Returns the rows of the skip convolution, from one PyTorch convolution of each block.
+
+    Args:
+        sources: name of the PyTorch convolution of each block.
+        scales: factor of each block's skip connection; None for 1.
+    """
+    factors = np.float32([1.0] * len(sources) if scales is None else scales)
+
+    def scaled_kernel(*weights):
+        return side_by_side(*(w * factor for w, factor in zip(weights, factors, strict=True)))
+
+    def scaled_bias(*biases):
+        return total(*(bias * factor for bias, factor in zip(biases, factors, strict=True)))
+
+    weights, biases = (tuple(f"{s}.{part}" for s in sources) for part in ("weight", "bias"))
+    return [
+        Row(f"{SKIP}/kernel", weights, scaled_kernel),
+        Row(f"{SKIP}/bias", biases, scaled_bias),
+    ]
+
+
+def statistics_rows(options, channels: int) -> list[Row]:
+    """Returns the rows of the upsampler's mean and scale, which normalize frames.
+
+    Args:
+        options: `Options` of the checkpoint, whose statistics are taken; a note says so if there
+            are none.
+        channels: of a frame.
+    """
+    statistics = options.checkpoint.statistics
+    if statistics is None:
+        options.note(
+            "no statistics of the frames are given (--statistics): the model takes frames that "
+            "are normalized already"
+        )
+        mean, scale = np.zeros(channels), np.ones(channels)
+    else:
+        mean, scale = statistics.mean, 1.0 / statistics.deviation
+    return [
+        Row(f"{UPSAMPLER}/mean", (), lambda: mean),
+        Row(f"{UPSAMPLER}/scale", (), lambda: scale),
+    ]
