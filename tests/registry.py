@@ -24,6 +24,14 @@ CODE_TABLE = {
     },
 }
 
+# A mixture as other programs have it.
+LINEAR = {
+    "mixture_means": "absolute",
+    "log_scale_floor": -16.0,
+    "round_samples": False,
+    "compand_input": False,
+}
+
 # Every kind of conditioning by itself, and all at once. Six layers per stack have short- and
 # long-dilation blocks in the sampling loop.
 MODELS: Mapping[str, dict[str, Any]] = {
@@ -32,6 +40,8 @@ MODELS: Mapping[str, dict[str, Any]] = {
     "local": {**LOCAL, "kernel_size": 3},
     "causal": {**LOCAL, "causal_upsampling": True},
     "repeat": {**LOCAL, "upsampling": "repeat"},
+    "stretch": {**LOCAL, "upsampling": "stretch", "upsampling_context": 2, "upsampling_bands": 3},
+    "rectified": {**LOCAL, "upsampling_activation": "relu"},
     "several frames a chunk": {**LOCAL, "upsample_factors": (7,), "upsampling": "repeat"},
     "both": {"num_speakers": 4, **LOCAL},
     "context": {"context_stacks": [{"pooling": 24, "layers_per_stack": 3, "channels": 5}]},
@@ -39,6 +49,7 @@ MODELS: Mapping[str, dict[str, Any]] = {
     "short input": {"input_kernel_size": 1, "kernel_size": 3},
     "dilations": {"dilations": (1, 3, 16, 32, 21), "residual_scale": 0.7},
     "code table": CODE_TABLE,
+    "linear": LINEAR,
     "all": {
         "num_speakers": 4,
         "context_stacks": [
@@ -52,6 +63,13 @@ MODELS: Mapping[str, dict[str, Any]] = {
 # Models of which every export is compared with the original.
 EXPORTED: Mapping[str, dict[str, Any]] = {
     "plain": MODELS["unconditional"],
+    "stretch": {**MODELS["stretch"], "pre_emphasis": 0.2, "gain": 1.5},
+    "linear": {
+        **LINEAR,
+        "output_distribution": "logistic_mixture",
+        "pre_emphasis": 0.2,
+        "gain": 1.5,
+    },
     "code table": {**CODE_TABLE, "input_kernel_size": 5},
     "speaker": {"num_speakers": 3, "global_channels": 2, "output_distribution": "gaussian_mixture"},
     "repeated frames": {**LOCAL, "upsampling": "repeat", "kernel_size": 3},
@@ -67,8 +85,10 @@ EXPORTED: Mapping[str, dict[str, Any]] = {
 
 def new_model(name: str, **overrides) -> wt.WaveNet:
     """Returns the model of that name, with random weights."""
-    if MODELS[name].get("code_table"):
+    if "code_table" in MODELS[name]:
         overrides["output_distribution"] = "categorical"
+    elif "mixture_means" in MODELS[name]:
+        overrides["output_distribution"] = "logistic_mixture"
     return small_model(**{**MODELS[name], **overrides})
 
 

@@ -341,3 +341,40 @@ def test_names_of_distributions():
     assert wt.LogisticMixture(3) != wt.GaussianMixture(3)
     with pytest.raises(InputError, match="unknown output_distribution 'softmax': expected one of"):
         distributions.named_distribution("softmax")
+
+
+@pytest.mark.parametrize("kind", [wt.LogisticMixture, wt.GaussianMixture])
+def test_absolute_means_are_the_outputs_of_the_network(kind):
+    outputs = np.random.default_rng(0).normal(size=(5, 9)).astype(np.float32)
+    parameters = kind(3, means="absolute").parameters(outputs, np.full(5, 0.5, np.float32))
+    np.testing.assert_array_equal(parameters, outputs)
+    with pytest.raises(InputError, match="means must be one of relative, absolute; received 'x'"):
+        kind(3, means="x")
+
+
+@pytest.mark.parametrize("kind", [wt.LogisticMixture, wt.GaussianMixture])
+def test_samples_that_are_not_rounded_are_the_inverse_of_the_cumulative_distribution(kind):
+    raw, _, means, log_scales = mixture_parameters(2000, 1, (-6.0, -2.0))
+    uniforms = np.random.default_rng(4).random((2000, 2), np.float32)
+    distribution = kind(1, rounding=False)
+    drawn = distribution.sample(raw, uniforms).numpy()
+    oracle = scipy.stats.logistic if kind is wt.LogisticMixture else scipy.stats.norm
+    quantiles = oracle.ppf(np.float64(uniforms[:, 1]))
+    expected = np.clip(means[:, 0] + np.exp(log_scales[:, 0]) * quantiles, -1.0, 1.0)
+    np.testing.assert_allclose(drawn, expected, atol=1e-6)
+    np.testing.assert_array_equal(distribution.encode(drawn), drawn)
+    assert distribution.encode([2.0, -2.0]).numpy().tolist() == [1.0, -1.0]
+
+
+@pytest.mark.parametrize("kind", [wt.LogisticMixture, wt.GaussianMixture])
+def test_the_floor_of_scales_is_that_given(kind):
+    distribution, values = kind(1, log_scale_floor=-6.0), np.float32([0.0, 0.01])
+    at, below, above = (
+        distribution.log_likelihood(np.float32([[0.0, 0.0, log_scale + 4.0]]), values)
+        for log_scale in (-6.0, -9.0, -5.0)
+    )
+    np.testing.assert_array_equal(at, below)
+    assert (np.abs(at - above) > 0.1).all()
+    with pytest.raises(InputError, match="log_scale_floor must be a finite number; received nan"):
+        kind(1, log_scale_floor=float("nan"))
+    assert kind.from_config(distribution.get_config()) == distribution

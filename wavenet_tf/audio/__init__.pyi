@@ -1,6 +1,7 @@
 from wavenet_tf.audio.code_table import CodeTable as CodeTable
 from wavenet_tf.audio.decoding import decode_audio as decode_audio
 from wavenet_tf.audio.decoding import decoders as decoders
+from wavenet_tf.audio.emphasis import Emphasis as Emphasis
 from wavenet_tf.audio.feature_names import F0_FEATURES as F0_FEATURES
 from wavenet_tf.audio.feature_names import FEATURES as FEATURES
 from wavenet_tf.audio.feature_names import HOP_SECONDS as HOP_SECONDS

@@ -1,5 +1,7 @@
 """Checkpoints of github.com/kan-bayashi/PytorchWaveNetVocoder: softmax vocoders."""
 
+from typing import Any
+
 import numpy as np
 
 from wavenet_tf.convert import companding, weight_map
@@ -79,7 +81,7 @@ def code_table(codes: int):
     return companding.code_table(bounds[1:], np.maximum(bounds, -1.0), mu)
 
 
-def _upsampler(options: Options, channels: int) -> tuple[dict, list[Row]]:
+def _upsampler(options: Options, channels: int) -> tuple[dict[str, Any], list[Row]]:
     """Returns the arguments and the rows of the upsampler.
 
     The program's transposed convolution has one channel, which all channels of the frames share.
@@ -89,8 +91,11 @@ def _upsampler(options: Options, channels: int) -> tuple[dict, list[Row]]:
     if "upsampling.conv.weight" not in options.checkpoint.tensors:
         factor = options.integer("upsampling_factor")
         kernel = Row(f"{target}/kernel", (), lambda: weight_map.identity(channels))
-        arguments = {"upsample_factors": (factor,), "upsampling": "repeat"}
-        return arguments, [*rows, kernel, Row(f"{target}/bias")]
+        return {"upsample_factors": (factor,), "upsampling": "repeat"}, [
+            *rows,
+            kernel,
+            Row(f"{target}/bias"),
+        ]
     factor = options.tensor("upsampling.conv.weight", rank=4).shape[3]
 
     def every_phase(weight):
@@ -98,8 +103,7 @@ def _upsampler(options: Options, channels: int) -> tuple[dict, list[Row]]:
         frame = np.einsum("p,cd->cpd", weight[0, 0, 0], np.eye(channels, dtype=np.float32))
         return np.stack([np.zeros_like(frame), frame]).reshape(2, channels, -1)
 
-    arguments = {"upsample_factors": (factor,), "causal_upsampling": True}
-    return arguments, [
+    return {"upsample_factors": (factor,), "causal_upsampling": True}, [
         *rows,
         Row(f"{target}/kernel", ("upsampling.conv.weight",), every_phase),
         Row(

@@ -7,7 +7,7 @@ import numpy as np
 
 from wavenet_tf.convert.checkpoint import Checkpoint
 from wavenet_tf.convert.weight_map import LayoutError
-from wavenet_tf.errors import InputError, positive_integer
+from wavenet_tf.errors import InputError, optional_number, positive_integer
 
 SAMPLE_RATE = "sample_rate"
 
@@ -63,6 +63,15 @@ class Options:
         if not isinstance(values, list) or not values:
             raise InputError(f"{name} must be a list of whole numbers; received {values!r}")
         return tuple(positive_integer(name, value) for value in values)
+
+    def number(self, name: str, default: float) -> float:
+        """Returns an option that is a finite number.
+
+        Raises:
+            InputError: if it is another value.
+        """
+        value = optional_number(name, self.get(name))
+        return default if value is None else value
 
     def flag(self, name: str, default: bool = False) -> bool:
         """Returns an option that is true or false.

@@ -165,7 +165,7 @@ def skip_rows(sources: Sequence[str], scales: Sequence[float] | None = None) -> 
         sources: name of the PyTorch convolution of each block.
         scales: factor of each block's skip connection; None for 1.
     """
-    factors = np.float32([1.0] * len(sources) if scales is None else scales)
+    factors = np.asarray([1.0] * len(sources) if scales is None else scales, np.float32)
 
     def scaled_kernel(*weights):
         return side_by_side(*(w * factor for w, factor in zip(weights, factors, strict=True)))

@@ -45,6 +45,8 @@ class CropSpec:
         frames_after: frames after that of a sample that the sample depends on.
         crop_multiple: the scored part of a crop is a multiple of this, in samples: a common
             multiple of the hop length and of the poolings of context stacks.
+        emphasis: filter of recordings before `encode`, with the attributes `coefficient` and
+            `gain`; None for none.
         drift: whether slow drifts are added to part of the crops in training.
         augment: whether crops are varied in training, see `augmentation.vary_waveform`.
         conditions: the source of each further input of the model.
@@ -73,6 +75,7 @@ class CropSpec:
     frames_before: int = 0
     frames_after: int = 0
     crop_multiple: int = 1
+    emphasis: Any = None
     drift: bool = False
     augment: bool = False
     conditions: tuple[ConditionSource, ...] = ()
@@ -380,6 +383,17 @@ class Cropper:
 
     def _read_samples(self, clip, first, samples: np.ndarray) -> None:
         """Reads samples of a clip from `first` on; before and after the clip is digital silence."""
+        emphasis = self.spec.emphasis
+        if emphasis is not None:
+            # The first sample depends on the one before.
+            audio = np.zeros(len(samples) + 1, np.float32)
+            self._read_audio(clip, first - 1, audio)
+            samples[:] = emphasis.gain * (audio[1:] - emphasis.coefficient * audio[:-1])
+            return
+        self._read_audio(clip, first, samples)
+
+    def _read_audio(self, clip, first, samples: np.ndarray) -> None:
+        """Reads samples of a clip as `_read_samples`, without emphasis."""
         start, end = max(first, 0), min(first + len(samples), self.recordings.lengths[clip])
         part = self.recordings.clips[clip][start:end]
         samples[start - first : end - first] = to_waveform(part)

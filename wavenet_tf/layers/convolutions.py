@@ -211,6 +211,7 @@ class WaveformCausalConv1D(CausalConv1D):
     Args:
         filters: output channels.
         kernel_size: number of taps.
+        compand: whether the waveform is companded; otherwise it is taken as it is.
 
     Input shape:
         float `[batch, time]`; optionally the state, `[batch, kernel_size - 1]`.
@@ -227,8 +228,9 @@ class WaveformCausalConv1D(CausalConv1D):
     TensorShape([1, 3, 4])
     """
 
-    def __init__(self, filters: int, kernel_size: int = 2, **kwargs):
+    def __init__(self, filters: int, kernel_size: int = 2, compand: bool = True, **kwargs):
         super().__init__(filters, kernel_size, **kwargs)
+        self.compand = compand
 
     def build(self, inputs_shape):
         self._add_weights(channels=1)
@@ -248,13 +250,14 @@ class WaveformCausalConv1D(CausalConv1D):
         return signal  # 8 bits are too few before companding
 
     def _tap(self, inputs, kernel):
-        return mu_law_compand(inputs)[..., None] * tf.cast(kernel[0], self.compute_dtype)
+        waveform = mu_law_compand(inputs) if self.compand else inputs
+        return waveform[..., None] * tf.cast(kernel[0], self.compute_dtype)
 
     def compute_output_shape(self, inputs_shape, state_shape=None):
         return with_state_shape((*inputs_shape, self.filters), state_shape)
 
     def get_config(self):
-        config = super().get_config()
+        config = {**super().get_config(), "compand": self.compand}
         del config["dilation_rate"]
         return config
 

@@ -1,7 +1,10 @@
 """Configuration of a WaveNet; importable without TensorFlow."""
 
 import dataclasses
+import fractions
+import itertools
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,14 +13,16 @@ from wavenet_tf.audio.feature_names import feature_channels
 from wavenet_tf.conditioning import ConditioningSpec
 from wavenet_tf.errors import (
     InputError,
+    optional_number,
     optional_positive_integer,
     positive_integer,
     positive_number,
 )
-from wavenet_tf.options import DISTRIBUTIONS
+from wavenet_tf.options import DISTRIBUTIONS, MIXTURE_MEANS
 from wavenet_tf.text.linguistic import LinguisticFeatures
 
-UPSAMPLINGS = ("learned", "repeat")
+UPSAMPLINGS = ("learned", "repeat", "stretch")
+UPSAMPLING_ACTIVATIONS = ("leaky_relu", "relu")
 # The state of a layer with this dilation holds a minute of audio at 16 kHz.
 LARGEST_DILATION = 2**20
 
@@ -104,6 +109,13 @@ class WaveNetConfig:
         code_table: quantizer of the audio instead of the mu-law: an `audio.CodeTable`, or its
             attributes `thresholds`, `values` and `silence` as a dict.
         num_mixtures: number of components of a mixture.
+        mixture_means: what the network's means of a mixture are: "relative" to the sample before,
+            in scales, or "absolute" values.
+        log_scale_floor: smallest natural logarithm of a mixture's scales; None takes that of the
+            distribution.
+        round_samples: whether a mixture's samples are rounded to 16 bits.
+        compand_input: whether a mixture's input convolution takes the waveform companded by the
+            mu-law; otherwise it takes the waveform as it is.
         num_speakers: number of speakers, one of which conditions the model by a learned embedding
             (global conditioning, section 2.5).
         speaker_names: the name of each speaker id, if speakers have names.
@@ -114,7 +126,13 @@ class WaveNetConfig:
             (local conditioning, section 2.5).
         upsample_factors: strides of the transposed convolutions from frames to samples; their
             product is the hop length, in samples.
-        upsampling: "learned", or "repeat", which costs less and predicts slightly worse.
+        upsampling: "learned"; "repeat", which costs less and predicts slightly worse; or "stretch",
+            repetition and a short filter, which all channels share, for each factor.
+        upsampling_activation: of "learned": "leaky_relu" between its convolutions, or "relu" after
+            each of them.
+        upsampling_context: of "stretch": frames before and after its own that a frame is convolved
+            with first.
+        upsampling_bands: of "stretch": channels that each filter spans; odd.
         upsampled_channels: channels of the upsampled frames; None takes half of
             `residual_channels`.
         causal_upsampling: whether samples depend on no frame after their own.
@@ -123,6 +141,9 @@ class WaveNetConfig:
             `text.LinguisticFeatures`; the audio features follow.
         context_stacks: smaller networks with a longer receptive field, which condition the trunk
             (section 2.6): a `ContextConfig`, or its arguments as a dict, for each.
+        pre_emphasis: coefficient of the filter that audio passes before the model: its waveform is
+            `gain * (x[t] - pre_emphasis * x[t - 1])`. Generated audio passes the inverse.
+        gain: factor of that filter.
         sample_rate: sample rate of the audio, in Hz.
 
     Raises:
@@ -147,6 +168,10 @@ class WaveNetConfig:
     quantization_channels: int = 256
     code_table: Any = None
     num_mixtures: int = 10
+    mixture_means: str = "relative"
+    log_scale_floor: float | None = None
+    round_samples: bool = True
+    compand_input: bool = True
     num_speakers: int | None = None
     speaker_names: Sequence[str] | None = None
     speaker_channels: int | None = None
@@ -155,11 +180,16 @@ class WaveNetConfig:
     local_channels: int | None = None
     upsample_factors: Sequence[int] | None = None
     upsampling: str = "learned"
+    upsampling_activation: str = "leaky_relu"
+    upsampling_context: int = 1
+    upsampling_bands: int = 1
     upsampled_channels: int | None = None
     causal_upsampling: bool = False
     features: Sequence[str] | None = None
     phone_set: Sequence[str] | None = None
     context_stacks: Sequence[Any] = ()
+    pre_emphasis: float = 0.0
+    gain: float = 1.0
     sample_rate: int = 16000
 
     def __post_init__(self):
@@ -167,15 +197,29 @@ class WaveNetConfig:
             _set(self, name, positive_integer(name, getattr(self, name)))
         for name in OPTIONAL_INTEGER_ARGUMENTS:
             _set(self, name, optional_positive_integer(name, getattr(self, name)))
+        _set(self, "gain", positive_number("gain", self.gain))
+        _set(self, "pre_emphasis", optional_number("pre_emphasis", self.pre_emphasis))
+        if not 0.0 <= self.pre_emphasis < 1.0:
+            raise InputError(
+                f"pre_emphasis must be at least 0 and below 1; received {self.pre_emphasis}"
+            )
         _set(self, "residual_scale", positive_number("residual_scale", self.residual_scale))
         for name, known in (
             ("output_distribution", DISTRIBUTIONS),
             ("upsampling", UPSAMPLINGS),
+            ("upsampling_activation", UPSAMPLING_ACTIVATIONS),
+            ("mixture_means", MIXTURE_MEANS),
         ):
             if getattr(self, name) not in known:
                 raise InputError(
                     f"{name} must be one of {', '.join(known)}; received {getattr(self, name)!r}"
                 )
+        if self.upsampling_bands % 2 == 0:
+            raise InputError(f"upsampling_bands must be odd; received {self.upsampling_bands}")
+        for name in ("round_samples", "compand_input"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} must be True or False; received {getattr(self, name)!r}")
+        _set(self, "log_scale_floor", optional_number("log_scale_floor", self.log_scale_floor))
         if self.code_table is not None and self.output_distribution != "categorical":
             raise InputError(
                 "code_table is for the categorical distribution; received output_distribution "
@@ -304,9 +348,19 @@ class WaveNetConfig:
         return self.input_taps + blocks
 
     @property
+    def _frames_around(self) -> tuple[int, int]:
+        """Frames before and after its own that a sample depends on."""
+        if self.upsample_factors is None or self.upsampling == "repeat":
+            return 0, 0
+        if self.upsampling == "learned":
+            return 1, int(not self.causal_upsampling)
+        frames = self.upsampling_context + stretch_reach(self.upsample_factors)
+        return frames, frames
+
+    @property
     def conditioning(self) -> ConditioningSpec:
         """The inputs that condition the model."""
-        learned = self.hop_length is not None and self.upsampling == "learned"
+        frames_before, frames_after = self._frames_around
         return ConditioningSpec(
             num_speakers=self.num_speakers,
             speaker_names=_optional_tuple(self.speaker_names),
@@ -314,11 +368,25 @@ class WaveNetConfig:
             tag_names=_optional_tuple(self.tag_names),
             local_channels=self.local_channels,
             hop_length=self.hop_length,
-            frames_before=int(learned),
-            frames_after=int(learned and not self.causal_upsampling),
+            frames_before=frames_before,
+            frames_after=frames_after,
             features=_optional_tuple(self.features),
             phone_set=_optional_tuple(self.phone_set),
         )
+
+
+def stretch_reach(upsample_factors: Sequence[int]) -> int:
+    """Returns the frames on each side that the filters of the "stretch" upsampler reach.
+
+    Args:
+        upsample_factors: the factors; the filter of a factor reaches one of its inputs.
+
+    Example:
+    >>> stretch_reach([4, 4, 4, 4])  # 1 + 1/4 + 1/16 + 1/64 frames
+    2
+    """
+    rates = itertools.accumulate([1, *upsample_factors[:-1]], operator.mul)
+    return math.ceil(sum(fractions.Fraction(1, rate) for rate in rates))
 
 
 def frame_channels(features: Sequence[str] | None, phone_set: Sequence[str] | None) -> int:

@@ -7,17 +7,19 @@ from wavenet_tf.distributions import Categorical, named_distribution
 from wavenet_tf.errors import InputError
 from wavenet_tf.layers import (
     CausalConv1D,
+    ConditioningUpsampler,
     ContextStack,
     ContextState,
     DilatedStack,
     LearnedUpsampler,
     OneHotCausalConv1D,
     RepeatUpsampler,
+    StretchUpsampler,
     TrunkState,
     WaveformCausalConv1D,
     slice_time,
 )
-from wavenet_tf.models.config import WaveNetConfig
+from wavenet_tf.models.config import WaveNetConfig, stretch_reach
 
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
@@ -55,7 +57,10 @@ class WaveNetTrunk(keras.layers.Layer):
             config.output_distribution,
             config.quantization_channels,
             config.num_mixtures,
-            config.code_table,
+            code_table=config.code_table,
+            means=config.mixture_means,
+            log_scale_floor=config.log_scale_floor,
+            rounding=config.round_samples,
         )
         self.input_convolution = self._new_input_convolution()
         self.upsampler = self._new_upsampler()
@@ -109,10 +114,14 @@ class WaveNetTrunk(keras.layers.Layer):
             )
         # Half precision would round away the low bits of a 16-bit waveform.
         return WaveformCausalConv1D(
-            config.residual_channels, config.input_taps, dtype="float32", name=name
+            config.residual_channels,
+            config.input_taps,
+            config.compand_input,
+            dtype="float32",
+            name=name,
         )
 
-    def _new_upsampler(self) -> LearnedUpsampler | RepeatUpsampler | None:
+    def _new_upsampler(self) -> ConditioningUpsampler | None:
         config = self.config
         if config.upsample_factors is None:
             return None
@@ -121,10 +130,21 @@ class WaveNetTrunk(keras.layers.Layer):
         factors = config.upsample_factors
         if config.upsampling == "repeat":
             return RepeatUpsampler(channels, factors, dtype=self.dtype_policy, name="upsampler")
+        if config.upsampling == "stretch":
+            return StretchUpsampler(
+                channels,
+                factors,
+                config.upsampling_context,
+                stretch_reach(factors),
+                config.upsampling_bands,
+                dtype=self.dtype_policy,
+                name="upsampler",
+            )
         return LearnedUpsampler(
             channels,
             factors,
             config.causal_upsampling,
+            config.upsampling_activation,
             dtype=self.dtype_policy,
             name="upsampler",
         )

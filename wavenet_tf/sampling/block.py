@@ -317,8 +317,10 @@ class BlockSampler:
         if self.codes:
             taps = [tf.gather(*tap) for tap in zip(self.input_kernels, recent, strict=True)]
             return sum(taps, self.weights.input_bias)
-        companded = mu_law_compand(tf.stack(recent, axis=1))
-        return tf.matmul(companded, self.weights.input_kernel) + self.weights.input_bias
+        waveform = tf.stack(recent, axis=1)
+        if self.config.compand_input:
+            waveform = mu_law_compand(waveform)
+        return tf.matmul(waveform, self.weights.input_kernel) + self.weights.input_bias
 
     def _activation(self, block: int, index, memory, signal, local, long_activation) -> tf.Tensor:
         """Returns the activation of a block's dilated convolution and conditioning."""

@@ -18,6 +18,7 @@ from wavenet_tf.errors import InputError, check_seed, check_temperature, positiv
 from wavenet_tf.layers import RepeatedFrames
 from wavenet_tf.sampling.block import sample_block
 from wavenet_tf.sampling.buffers import ShiftBuffers
+from wavenet_tf.sampling.codec import AudioCodec, Memory
 from wavenet_tf.sampling.config import SamplerConfig, sampler_config
 from wavenet_tf.sampling.plan import Plan
 from wavenet_tf.sampling.progress import ProgressBar
@@ -130,7 +131,9 @@ class Sampler:
             self._forget_old_weights()
             weights = self._weights.get(plan.device) or prepare_weights(self.model)
             self._weights[plan.device] = weights
-            values = self.model.distribution.encode(prompt).numpy()
+            codec = self.model.codec
+            encoded, memory = codec.encode(prompt, codec.initial_memory(len(prompt)))
+            values = encoded.numpy()
             groups = [self._group(checked, streams) for streams in plan.groups]
             states = [
                 self._prime_streams(plan.device, values, checked, streams)
@@ -148,7 +151,8 @@ class Sampler:
 
         return AudioStream(
             sample_group,
-            self.model.distribution,
+            codec,
+            {name: tf.repeat(part, batch_size // len(prompt), 0) for name, part in memory.items()},
             plan,
             groups,
             states,
@@ -255,7 +259,8 @@ class AudioStream(Iterator[np.ndarray]):
 
     Args:
         sample_group: samples a block of a group from its state, uniforms and first sample.
-        distribution: of the model.
+        codec: of the model.
+        memory: of the codec, after the prompt.
         plan: how the streams are sampled.
         groups: streams of each thread.
         states: state of each group.
@@ -272,7 +277,8 @@ class AudioStream(Iterator[np.ndarray]):
     def __init__(
         self,
         sample_group,
-        distribution,
+        codec: AudioCodec,
+        memory: Memory,
         plan: Plan,
         groups: list[_Group],
         states: list[SamplerState],
@@ -282,7 +288,7 @@ class AudioStream(Iterator[np.ndarray]):
         seed: int | None,
     ):
         self.plan, self.num_samples = plan, num_samples
-        self._sample_group, self._distribution = sample_group, distribution
+        self._sample_group, self._codec, self._memory = sample_group, codec, memory
         self._groups, self._first_sample, self._block_size = groups, first_sample, block_size
         self._blocks = self._sample_blocks(states, np.random.default_rng(seed))
         # A generator raises ValueError if two threads call it at once.
@@ -293,7 +299,7 @@ class AudioStream(Iterator[np.ndarray]):
         with ThreadPoolExecutor(len(states)) as pool:
             while self.num_samples is None or done < self.num_samples:
                 # Time before batch: the numbers do not depend on the size of a block.
-                shape = self._block_size, batch_size, *self._distribution.uniforms_shape
+                shape = self._block_size, batch_size, *self._codec.distribution.uniforms_shape
                 uniforms = generator.random(shape, np.float32).swapaxes(0, 1)
                 parts = pool.map(
                     self._sample_group,
@@ -303,7 +309,8 @@ class AudioStream(Iterator[np.ndarray]):
                     itertools.repeat(self._first_sample + done),
                 )
                 values, states = zip(*parts, strict=True)
-                audio = self._distribution.decode(tf.concat(values, axis=0)).numpy()
+                decoded, self._memory = self._codec.decode(tf.concat(values, axis=0), self._memory)
+                audio = decoded.numpy()
                 yield audio if self.num_samples is None else audio[:, : self.num_samples - done]
                 done += self._block_size
 
