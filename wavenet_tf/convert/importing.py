@@ -13,6 +13,7 @@ from wavenet_tf import files, models, runs
 from wavenet_tf.convert import tensorflow_checkpoint, torch_file
 from wavenet_tf.convert.checkpoint import Checkpoint
 from wavenet_tf.convert.options import SAMPLE_RATE
+from wavenet_tf.convert.refused import check_not_refused
 from wavenet_tf.convert.source_names import AUTO, SOURCES
 from wavenet_tf.convert.statistics import read_statistics
 from wavenet_tf.convert.weight_map import LayoutError, assign_weights
@@ -95,6 +96,7 @@ def convert_checkpoint(
     """
     if source != AUTO and source not in SOURCES:
         raise InputError(f"source must be auto or one of {', '.join(SOURCES)}; received {source!r}")
+    check_not_refused(checkpoint.tensors)
     nearest = nearest_source(checkpoint.tensors)
     module = nearest if source == AUTO else _module(source)
     try:
