@@ -2,14 +2,12 @@
 
 import math
 import sys
-import tokenize
-import zipfile
 from typing import Any
 
 import numpy as np
 
 from wavenet_tf.audio import formats
-from wavenet_tf.conditioning import tag_vector
+from wavenet_tf.conditioning import read_array, tag_vector
 from wavenet_tf.errors import InputError
 
 
@@ -42,28 +40,8 @@ def conditions(
     if tags is not None:
         values["global_conditioning"] = tag_vector(metadata.get("tag_names"), tags)[None]
     if features is not None:
-        values["local_conditioning"] = _read_array(features)[None]
+        values["local_conditioning"] = read_array(features)[None]
     return values
-
-
-def _read_array(path: str) -> np.ndarray:
-    """Reads a NumPy file of one array; raises InputError for any other file."""
-    try:
-        array = np.load(path)
-        if not isinstance(array, np.ndarray):
-            raise ValueError("it holds several arrays")
-    # A corrupted header may be no Python expression, or announce an array larger than the memory.
-    except (
-        EOFError,
-        MemoryError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        tokenize.TokenError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise InputError(f"cannot read {path} as a NumPy array: {error}") from error
-    return array
 
 
 def recording(path: str, sample_rate: int) -> np.ndarray:

@@ -151,6 +151,8 @@ REFUSED = [
     ([*IMPORT, "--checkpoint=no"], "no checkpoint at no"),
     ([*IMPORT, "--checkpoint=z.wav", "--config=no"], "no configuration at no"),
     ([*IMPORT, "--checkpoint=z.wav", "--source=keras"], "should be one of"),
+    ([*GENERATE, "--output=o.wav", "--features=no.npy"], "no file of frames at no.npy"),
+    ([*GENERATE, "--output=o.wav", "--features=z.wav"], "cannot read z.wav as a NumPy array"),
     # Seeds and other numbers.
     ([*GENERATE, "--output=o.wav", "--seed", "-1"], SEED.format(-1)),
     ([*VOCODE, "--output=o.wav", "--input=z.wav", "--seed=4294967296"], SEED.format(2**32)),

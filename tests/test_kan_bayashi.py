@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from conftest import run_program
 from foreign_networks import convolve, one_hot, random_tensors, relu, sigmoid
 from oracles import assert_drawn_from
 from torch_files import Object, legacy, zipped
@@ -142,3 +143,18 @@ def test_wrong_statistics_are_refused(arrays, message, tmp_path):
     with pytest.raises(InputError, match=message):
         imported(tmp_path, random_tensors(shapes()), statistics=tmp_path / "a.npz")
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.slow
+def test_the_program_generates_from_frames_in_a_file(tmp_path):
+    model, _ = imported(tmp_path, random_tensors(shapes()))
+    frames = np.random.default_rng(0).normal(size=(110, CHANNELS)).astype(np.float32)
+    np.save(tmp_path / "frames.npy", frames)
+    arguments = [f"--model_dir={tmp_path / 'model'}", f"--output={tmp_path / 'a.wav'}", "--seed=3"]
+    result = run_program("generate.py", *arguments, f"--features={tmp_path / 'frames.npy'}")
+    assert result.returncode == 0, result.stderr
+    expected = model.generate(1100, seed=3, local_conditioning=frames[None])[0]
+    audio, _ = wt.read_audio(tmp_path / "a.wav")
+    np.testing.assert_allclose(audio, expected, atol=2.0**-15)
+    result = run_program("generate.py", *arguments)
+    assert "give their frames by --features" in result.stderr
