@@ -4,15 +4,13 @@ from shared import command_line  # isort: skip
 
 import math
 import sys
-import tokenize
-import zipfile
 from typing import Any
 
 import numpy as np
 
 from wavenet_tf import clients, text
 from wavenet_tf.audio import formats
-from wavenet_tf.conditioning import parse_tags, tag_vector
+from wavenet_tf.conditioning import parse_tags, read_array, tag_vector
 from wavenet_tf.errors import InputError
 
 
@@ -47,7 +45,7 @@ def conditions(
             None
         ]
     if features is not None:
-        values["local_conditioning"] = _read_array(features)[None]
+        values["local_conditioning"] = read_array(features)[None]
     return values
 
 
@@ -92,26 +90,6 @@ class SpeechFlags:
             self._pitch.value,
         )
         return {**conditions, clients.LOCAL_CONDITIONING: frames}
-
-
-def _read_array(path: str) -> np.ndarray:
-    """Reads a NumPy file of one array; raises InputError for any other file."""
-    try:
-        array = np.load(path)
-        if not isinstance(array, np.ndarray):
-            raise ValueError("it holds several arrays")
-    # A corrupted header may be no Python expression, or announce an array larger than the memory.
-    except (
-        EOFError,
-        MemoryError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        tokenize.TokenError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise InputError(f"cannot read {path} as a NumPy array: {error}") from error
-    return array
 
 
 def recording(path: str, sample_rate: int) -> np.ndarray:

@@ -83,10 +83,7 @@ def open_saved_model(path: str) -> Runtime:
     def stream(batch_size, seed, **conditions):
         spec = ConditioningSpec.from_metadata(metadata)
         conditions = spec.checked(conditions, batch_size)
-        first = {
-            name: value[:, :1] if name == "local_conditioning" else value
-            for name, value in conditions.items()
-        }
+        first = clients.conditions_of_silence(metadata, conditions)
         state = call_signature(
             "initial_state", **(first or {"streams": np.zeros(batch_size, np.int32)})
         )

@@ -113,11 +113,7 @@ def streamed(
         start = prompt.shape[1]
         state = server.call_signature("prime", audio=prompt, **conditions)
     elif conditions:
-        # Before the first frame it holds, so that no other one counts.
-        first = {
-            name: value[:, :1] if name == "local_conditioning" else value
-            for name, value in conditions.items()
-        }
+        first = clients.conditions_of_silence(metadata, conditions)
         state = server.call_signature("initial_state", **first)
     else:
         state = server.call_signature("initial_state", streams=np.zeros(1, np.int32))

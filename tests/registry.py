@@ -13,6 +13,25 @@ HOP = 20
 LOCAL = {"local_channels": 5, "upsample_factors": (4, 5)}
 CONTEXT = {"context_stacks": [{"pooling": HOP, "layers_per_stack": 3, "channels": 4}]}
 
+# Linear steps instead of the mu-law, with silence beside the middle.
+STEPS = np.arange(-24, 40) / 64.0
+CODE_TABLE = {
+    "quantization_channels": 64,
+    "code_table": {
+        "thresholds": (STEPS[1:] - 1 / 128.0).tolist(),
+        "values": STEPS.tolist(),
+        "silence": 24,
+    },
+}
+
+# A mixture as other programs have it.
+LINEAR = {
+    "mixture_means": "absolute",
+    "log_scale_floor": -16.0,
+    "round_samples": False,
+    "compand_input": False,
+}
+
 # Every kind of conditioning by itself, and all at once. Six layers per stack have short- and
 # long-dilation blocks in the sampling loop.
 MODELS: Mapping[str, dict[str, Any]] = {
@@ -21,10 +40,16 @@ MODELS: Mapping[str, dict[str, Any]] = {
     "local": {**LOCAL, "kernel_size": 3},
     "causal": {**LOCAL, "causal_upsampling": True},
     "repeat": {**LOCAL, "upsampling": "repeat"},
+    "stretch": {**LOCAL, "upsampling": "stretch", "upsampling_context": 2, "upsampling_bands": 3},
+    "rectified": {**LOCAL, "upsampling_activation": "relu"},
     "several frames a chunk": {**LOCAL, "upsample_factors": (7,), "upsampling": "repeat"},
     "both": {"num_speakers": 4, **LOCAL},
     "context": {"context_stacks": [{"pooling": 24, "layers_per_stack": 3, "channels": 5}]},
+    "long input": {"input_kernel_size": 7},
+    "short input": {"input_kernel_size": 1, "kernel_size": 3},
     "dilations": {"dilations": (1, 3, 16, 32, 21), "residual_scale": 0.7},
+    "code table": CODE_TABLE,
+    "linear": LINEAR,
     "all": {
         "num_speakers": 4,
         "context_stacks": [
@@ -38,6 +63,14 @@ MODELS: Mapping[str, dict[str, Any]] = {
 # Models of which every export is compared with the original.
 EXPORTED: Mapping[str, dict[str, Any]] = {
     "plain": MODELS["unconditional"],
+    "stretch": {**MODELS["stretch"], "pre_emphasis": 0.2, "gain": 1.5},
+    "linear": {
+        **LINEAR,
+        "output_distribution": "logistic_mixture",
+        "pre_emphasis": 0.2,
+        "gain": 1.5,
+    },
+    "code table": {**CODE_TABLE, "input_kernel_size": 5},
     "speaker": {"num_speakers": 3, "global_channels": 2, "output_distribution": "gaussian_mixture"},
     "repeated frames": {**LOCAL, "upsampling": "repeat", "kernel_size": 3},
     "everything": {
@@ -52,6 +85,10 @@ EXPORTED: Mapping[str, dict[str, Any]] = {
 
 def new_model(name: str, **overrides) -> wt.WaveNet:
     """Returns the model of that name, with random weights."""
+    if "code_table" in MODELS[name]:
+        overrides["output_distribution"] = "categorical"
+    elif "mixture_means" in MODELS[name]:
+        overrides["output_distribution"] = "logistic_mixture"
     return small_model(**{**MODELS[name], **overrides})
 
 

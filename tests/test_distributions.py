@@ -5,7 +5,7 @@ import scipy.stats
 import tensorflow as tf
 
 import wavenet_tf as wt
-from wavenet_tf import distributions, sampling
+from wavenet_tf import audio, distributions, sampling
 from wavenet_tf.errors import InputError
 
 
@@ -82,6 +82,67 @@ def test_half_precision_logits_are_scored_in_float32():
     assert likelihood.dtype == tf.float32
     expected = scipy.special.log_softmax(logits.numpy().astype(np.float64), axis=-1)
     np.testing.assert_allclose(likelihood, expected[np.arange(20), np.arange(20)], rtol=1e-5)
+
+
+TABLE = audio.CodeTable((-0.5, -0.01, 0.0, 0.3), (-0.9, -0.1, -0.005, 0.2, 0.7), silence=3)
+
+
+def test_a_code_table_encodes_by_its_thresholds_and_decodes_to_its_values():
+    distribution = wt.Categorical(5, TABLE)
+    thresholds = np.float32(TABLE.thresholds)
+    waveform = np.random.default_rng(0).uniform(-1.0, 1.0, (3, 400)).astype(np.float32)
+    # At a threshold and one rounding step below it; denormal numbers count as 0.
+    below = np.minimum(np.nextafter(thresholds, np.float32(-2.0)), thresholds - np.float32(1e-30))
+    waveform[0, :4], waveform[0, 4:8] = thresholds, below
+    expected = np.searchsorted(thresholds, waveform, side="right")
+    np.testing.assert_array_equal(distribution.encode(waveform), expected)
+    np.testing.assert_array_equal(distribution.decode(expected), np.float32(TABLE.values)[expected])
+    assert distribution.silence == 3
+    assert distribution.encode(0.0) == 3
+    companded = distribution.compand(np.array([3, 0, 4]))
+    np.testing.assert_allclose(companded, [0.0, -1.2, 0.4], rtol=1e-6)
+
+
+@pytest.mark.parametrize("codes", [2, 3, 7, 8, 9, 255, 256, 257])
+def test_code_tables_of_any_size_reach_every_code(codes):
+    values = np.linspace(-1.0, 1.0, codes)
+    table = audio.CodeTable((values[1:] + values[:-1]) / 2, values, silence=codes // 2)
+    distribution = wt.Categorical(codes, table)
+    np.testing.assert_array_equal(distribution.encode(values), np.arange(codes))
+
+
+def test_a_code_table_is_part_of_the_distribution():
+    made = wt.Categorical(5, TABLE)
+    copy = wt.Categorical.from_config(made.get_config())
+    assert made == copy
+    assert hash(made) == hash(copy)
+    assert made != wt.Categorical(5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"thresholds": (0.0,)}, "a threshold less than values; received 3 values and 1 thre"),
+        ({"thresholds": (0.1, 0.0)}, "thresholds of a code table must be finite numbers in ascend"),
+        ({"thresholds": (0.1, float("nan"))}, "must be finite numbers in ascending order"),
+        ({"thresholds": "ab"}, "must be finite numbers in ascending order; received ab"),
+        ({"values": (-1.5, 0.0, 1.0)}, "values of a code table must be in"),
+        ({"silence": 3}, "silence of a code table must be a whole number from 0 to 2; received 3"),
+        ({"silence": 0.5}, "received 0.5"),
+        ({"step": 1}, "a code table takes thresholds, values, silence; received"),
+    ],
+)
+def test_wrong_code_tables_are_refused(change, message):
+    table = {"thresholds": (-0.1, 0.1), "values": (-1.0, 0.0, 1.0), "silence": 1, **change}
+    with pytest.raises(InputError, match=message):
+        wt.WaveNet(quantization_channels=3, code_table=table)
+
+
+def test_code_tables_fit_the_number_of_codes_and_the_distribution():
+    with pytest.raises(InputError, match="quantization_channels 256 values; received 5"):
+        wt.WaveNet(code_table=TABLE)
+    with pytest.raises(InputError, match="is for the categorical distribution; received output_d"):
+        wt.WaveNet(code_table=TABLE, output_distribution="gaussian_mixture")
 
 
 STEPS = 2**15  # of 16-bit values, on each side of 0
@@ -280,3 +341,40 @@ def test_names_of_distributions():
     assert wt.LogisticMixture(3) != wt.GaussianMixture(3)
     with pytest.raises(InputError, match="unknown output_distribution 'softmax': expected one of"):
         distributions.named_distribution("softmax")
+
+
+@pytest.mark.parametrize("kind", [wt.LogisticMixture, wt.GaussianMixture])
+def test_absolute_means_are_the_outputs_of_the_network(kind):
+    outputs = np.random.default_rng(0).normal(size=(5, 9)).astype(np.float32)
+    parameters = kind(3, means="absolute").parameters(outputs, np.full(5, 0.5, np.float32))
+    np.testing.assert_array_equal(parameters, outputs)
+    with pytest.raises(InputError, match="means must be one of relative, absolute; received 'x'"):
+        kind(3, means="x")
+
+
+@pytest.mark.parametrize("kind", [wt.LogisticMixture, wt.GaussianMixture])
+def test_samples_that_are_not_rounded_are_the_inverse_of_the_cumulative_distribution(kind):
+    raw, _, means, log_scales = mixture_parameters(2000, 1, (-6.0, -2.0))
+    uniforms = np.random.default_rng(4).random((2000, 2), np.float32)
+    distribution = kind(1, rounding=False)
+    drawn = distribution.sample(raw, uniforms).numpy()
+    oracle = scipy.stats.logistic if kind is wt.LogisticMixture else scipy.stats.norm
+    quantiles = oracle.ppf(np.float64(uniforms[:, 1]))
+    expected = np.clip(means[:, 0] + np.exp(log_scales[:, 0]) * quantiles, -1.0, 1.0)
+    np.testing.assert_allclose(drawn, expected, atol=1e-6)
+    np.testing.assert_array_equal(distribution.encode(drawn), drawn)
+    assert distribution.encode([2.0, -2.0]).numpy().tolist() == [1.0, -1.0]
+
+
+@pytest.mark.parametrize("kind", [wt.LogisticMixture, wt.GaussianMixture])
+def test_the_floor_of_scales_is_that_given(kind):
+    distribution, values = kind(1, log_scale_floor=-6.0), np.float32([0.0, 0.01])
+    at, below, above = (
+        distribution.log_likelihood(np.float32([[0.0, 0.0, log_scale + 4.0]]), values)
+        for log_scale in (-6.0, -9.0, -5.0)
+    )
+    np.testing.assert_array_equal(at, below)
+    assert (np.abs(at - above) > 0.1).all()
+    with pytest.raises(InputError, match="log_scale_floor must be a finite number; received nan"):
+        kind(1, log_scale_floor=float("nan"))
+    assert kind.from_config(distribution.get_config()) == distribution

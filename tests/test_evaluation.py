@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.signal
+import soundfile
 from conftest import SMALL, small_model, tone
 
 import wavenet_tf as wt
@@ -120,3 +121,33 @@ def test_log_spectral_distance_is_that_of_the_short_time_spectra():
     assert evaluation.log_spectral_distance(silence, 1e-6 * np.ones(800), 8000) == 0.0
     with pytest.raises(InputError, match="equally long; received 8000 and 7999"):
         evaluation.log_spectral_distance(reference, other[1:], 8000)
+
+
+def test_samples_without_their_whole_receptive_field_can_be_left_out(tmp_path):
+    for index, seconds in enumerate((0.05, 0.001)):
+        wt.write_audio(tmp_path / f"{index}.wav", tone(max(seconds, 0.02), frequency=440), 8000)
+    model = small_model()
+    recordings = data.read_recordings(tmp_path, 8000)
+    scores = evaluation.score(model, recordings, crop_seconds=0.01, whole_context=True)
+    assert scores.samples.tolist() == [400 - model.receptive_field, 160 - model.receptive_field]
+    values = model.distribution.encode(recordings.waveform(0)[None])
+    likelihoods = model.distribution.log_likelihood(model(values)[:, :-1], values[:, 1:])
+    expected = -likelihoods[0, model.receptive_field - 1 :].numpy().sum()
+    np.testing.assert_allclose(scores.nats[0], expected, rtol=1e-4)
+    long = small_model(layers_per_stack=9)
+    with pytest.raises(InputError, match="no sample has the whole receptive field of 1024 sampl"):
+        evaluation.score(long, recordings, whole_context=True)
+
+
+def test_recordings_are_scored_as_they_are_read_or_rounded_to_16_bits(tmp_path):
+    waveform = tone(0.05) * np.float32(0.001)
+    soundfile.write(tmp_path / "a.wav", waveform, 8000, subtype="FLOAT")
+    model = small_model(output_distribution="categorical")
+    rounded = data.read_recordings(tmp_path, 8000)
+    precise = data.read_recordings(tmp_path, 8000, full_precision=True)
+    from_file = data.read_recordings(tmp_path, 8000, in_memory_bytes=0, full_precision=True)
+    np.testing.assert_array_equal(precise.waveform(0), waveform)
+    np.testing.assert_array_equal(rounded.waveform(0), np.round(waveform * 2**15) / 2**15)
+    score = evaluation.score(model, precise).nats
+    assert score != evaluation.score(model, rounded).nats
+    np.testing.assert_array_equal(score, evaluation.score(model, from_file).nats)

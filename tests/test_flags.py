@@ -29,6 +29,7 @@ PROGRAMS = [
             "demo",
             "evaluate",
             "generate",
+            "import_checkpoint",
             "inspect_data",
             "make_demo_data",
             "make_reference",
@@ -127,6 +128,7 @@ TFLITE = ["export/generate_tflite.py", "--model=z.wav"]
 TRAIN = ["tools/train.py", "--model_dir=new", "--data_dir=empty"]
 SPEECH = ["tools/make_speech_data.py", "--output=o"]
 CLIENT = ["export/serving_client.py", "--output=o.wav"]
+IMPORT = ["tools/import_checkpoint.py", "--output_dir=o"]
 SEED = "flag --seed={0}: seed must be a whole number from 0 to 4294967295; received {0}"
 REFUSED = [
     # Missing models, recordings and folders.
@@ -147,6 +149,11 @@ REFUSED = [
     (["export/tflite.py", "--model_dir=no", "--output=o"], "no model directory at no"),
     (["export/verify.py", "--model_dir=no", "--data_dir=empty"], "no model directory at no"),
     (["export/generate_tflite.py", "--model=no", "--output=o.wav"], "no TFLite file at no"),
+    ([*IMPORT, "--checkpoint=no"], "no checkpoint at no"),
+    ([*IMPORT, "--checkpoint=z.wav", "--config=no"], "no configuration at no"),
+    ([*IMPORT, "--checkpoint=z.wav", "--source=keras"], "should be one of"),
+    ([*GENERATE, "--output=o.wav", "--features=no.npy"], "no file of frames at no.npy"),
+    ([*GENERATE, "--output=o.wav", "--features=z.wav"], "cannot read z.wav as a NumPy array"),
     # Seeds and other numbers.
     ([*GENERATE, "--output=o.wav", "--seed", "-1"], SEED.format(-1)),
     ([*VOCODE, "--output=o.wav", "--input=z.wav", "--seed=4294967296"], SEED.format(2**32)),

@@ -32,9 +32,13 @@ def deep_model(**overrides):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 3])
-@pytest.mark.parametrize("kernel_size", [1, 2, 3])
-def test_generation_equals_teacher_forcing_at_every_step(kernel_size, batch_size):
-    model = deep_model(kernel_size=kernel_size)
+@pytest.mark.parametrize(
+    ("kernel_size", "input_kernel_size"), [(1, None), (2, None), (3, None), (2, 1), (2, 9), (1, 4)]
+)
+def test_generation_equals_teacher_forcing_at_every_step(
+    kernel_size, input_kernel_size, batch_size
+):
+    model = deep_model(kernel_size=kernel_size, input_kernel_size=input_kernel_size)
     samples = sampling.BLOCK_SIZE + 100  # past a block's edge and many wraps of every state
     audio = model.generate(samples, batch_size=batch_size, seed=SEED)
     assert audio.dtype == np.float32

@@ -10,6 +10,7 @@ from oracles import assert_drawn_from, frames_of, random_conditions, uniforms_of
 from registry import CONTEXT, EXPORTED, HOP, LOCAL
 
 from wavenet_tf import deployment, models, options, sampling
+from wavenet_tf.clients import conditions_of_silence
 from wavenet_tf.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,15 @@ schema = lite.schema
 
 BLOCK = 40
 # Streams of each model; the one without frames has a context stack besides.
-STREAMS = {"plain": 1, "speaker": 3, "repeated frames": 2, "everything": 1}
+STREAMS = {
+    "plain": 1,
+    "code table": 2,
+    "linear": 1,
+    "stretch": 2,
+    "speaker": 3,
+    "repeated frames": 2,
+    "everything": 1,
+}
 KINDS = {**EXPORTED, "speaker": {**EXPORTED["speaker"], **CONTEXT}}
 # Of its size, weights make most of the file.
 WIDE = {
@@ -40,7 +49,7 @@ class File:
         if quantization == "int8":
             heard = np.stack([tone(0.03), 0.3 * tone(0.03, frequency=300.0)])
             conditions = random_conditions(model, 2, heard.shape[1])
-            values = model.distribution.encode(heard)
+            values, _ = model.codec.encode(heard, model.codec.initial_memory(2))
             ranges = deployment.activation_ranges(model, values, conditions, 160)
         exported = deployment.TFLiteSignatures(model, block_size, streams, ranges)
         self.model, self.streams, self.metadata = model, streams, exported.metadata
@@ -51,12 +60,8 @@ class File:
         self.flat = schema.ModelT.InitFromObj(schema.Model.GetRootAs(self.content))
 
     def start(self, conditions):
-        """The state after silence; a signature takes the first frame only."""
-        first = {
-            name: value[:, :1] if name == "local_conditioning" else value
-            for name, value in conditions.items()
-        }
-        return self.initial_state(**first)
+        """The state after silence; a signature takes the first frames only."""
+        return self.initial_state(**conditions_of_silence(self.metadata, conditions))
 
     def draw(self, uniforms, conditions, state, before=0, temperature=1.0):
         """Audio of as many blocks as there are uniforms for, and the state after it."""
@@ -156,8 +161,9 @@ def test_the_first_state_is_that_of_the_model(file):
     model = file.model
     conditions = random_conditions(model, file.streams, 3 * BLOCK)
     state = file.start(conditions)
-    nothing = model.distribution.encode(np.zeros([file.streams, 0]))
-    expected = sampling.state_tensors(sampling.prime(model, nothing, conditions))
+    memory = model.codec.initial_memory(file.streams)
+    nothing, memory = model.codec.encode(np.zeros([file.streams, 0]), memory)
+    expected = sampling.state_tensors(sampling.prime(model, nothing, conditions)) | memory
     assert set(state) == set(expected)
     for name, value in expected.items():
         np.testing.assert_allclose(state[name], value, rtol=1e-4, atol=1e-4, err_msg=name)

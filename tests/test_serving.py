@@ -90,7 +90,8 @@ def test_score_is_the_likelihood_under_teacher_forcing(exported):
     conditions = random_conditions(model, 2, audio.shape[1])
     scores = signatures["score"](audio=audio, **conditions)["log_likelihood"]
     before = model.receptive_field
-    values = model.distribution.encode(np.pad(audio, [[0, 0], [before, 0]]))
+    codec = model.codec
+    values, _ = codec.encode(np.pad(audio, [[0, 0], [before, 0]]), codec.initial_memory(2))
     inputs = {"audio": values[:, :-1], **conditions}
     local = model.trunk.local_conditioning(inputs, 1 - before, values.shape[1] - 1)
     parameters = model(inputs, local_conditioning=local)
@@ -182,7 +183,7 @@ def test_what_is_wrong_with_a_request_is_told(exported):
     refuses("state_block_1 must have as many rows", "generate_block", state_block_1=two)
     if model.config.output_distribution == "categorical":
         for code in (-1, 256):
-            wrong = "state_previous must be from 0 to 255"
+            wrong = "state_previous must be from 0 to (255|63)"
             refuses(wrong, "generate_block", state_previous=[code])
     if model.trunk.context_stacks:
         wrong = "state_context_0_phase must be from -1 to 19"
@@ -207,7 +208,8 @@ def test_what_is_wrong_with_a_request_is_told(exported):
     # It goes on after all that.
     assert np.isfinite(signatures["serving_default"](**request)["audio"]).all()
     assert np.isfinite(signatures["generate_block"](**block)["audio"]).all()
-    assert set(state) == set(sampling.state_specs(model))
+    memory = model.codec.initial_memory(1)
+    assert set(state) == {*sampling.state_specs(model), *memory}
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

@@ -60,6 +60,15 @@ _CLASSIFIER_DIR = command_line.define_path(
     None,
     "Model directory of a classifier, such as of speakers, that scores the generated clips too.",
 )
+_WHOLE_CONTEXT = flags.DEFINE_bool(
+    "whole_context",
+    False,
+    "Score only samples whose whole receptive field is in the recording, without the digital "
+    "silence before it.",
+)
+_FULL_PRECISION = flags.DEFINE_bool(
+    "full_precision", False, "Score recordings as they are read, without rounding them to 16 bits."
+)
 _JSON = command_line.define_path("json", None, "File to write the figures to.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Number of crops scored at once.", 1)
 
@@ -87,7 +96,12 @@ def main(argv):
     if _COPY_SYNTHESIS.value:
         evaluation.check_has_features(model)
     recordings = runs.recordings_from_run(
-        _MODEL_DIR.value, model, _DATA_DIR.value, _SPLIT.value, _VALIDATION_FRACTION.value
+        _MODEL_DIR.value,
+        model,
+        _DATA_DIR.value,
+        _SPLIT.value,
+        _VALIDATION_FRACTION.value,
+        _FULL_PRECISION.value,
     )
     print(recordings.summary)
     if isinstance(model, models.WaveNetClassifier):
@@ -100,6 +114,7 @@ def main(argv):
         identify_speakers=_IDENTIFY_SPEAKERS.value,
         num_copies=_COPY_SYNTHESIS.value,
         verbose=True,
+        whole_context=_WHOLE_CONTEXT.value,
     )
     if _GENERATED.value:
         generated = runs.score_generated_audio(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
-from wavenet_tf import audio, runs
+from wavenet_tf import audio, conditioning, runs
 from wavenet_tf.errors import InputError
 
 _MODEL_DIR = command_line.define_model_dir()
@@ -18,6 +18,11 @@ _STEP = command_line.define_step()
 _OUTPUT = command_line.define_path("output", None, "Audio file to write.", required=True)
 _SECONDS = flags.DEFINE_float("seconds", 5.0, "To make, in seconds, besides the prompt.")
 _PROMPT = command_line.define_path("prompt", None, "Recording to continue; resampled if need be.")
+_FEATURES = command_line.define_path(
+    "features",
+    None,
+    "NumPy file of the frames that condition the model, [frames, channels]; they set the length.",
+)
 _SPEAKER = command_line.define_speaker()
 _TAGS = command_line.define_tags()
 _TAGS_AT = command_line.define_tags_at()
@@ -42,12 +47,15 @@ def main(argv):
         audio.check_output(output)
         command_line.check_output("output", output, _PROMPT.value)
     command_line.check_exists("recording", _PROMPT.value)
+    command_line.check_exists("file of frames", _FEATURES.value)
+    frames = None if _FEATURES.value is None else conditioning.read_array(_FEATURES.value)[None]
     runs.find_model(_MODEL_DIR.value, _STEP.value)
 
     model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
-    if model.config.local_channels:
+    if model.config.local_channels and frames is None:
         raise InputError(
-            "the model makes audio from features of recordings: use tools/vocode.py for it"
+            "the model makes audio from features of recordings: use tools/vocode.py for it, or "
+            "give their frames by --features"
         )
     samples = round(_SECONDS.value * model.sample_rate)
     if not samples:
@@ -60,6 +68,7 @@ def main(argv):
         prompt=prompt,
         speaker_id=command_line.asked_speaker(model, _SPEAKER.value),
         global_conditioning=command_line.requested_tags(model, _TAGS.value),
+        local_conditioning=frames,
         temperature=_TEMPERATURE.value,
         top_k=_TOP_K.value,
         top_p=_TOP_P.value,
@@ -67,6 +76,7 @@ def main(argv):
     )
     names = model.config.tag_names
     command_line.change_tags(stream, names, model.sample_rate, _TAGS_AT.value)
+    samples = stream.num_samples or samples
     generated, complete = command_line.generate(stream, samples, model.sample_rate)
     for output, waveform in zip(outputs, generated, strict=True):
         audio.write_audio(output, waveform, model.sample_rate)

@@ -1,6 +1,7 @@
 from wavenet_tf import audio as audio
 from wavenet_tf import clients as clients
 from wavenet_tf import conditioning as conditioning
+from wavenet_tf import convert as convert
 from wavenet_tf import data as data
 from wavenet_tf import deployment as deployment
 from wavenet_tf import distributions as distributions

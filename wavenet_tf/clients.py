@@ -271,6 +271,25 @@ def conditions_of_block(
     return {**conditions, LOCAL_CONDITIONING: frames[:, indices]}
 
 
+def conditions_of_silence(
+    metadata: dict[str, Any], conditions: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Returns the conditions of `initial_state`, with the first frames, on which silence depends.
+
+    Args:
+        metadata: of the exported model.
+        conditions: of `ConditioningSpec.checked`.
+    """
+    if LOCAL_CONDITIONING not in conditions:
+        return conditions
+    frames = conditions[LOCAL_CONDITIONING]
+    indices = np.arange(max(1, metadata["frames_after"]))
+    return {
+        **conditions,
+        LOCAL_CONDITIONING: frames[:, np.minimum(indices, frames.shape[1] - 1)],
+    }
+
+
 class AudioStream(Iterator[np.ndarray]):
     """Audio without end, or to the end of its frames, one block after the other.
 

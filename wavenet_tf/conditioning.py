@@ -6,6 +6,8 @@ Training data, `generate`, exported models and their clients all describe condit
 
 import dataclasses
 import math
+import tokenize
+import zipfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -330,3 +332,30 @@ def samples_after_prompt(
             f"{frames} frames of {hop_length} samples"
         )
     return frames * hop_length - prompt_samples
+
+
+def read_array(path: str) -> np.ndarray:
+    """Returns the array of a NumPy file, such as frames of local conditioning.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        InputError: for a file that cannot be read, or holds several arrays.
+    """
+    try:
+        array = np.load(path)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it holds several arrays")
+    # A corrupted header may be no Python expression, or announce an array larger than the memory.
+    except (
+        EOFError,
+        MemoryError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        tokenize.TokenError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise InputError(f"cannot read {path} as a NumPy array: {error}") from error
+    return array

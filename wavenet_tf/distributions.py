@@ -3,6 +3,7 @@
 Everything is computed in float32, whatever the network's precision.
 """
 
+import dataclasses
 import math
 
 import keras
@@ -11,8 +12,9 @@ import tensorflow as tf
 
 from wavenet_tf import audio
 from wavenet_tf.audio import STEPS_OF_16_BITS
-from wavenet_tf.errors import InputError, positive_integer
-from wavenet_tf.options import DISTRIBUTIONS
+from wavenet_tf.audio.code_table import checked_code_table
+from wavenet_tf.errors import InputError, optional_number, positive_integer
+from wavenet_tf.options import DISTRIBUTIONS, MIXTURE_MEANS
 
 # A temperature of 0 would divide by zero; at this one the largest logit wins unless it is tied.
 SMALLEST_TEMPERATURE = 1e-7
@@ -100,6 +102,11 @@ class Categorical(_Distribution):
 
     Args:
         quantization_channels: number of mu-law codes.
+        code_table: a `audio.CodeTable`, or its attributes as a dict, which replaces the mu-law;
+            None for the mu-law.
+
+    Raises:
+        InputError: for an argument out of its range, or a table with another number of codes.
 
     Example:
     >>> distribution = Categorical(256)
@@ -110,10 +117,14 @@ class Categorical(_Distribution):
 
     dtype = tf.int32
 
-    def __init__(self, quantization_channels: int = 256):
+    def __init__(self, quantization_channels: int = 256, code_table=None):
         self.quantization_channels = positive_integer(
             "quantization_channels", quantization_channels
         )
+        self.code_table = checked_code_table(code_table, self.quantization_channels)
+
+    def __hash__(self):
+        return hash((type(self), self.quantization_channels, self.code_table))
 
     @property
     def values_expected(self) -> str:
@@ -129,7 +140,8 @@ class Categorical(_Distribution):
         return 0, self.quantization_channels - 1
 
     def get_config(self):
-        return {"quantization_channels": self.quantization_channels}
+        table = self.code_table and dataclasses.asdict(self.code_table)
+        return {"quantization_channels": self.quantization_channels, "code_table": table}
 
     @property
     def parameter_channels(self) -> int:
@@ -149,14 +161,20 @@ class Categorical(_Distribution):
     @property
     def silence(self) -> int:
         """The value of digital silence."""
+        if self.code_table is not None:
+            return self.code_table.silence
         return self.quantization_channels // 2
 
     def encode(self, waveform) -> tf.Tensor:
         """Returns audio in [-1, 1] as mu-law codes, int32."""
+        if self.code_table is not None:
+            return _count_reached(self.code_table.thresholds, tf.cast(waveform, tf.float32))
         return audio.mu_law_encode(waveform, self.quantization_channels)
 
     def decode(self, values) -> tf.Tensor:
         """Returns mu-law codes as audio, float32 in [-1, 1]."""
+        if self.code_table is not None:
+            return tf.gather(tf.constant(self.code_table.values, tf.float32), values)
         return audio.mu_law_decode(values, self.quantization_channels)
 
     def compand(self, values) -> tf.Tensor:
@@ -198,6 +216,13 @@ class _Mixture(_Distribution):
 
     The network's outputs are the logits of the components' weights, their means, and the logarithms
     of their scales less `TYPICAL_LOG_SCALE`, each `[..., num_mixtures]`.
+
+    Args:
+        num_mixtures: components.
+        means: "relative" to the previous value, see `parameters`; or "absolute", which leaves the
+            network's means as they are.
+        log_scale_floor: smallest logarithm of a scale; None takes `smallest_log_scale`.
+        rounding: whether values are rounded to 16 bits; otherwise they are only clipped.
     """
 
     dtype = tf.float32
@@ -213,11 +238,27 @@ class _Mixture(_Distribution):
         """The lowest and the highest value."""
         return -1.0, 1.0
 
-    def __init__(self, num_mixtures: int = 10):
+    def __init__(
+        self,
+        num_mixtures: int = 10,
+        means: str = "relative",
+        log_scale_floor: float | None = None,
+        rounding: bool = True,
+    ):
         self.num_mixtures = positive_integer("num_mixtures", num_mixtures)
+        if means not in MIXTURE_MEANS:
+            raise InputError(f"means must be one of {', '.join(MIXTURE_MEANS)}; received {means!r}")
+        self.means, self.rounding = means, rounding
+        floor = optional_number("log_scale_floor", log_scale_floor)
+        self.log_scale_floor = self.smallest_log_scale if floor is None else floor
 
     def get_config(self):
-        return {"num_mixtures": self.num_mixtures}
+        return {
+            "num_mixtures": self.num_mixtures,
+            "means": self.means,
+            "log_scale_floor": self.log_scale_floor,
+            "rounding": self.rounding,
+        }
 
     @property
     def parameter_channels(self) -> int:
@@ -240,17 +281,20 @@ class _Mixture(_Distribution):
         return 16.0
 
     def parameters(self, outputs, previous) -> tf.Tensor:
-        """Returns the distribution's parameters, with means relative to the previous value.
+        """Returns the distribution's parameters, with absolute means.
 
-        The network's means are distances from `PRE_EMPHASIS` times the previous value, in scales.
-        Means must be right to a small part of the scale, which may be a thousandth of full scale;
-        absolute means take thousands of steps to get there. With means relative to the whole
-        previous value, or without a bound on the distance, generated audio drifts away from zero.
+        Relative means of the network are distances from `PRE_EMPHASIS` times the previous value,
+        in scales. Means must be right to a small part of the scale, which may be a thousandth of
+        full scale; absolute means take thousands of steps to get there. With means relative to the
+        whole previous value, or without a bound on the distance, generated audio drifts away from
+        zero.
 
         Args:
             outputs: outputs of the network, `[..., parameter_channels]`.
             previous: the value before the predicted one, `[...]`.
         """
+        if self.means == "absolute":
+            return tf.cast(outputs, tf.float32)
         logits, distances, log_scales = tf.split(tf.cast(outputs, tf.float32), 3, axis=-1)
         # Beyond full scale the distance has no meaning.
         scales = tf.exp(tf.minimum(self._clipped(log_scales), 0.0))
@@ -259,7 +303,9 @@ class _Mixture(_Distribution):
         return tf.concat([logits, means, log_scales], axis=-1)
 
     def encode(self, waveform) -> tf.Tensor:
-        """Returns audio in [-1, 1] rounded to 16 bits, float32."""
+        """Returns audio in [-1, 1] rounded to 16 bits, or clipped only, float32."""
+        if not self.rounding:
+            return tf.clip_by_value(tf.cast(waveform, tf.float32), -1.0, 1.0)
         steps = tf.round(tf.cast(waveform, tf.float32) * STEPS_OF_16_BITS)
         return tf.clip_by_value(steps, -STEPS_OF_16_BITS, STEPS_OF_16_BITS - 1) / STEPS_OF_16_BITS
 
@@ -312,7 +358,7 @@ class _Mixture(_Distribution):
         return logits, means, self._clipped(log_scales)
 
     def _clipped(self, log_scales) -> tf.Tensor:
-        return tf.maximum(log_scales + TYPICAL_LOG_SCALE, self.smallest_log_scale)
+        return tf.maximum(log_scales + TYPICAL_LOG_SCALE, self.log_scale_floor)
 
     def _component_log_likelihood(self, values, means, log_scales) -> tf.Tensor:
         raise NotImplementedError
@@ -331,6 +377,10 @@ class LogisticMixture(_Mixture):
 
     Args:
         num_mixtures: components.
+        means: what the network's means are: "relative" to the previous value, in scales, or
+            "absolute".
+        log_scale_floor: smallest natural logarithm of a scale; None takes -13.
+        rounding: whether values are rounded to 16 bits; otherwise they are clipped to [-1, 1] only.
 
     Example:
     >>> distribution = LogisticMixture(num_mixtures=1)
@@ -369,6 +419,10 @@ class GaussianMixture(_Mixture):
 
     Args:
         num_mixtures: components; may be 1.
+        means: what the network's means are: "relative" to the previous value, in scales, or
+            "absolute".
+        log_scale_floor: smallest natural logarithm of a scale; None takes -9.
+        rounding: whether values are rounded to 16 bits; otherwise they are clipped to [-1, 1] only.
 
     Example:
     >>> distribution = GaussianMixture(num_mixtures=1)
@@ -401,6 +455,20 @@ class GaussianMixture(_Mixture):
         return tf.where(tf.abs(offset) <= 0.425, middle, outer)
 
 
+def _count_reached(thresholds, values) -> tf.Tensor:
+    """Returns how many of the ascending thresholds are at or below each value, int32.
+
+    A binary search in operations that TFLite has, unlike `tf.searchsorted`.
+    """
+    size = 1 << len(thresholds).bit_length()
+    padded = tf.constant([*thresholds, *[math.inf] * (size - 1 - len(thresholds))], tf.float32)
+    count, step = tf.zeros_like(values, tf.int32), size // 2
+    while step:
+        reached = values >= tf.gather(padded, count + (step - 1))
+        count, step = count + step * tf.cast(reached, tf.int32), step // 2
+    return count
+
+
 def _polynomial(x, *coefficients: float) -> tf.Tensor:
     """Returns the polynomial with these coefficients, from the one of `x ** 0` on."""
     result = coefficients[-1]
@@ -410,7 +478,14 @@ def _polynomial(x, *coefficients: float) -> tf.Tensor:
 
 
 def named_distribution(
-    name: str, quantization_channels: int = 256, num_mixtures: int = 10
+    name: str,
+    quantization_channels: int = 256,
+    num_mixtures: int = 10,
+    *,
+    code_table=None,
+    means: str = "relative",
+    log_scale_floor: float | None = None,
+    rounding: bool = True,
 ) -> Categorical | LogisticMixture | GaussianMixture:
     """Returns the distribution of a name.
 
@@ -418,16 +493,20 @@ def named_distribution(
         name: "categorical", "logistic_mixture" or "gaussian_mixture".
         quantization_channels: number of codes of the categorical distribution.
         num_mixtures: components of a mixture.
+        code_table: of the categorical distribution, see `Categorical`.
+        means: of a mixture, see `LogisticMixture`.
+        log_scale_floor: of a mixture.
+        rounding: of a mixture.
 
     Raises:
         InputError: for an unknown name.
     """
     if name == "categorical":
-        return Categorical(quantization_channels)
+        return Categorical(quantization_channels, code_table)
     if name == "logistic_mixture":
-        return LogisticMixture(num_mixtures)
+        return LogisticMixture(num_mixtures, means, log_scale_floor, rounding)
     if name == "gaussian_mixture":
-        return GaussianMixture(num_mixtures)
+        return GaussianMixture(num_mixtures, means, log_scale_floor, rounding)
     raise InputError(
         f"unknown output_distribution {name!r}: expected one of {', '.join(DISTRIBUTIONS)}"
     )

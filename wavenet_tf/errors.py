@@ -32,6 +32,16 @@ def optional_positive_integer(name: str, value) -> int | None:
     return None if value is None else positive_integer(name, value)
 
 
+def optional_number(name: str, value) -> float | None:
+    """Returns None, or `value` if it is a finite number; raises InputError otherwise."""
+    if value is None:
+        return None
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not math.isfinite(value):
+        raise InputError(f"{name} must be a finite number; received {value!r}")
+    return float(value)
+
+
 def check_seed(seed, name: str = "seed") -> None:
     """Raises InputError unless `seed` is None or a whole number from 0 to 2**32 - 1.
 

@@ -6,6 +6,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("cosine", "exponential", "constant")
 STRATEGIES = ("auto", "default", "mirrored", "multi_worker")
 DISTRIBUTIONS = ("categorical", "logistic_mixture", "gaussian_mixture")
+MIXTURE_MEANS = ("relative", "absolute")
 QUANTIZATIONS = ("none", "float16", "dynamic_int8", "int8")
 FOLDINGS = ("timit48", "timit39")  # of TIMIT's phones, see `data.phone_folding`
 SPLITS_BY = ("recording", "speaker")

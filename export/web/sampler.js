@@ -17,8 +17,8 @@ export class Sampler extends LiteRtModel {
     this.temperature = temperature;
     this.conditions = conditions;
     this.made = 0;
-    const inputs = this.conditionsOfBlock(0, 1);
-    // Frames of a vocoder: silence is conditioned on the first.
+    // Frames of a vocoder: silence is conditioned on the first ones.
+    const inputs = this.conditionsOfBlock(0, Math.max(1, this.metadata.frames_after ?? 1));
     this.state = await this.call("initial_state", inputs);
   }
 

@@ -1,5 +1,7 @@
+from wavenet_tf.audio.code_table import CodeTable as CodeTable
 from wavenet_tf.audio.decoding import decode_audio as decode_audio
 from wavenet_tf.audio.decoding import decoders as decoders
+from wavenet_tf.audio.emphasis import Emphasis as Emphasis
 from wavenet_tf.audio.feature_names import F0_FEATURES as F0_FEATURES
 from wavenet_tf.audio.feature_names import FEATURES as FEATURES
 from wavenet_tf.audio.feature_names import HOP_SECONDS as HOP_SECONDS
@@ -21,6 +23,7 @@ from wavenet_tf.audio.formats import open_audio as open_audio
 from wavenet_tf.audio.formats import read_and_check as read_and_check
 from wavenet_tf.audio.formats import read_audio as read_audio
 from wavenet_tf.audio.formats import to_16_bits as to_16_bits
+from wavenet_tf.audio.formats import to_waveform as to_waveform
 from wavenet_tf.audio.formats import warn_of_problems as warn_of_problems
 from wavenet_tf.audio.formats import write_audio as write_audio
 from wavenet_tf.audio.levels import PROBLEMS as PROBLEMS

@@ -461,3 +461,18 @@ def check_output(path: str | os.PathLike) -> None:
         raise InputError(
             f"cannot write audio to {path}: its suffix must be one of {', '.join(WRITTEN_SUFFIXES)}"
         )
+
+
+def to_waveform(samples: np.ndarray) -> np.ndarray:
+    """Returns int16 samples as float32 audio in [-1, 1), and float samples as they are.
+
+    Args:
+        samples: int16 or float32, of any shape.
+
+    Example:
+    >>> to_waveform(np.int16([-32768, 16384])).tolist()
+    [-1.0, 0.5]
+    """
+    if samples.dtype == np.int16:
+        return samples / np.float32(STEPS_OF_16_BITS)
+    return samples

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf.audio import STEPS_OF_16_BITS
+from wavenet_tf.audio import to_waveform
 from wavenet_tf.data.augmentation import (
     DRIFT_DECAY,
     Variation,
@@ -45,11 +45,14 @@ class CropSpec:
         frames_after: frames after that of a sample that the sample depends on.
         crop_multiple: the scored part of a crop is a multiple of this, in samples: a common
             multiple of the hop length and of the poolings of context stacks.
+        emphasis: filter of recordings before `encode`, with the attributes `coefficient` and
+            `gain`; None for none.
         drift: whether slow drifts are added to part of the crops in training.
         augment: whether crops are varied in training, see `augmentation.vary_waveform`.
         conditions: the source of each further input of the model.
         targets: the source of each further target, beside the next sample, such as classes.
         next_sample: whether the next sample is a target.
+        unscored_samples: samples at the start of each clip that are not scored.
 
     Raises:
         InputError: for an argument out of range, or sources that do not fit each other.
@@ -72,11 +75,13 @@ class CropSpec:
     frames_before: int = 0
     frames_after: int = 0
     crop_multiple: int = 1
+    emphasis: Any = None
     drift: bool = False
     augment: bool = False
     conditions: tuple[ConditionSource, ...] = ()
     targets: tuple[ConditionSource, ...] = ()
     next_sample: bool = True
+    unscored_samples: int = 0
 
     def __post_init__(self):
         for name in ("sample_rate", "receptive_field", "crop_multiple"):
@@ -191,7 +196,7 @@ class CropContents(NamedTuple):
     """What a crop is made of.
 
     Attributes:
-        samples: int16 `[samples]`.
+        samples: float32 `[samples]` in [-1, 1].
         conditions: the value of each condition source.
         targets: the value of each target source.
         readable: whether all of these could be read; otherwise samples and frames are zeros.
@@ -252,7 +257,7 @@ class Cropper:
             clip: index of the clip, int64 scalar.
             start: first scored sample, int64 scalar, from the clip's start.
         """
-        types = [tf.int16, tf.bool, *(tf.as_dtype(source.dtype) for source in self.sources)]
+        types = [tf.float32, tf.bool, *(tf.as_dtype(source.dtype) for source in self.sources)]
         samples, readable, *values = tf.numpy_function(
             self._read, [clip, *self._bounds(start)], types, stateful=False
         )
@@ -282,7 +287,7 @@ class Cropper:
             variation: see `vary_waveform`; None for none.
         """
         first, last = self._bounds(start)
-        waveform = tf.cast(contents.samples, tf.float32) / STEPS_OF_16_BITS
+        waveform = contents.samples
         if variation is not None:
             waveform = vary_waveform(variation, waveform, self.spec.sample_rate)
             contents = self._vary_frames(variation, contents)
@@ -294,7 +299,8 @@ class Cropper:
             values = encode(waveform + drift)
             next_values = encode(waveform + DRIFT_DECAY * drift)
         end = tf.minimum(start + self.crop_samples, self.lengths[clip])
-        scored = (times >= start) & (times < end) & contents.readable
+        first_scored = tf.maximum(start, self.spec.unscored_samples)
+        scored = (times >= first_scored) & (times < end) & contents.readable
         context = self.spec.context_samples
         inputs = {"audio": values[context:-1]}
         if context:
@@ -351,7 +357,7 @@ class Cropper:
     def _read(self, clip, first, last) -> tuple:
         """Returns samples of a clip, whether all could be read, and the value of each source."""
         spec, recordings = self.spec, self.recordings
-        samples = np.zeros(last - first, np.int16)
+        samples = np.zeros(last - first, np.float32)
         values = {
             source.name: np.zeros(source.crop_shape(self.num_frames), source.dtype)
             for source in self.sources
@@ -377,8 +383,20 @@ class Cropper:
 
     def _read_samples(self, clip, first, samples: np.ndarray) -> None:
         """Reads samples of a clip from `first` on; before and after the clip is digital silence."""
+        emphasis = self.spec.emphasis
+        if emphasis is not None:
+            # The first sample depends on the one before.
+            audio = np.zeros(len(samples) + 1, np.float32)
+            self._read_audio(clip, first - 1, audio)
+            samples[:] = emphasis.gain * (audio[1:] - emphasis.coefficient * audio[:-1])
+            return
+        self._read_audio(clip, first, samples)
+
+    def _read_audio(self, clip, first, samples: np.ndarray) -> None:
+        """Reads samples of a clip as `_read_samples`, without emphasis."""
         start, end = max(first, 0), min(first + len(samples), self.recordings.lengths[clip])
-        samples[start - first : end - first] = self.recordings.clips[clip][start:end]
+        part = self.recordings.clips[clip][start:end]
+        samples[start - first : end - first] = to_waveform(part)
 
 
 def crops_per_clip(recordings: Recordings, crop_samples: int) -> np.ndarray:

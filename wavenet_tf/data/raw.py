@@ -1,5 +1,6 @@
 """Recordings from audio files: `read_recordings`, for folders, corpora and prepared corpora."""
 
+import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,7 @@ def read_recordings(
     sample_rate: int,
     layout: str = "auto",
     in_memory_bytes: int = IN_MEMORY_BYTES,
+    full_precision: bool = False,
 ) -> Recordings:
     """Opens a folder of recordings, a corpus, or a corpus that `prepare` has prepared.
 
@@ -39,6 +41,8 @@ def read_recordings(
         sample_rate: rate to resample to, in Hz; a prepared corpus must have this rate.
         layout: layout of the corpus, see `corpora.read_corpus`; "auto" detects it.
         in_memory_bytes: the most bytes of audio to read into memory.
+        full_precision: keep samples as the files have them, or as averaging and resampling give
+            them, instead of rounding to 16 bits; a prepared corpus has 16 bits anyway.
 
     Returns:
         The clips, in the order of the corpus. `skipped` lists files that cannot be used, `problems`
@@ -57,10 +61,12 @@ def read_recordings(
     results: list[np.ndarray | FileClip | str]
     # libsndfile and soxr release Python's global lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        opened = list(pool.map(lambda clip: _open_clip(root, clip, sample_rate), clips))
+        open_clip = functools.partial(_open_clip, root, sample_rate, full_precision)
+        opened = list(pool.map(open_clip, clips))
         results = list(opened)
         samples = sum(len(result) for result in opened if isinstance(result, FileClip))
-        if samples * np.int16().itemsize <= in_memory_bytes:
+        sample_bytes = 4 if full_precision else 2
+        if samples * sample_bytes <= in_memory_bytes:
             results = list(pool.map(_read_clip, opened))
     skipped = {
         clip.name: result
@@ -97,12 +103,13 @@ def read_recordings(
 
 
 class FileClip:
-    """The int16 samples of a clip in a file; slicing it reads the slice.
+    """The samples of a clip in a file; slicing it reads the slice.
 
     Args:
         path: path of the file.
         clip: the segment of the file.
         sample_rate: rate to resample to, in Hz.
+        full_precision: whether samples are float32 as they are read, instead of int16.
 
     Attributes:
         problems: keys of `audio.PROBLEMS` found when the whole clip was last read.
@@ -111,12 +118,12 @@ class FileClip:
         InputError: if the file's header cannot be read, or the clip is outside the file.
     """
 
-    def __init__(self, path: Path, clip: Clip, sample_rate: int):
+    def __init__(self, path: Path, clip: Clip, sample_rate: int, full_precision: bool = False):
         with audio.open_audio(path, path, search=False) as sound:
             seconds = sound.frames / sound.samplerate
             self.has_sample_rate = sound.samplerate == sample_rate
             audio.check_some_values(sound, path)
-        self.path, self.sample_rate = path, sample_rate
+        self.path, self.sample_rate, self.full_precision = path, sample_rate, full_precision
         self.start, self.end = clip.start, seconds if clip.end is None else clip.end
         self.is_to_end = clip.end is None
         self.problems: tuple[str, ...] = ()
@@ -133,7 +140,7 @@ class FileClip:
 
     def __getitem__(self, part: slice) -> np.ndarray:
         if part == slice(None):
-            return audio.to_16_bits(self.waveform())
+            return self._stored(self.waveform())
         first, last, _ = part.indices(self.length)
         if self.has_sample_rate:
             start, end = (self.start + index / self.sample_rate for index in (first, last))
@@ -141,13 +148,16 @@ class FileClip:
             # A part of a clip may be silent without being a problem.
             problems = tuple(problem for problem in problems if problem != "silent")
             audio.warn_of_problems(problems, self.path)
-            samples = audio.to_16_bits(waveform)
+            samples = self._stored(waveform)
         else:
             samples = self[:][first:last]
         # Resampling rounds lengths by up to one sample.
         if len(samples) < last - first - 1:
             raise InputError(f"{self.path} is shorter than its header says")
         return np.pad(samples, (0, last - first - len(samples)))
+
+    def _stored(self, waveform: np.ndarray) -> np.ndarray:
+        return waveform if self.full_precision else audio.to_16_bits(waveform)
 
     def waveform(self) -> np.ndarray:
         """Reads the whole clip, float32 `[samples]`; sets `problems`."""
@@ -158,13 +168,13 @@ class FileClip:
         return waveform
 
 
-def _open_clip(root: Path, clip: Clip, sample_rate: int) -> FileClip | str:
+def _open_clip(root: Path, sample_rate: int, full_precision: bool, clip: Clip) -> FileClip | str:
     """Opens a clip in its file; returns the reason if the clip cannot be used."""
     path = root / clip.path
     if not path.is_file():
         return f"no file at {path}"
     try:
-        opened = FileClip(path, clip, sample_rate)
+        opened = FileClip(path, clip, sample_rate, full_precision)
     except InputError as error:
         return reason_without_path(error, path)
     reason = reason_if_too_short(opened, sample_rate)

@@ -57,7 +57,7 @@ class Recordings:
     Attributes:
         directory: the folder of the corpus.
         names: name of each clip: its path below the folder, see `Clip.name`.
-        clips: samples of each clip, int16 `[samples]`.
+        clips: samples of each clip, int16 or float32 `[samples]`.
         lengths: length of each clip in samples, int64 `[clips]`.
         sample_rate: in Hz.
         skipped: the reason why a file could not be used, by its name.
@@ -151,7 +151,7 @@ class Recordings:
         self.unreadable[name] = str(error)
 
     def clip(self, index: int) -> np.ndarray:
-        """Reads a clip, int16 `[samples]`; adds its problems to `problems`.
+        """Reads a clip, int16 or float32 `[samples]`; adds its problems to `problems`.
 
         Args:
             index: index of the clip.
@@ -173,7 +173,7 @@ class Recordings:
 
     def waveform(self, index: int) -> np.ndarray:
         """Reads a clip as `clip` does, float32 `[samples]` in [-1, 1)."""
-        return self.clip(index) / np.float32(audio.STEPS_OF_16_BITS)
+        return audio.to_waveform(self.clip(index))
 
     def waveforms(self) -> Iterator[np.ndarray]:
         """Reads all clips, one at a time."""

@@ -1,5 +1,6 @@
 """The sampling loop as a SavedModel, which any TensorFlow runtime loads without this package."""
 
+import functools
 from typing import Any
 
 import tensorflow as tf
@@ -71,7 +72,7 @@ class SavedModelSignatures(GeneratorSignatures):
             "prime": audio | conditions,
             "generate_block": {"uniforms": uniforms, "temperature": batch["temperature"]}
             | block_conditions
-            | sampling.state_specs(model),
+            | self.state_specs(),
             "score": audio | conditions,
             "metadata": {"streams": batch["streams"]},
         }
@@ -106,7 +107,7 @@ class SavedModelSignatures(GeneratorSignatures):
         state = self.state_after_silence(batch, conditions)
         shape = [block_size, *self.model.distribution.uniforms_shape]
 
-        def add_block(index, state, blocks):
+        def add_block(index, state, memory, blocks):
             uniforms = tf.map_fn(
                 lambda seed: tf.random.stateless_uniform(shape, tf.stack([seed, index])),
                 inputs["seed"],
@@ -119,17 +120,22 @@ class SavedModelSignatures(GeneratorSignatures):
                 inputs["temperature"],
                 **self.conditioning_of_block(conditions, index * block_size),
             )
-            audio = self.model.distribution.decode(values)
-            return index + 1, state, blocks.write(index, tf.transpose(audio))
+            audio, memory = self.model.codec.decode(values, memory)
+            return index + 1, state, memory, blocks.write(index, tf.transpose(audio))
 
         blocks = tf.TensorArray(tf.float32, num_blocks, element_shape=[block_size, None])
-        _, _, blocks = tf.while_loop(
+        memory = self.model.codec.initial_memory(batch)
+        any_batch = functools.partial(
+            tf.nest.map_structure, lambda part: tf.TensorShape([None, *part.shape[1:]])
+        )
+        *_, blocks = tf.while_loop(
             lambda index, *_: index < num_blocks,
             add_block,
-            [0, state, blocks],
+            [0, state, memory, blocks],
             shape_invariants=[
                 tf.TensorShape([]),
-                tf.nest.map_structure(lambda part: tf.TensorShape([None, *part.shape[1:]]), state),
+                any_batch(state),
+                any_batch(memory),
                 tf.TensorShape(None),
             ],
         )
@@ -142,7 +148,7 @@ class SavedModelSignatures(GeneratorSignatures):
         """Returns the state after digital silence, a row for each row of the inputs."""
         batch = tf.shape(next(iter(inputs.values())))[0]
         state = self.state_after_silence(batch, self.conditions_of(inputs))
-        return sampling.state_tensors(state)
+        return {**sampling.state_tensors(state), **self.model.codec.initial_memory(batch)}
 
     def prime(self, audio, **inputs) -> dict[str, tf.Tensor]:
         """Returns the state after a prompt, whose first sample is that of the first frame."""
@@ -150,8 +156,11 @@ class SavedModelSignatures(GeneratorSignatures):
         hop, time = self.model.hop_length or 1, tf.shape(audio)[1]
         wrong = f"audio must hold whole frames of {hop} samples; received samples:"
         with tf.control_dependencies([checks.check(time % hop == 0, wrong, time)]):
-            values = self.model.distribution.encode(audio)
-        return sampling.state_tensors(sampling.prime(self.model, values, conditions))
+            audio = tf.identity(audio)
+        codec = self.model.codec
+        values, memory = codec.encode(audio, codec.initial_memory(tf.shape(audio)[0]))
+        state = sampling.prime(self.model, values, conditions)
+        return {**sampling.state_tensors(state), **memory}
 
     def generate_block(self, uniforms, temperature, **inputs) -> dict[str, tf.Tensor]:
         """Returns the next block of every stream, and the next state."""
@@ -163,8 +172,8 @@ class SavedModelSignatures(GeneratorSignatures):
             temperature,
             **self.conditioning_of_block(conditions, self.samples_before),
         )
-        audio = self.model.distribution.decode(values)
-        return {"audio": audio, **sampling.state_tensors(state)}
+        audio, memory = self.model.codec.decode(values, inputs)
+        return {"audio": audio, **sampling.state_tensors(state), **memory}
 
     def score(self, audio, **inputs) -> dict[str, tf.Tensor]:
         """Returns the log-likelihood of each sample given the samples before it, in nats."""

@@ -112,6 +112,18 @@ class GeneratorSignatures(Signatures):
         """
         return conditioning_of_block(self.model, conditions, first, self.block_size)
 
+    def state_specs(self, batch_size: int | None = None) -> dict[str, tf.TensorSpec]:
+        """Returns shapes and types of the tensors of a state, of the codec's memory too.
+
+        Args:
+            batch_size: number of streams; None for any number.
+        """
+        memory = {
+            name: tf.TensorSpec([batch_size], part.dtype, name)
+            for name, part in self.model.codec.initial_memory(1).items()
+        }
+        return {**sampling.state_specs(self.model, batch_size), **memory}
+
     def state_after_silence(self, batch_size, conditions) -> sampling.SamplerState:
         """Returns the state of streams that begin after digital silence."""
         nothing = tf.zeros([batch_size, 0], self.model.distribution.encode(0.0).dtype)

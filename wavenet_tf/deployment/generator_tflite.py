@@ -15,7 +15,7 @@ from wavenet_tf.deployment.generator_signatures import GeneratorSignatures, cond
 from wavenet_tf.deployment.signatures import traced
 from wavenet_tf.distributions import Categorical
 from wavenet_tf.errors import positive_integer
-from wavenet_tf.layers import TrunkState
+from wavenet_tf.layers import RepeatedFrames, TrunkState, slice_time
 from wavenet_tf.sampling.config import unchanged
 
 # Samples per block: each call copies the whole state, a cost that the samples of a block share.
@@ -69,13 +69,14 @@ class TFLiteSignatures(GeneratorSignatures):
         """Returns the signatures by name, traced for `batch_size` streams."""
         batch, block_size = self.batch_size, self.block_size
         conditions = self.conditioning_specs(batch, self.frames_per_block)
-        state = sampling.state_specs(self.model, batch)
+        state = self.state_specs(batch)
+        frames_after = self.conditioning.frames_after
         shape = [batch, block_size, *self.model.distribution.uniforms_shape]
         uniforms = tf.TensorSpec(shape, tf.float32, "uniforms")
         temperature = tf.TensorSpec([batch], tf.float32, "temperature")
         audio = tf.TensorSpec([batch, block_size], tf.float32, "audio")
         inputs = {
-            "initial_state": self.conditioning_specs(batch, 1),
+            "initial_state": self.conditioning_specs(batch, max(1, frames_after)),
             "prime": {"audio": audio, **conditions, **state},
             "generate_block": {
                 "uniforms": uniforms,
@@ -95,7 +96,7 @@ class TFLiteSignatures(GeneratorSignatures):
         """Returns the state after digital silence, conditioned on the first frame."""
         model, batch = self.model, self.batch_size
         silence = tf.fill([batch], model.distribution.silence)
-        inputs = tf.fill([batch, model.config.kernel_size - 1], model.distribution.silence)
+        inputs = tf.fill([batch, model.config.input_taps - 1], model.distribution.silence)
         blocks = tuple(
             tf.zeros([batch, block.dilated_convolution.context, model.config.residual_channels])
             for block in model.trunk.stack.blocks
@@ -104,8 +105,20 @@ class TFLiteSignatures(GeneratorSignatures):
         values = tf.fill([batch, self.block_size], model.distribution.silence)
         num_blocks = -(-model.config.trunk_receptive_field // self.block_size)
 
+        conditioning = self.conditioning_of_block(conditions, 0)
+        if self.conditioning.frames_after > 1:
+            # Silence depends on more than the first frame: samples of it differ.
+            silent = num_blocks * self.block_size
+            rows = conditioning_of_block(model, conditions, -silent, silent)[
+                "local_conditioning"
+            ].rows
+
         def score(index, state):
-            _, state = self._score(state, conditions, 0, values)
+            block = conditioning
+            if self.conditioning.frames_after > 1:
+                part = slice_time(rows, index * self.block_size, self.block_size)
+                block = {**conditioning, "local_conditioning": RepeatedFrames(part, 0)}
+            _, state = sampling.score_block(self.config, self.weights, state, values, **block)
             return index + 1, state
 
         _, state = tf.while_loop(
@@ -117,14 +130,14 @@ class TFLiteSignatures(GeneratorSignatures):
         first, *others = state.trunk.blocks
         blocks = (self.observe("signal_0", first), *others)
         state = state._replace(trunk=state.trunk._replace(blocks=blocks))
-        return sampling.state_tensors(state)
+        return {**sampling.state_tensors(state), **model.codec.initial_memory(batch)}
 
     def prime(self, audio, **inputs) -> dict[str, tf.Tensor]:
         """Returns the log-likelihood of a block of a prompt, in nats, and the state after it."""
-        values = self.model.distribution.encode(audio)
+        values, memory = self.model.codec.encode(audio, inputs)
         state = sampling.state_from_tensors(self.model, inputs)
         scores, state = self._score(state, inputs, self.samples_before, values)
-        return {"log_likelihood": scores, **sampling.state_tensors(state)}
+        return {"log_likelihood": scores, **sampling.state_tensors(state), **memory}
 
     def generate_block(self, uniforms, temperature, **inputs) -> dict[str, tf.Tensor]:
         """Returns the next block of every stream, and the next state."""
@@ -136,8 +149,8 @@ class TFLiteSignatures(GeneratorSignatures):
             temperature,
             **self.conditioning_of_block(inputs, self.samples_before),
         )
-        audio = self.model.distribution.decode(values)
-        return {"audio": audio, **sampling.state_tensors(state)}
+        audio, memory = self.model.codec.decode(values, inputs)
+        return {"audio": audio, **sampling.state_tensors(state), **memory}
 
     def _score(self, state, conditions, first, values):
         conditioning = self.conditioning_of_block(conditions, first)

@@ -93,6 +93,7 @@ def evaluate(
     num_copies: int = 0,
     seed: int = 0,
     verbose: bool = False,
+    whole_context: bool = False,
 ) -> EvaluationReport:
     """Evaluates a model on recordings.
 
@@ -106,6 +107,7 @@ def evaluate(
             recorded ones.
         seed: of the generated audio.
         verbose: prints each figure once it is computed, and shows progress bars.
+        whole_context: see `score`.
 
     Raises:
         InputError: if the model is not conditioned on what the figures take, an argument is out of
@@ -115,7 +117,8 @@ def evaluate(
         check_has_speakers(model)
     if num_copies:
         check_has_features(model)
-    scores = score(model, recordings, batch_size, progress=verbose and sys.stdout.isatty())
+    progress = verbose and sys.stdout.isatty()
+    scores = score(model, recordings, batch_size, 1.0, progress, whole_context)
     report = EvaluationReport(
         scores.bits_per_sample,
         scores.bits_per_sample_by_name,

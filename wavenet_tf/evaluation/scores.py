@@ -71,6 +71,7 @@ def score(
     batch_size: int = 4,
     crop_seconds: float = 1.0,
     progress: bool = False,
+    whole_context: bool = False,
 ) -> Scores:
     """Scores every sample of every clip once; each clip starts after digital silence.
 
@@ -80,14 +81,20 @@ def score(
         batch_size: number of crops that are scored at once.
         crop_seconds: length of a crop in seconds; the scores do not depend on it.
         progress: shows a progress bar.
+        whole_context: scores only samples whose whole receptive field lies in the clip, without
+            the digital silence before it.
 
     Returns:
         The scores, in the order of the clips.
 
     Raises:
-        InputError: if an argument is out of its range, or no clip can be read.
+        InputError: if an argument is out of its range, no clip can be read, or with
+            `whole_context` all clips are too short.
     """
-    batches = data.evaluation_batches(recordings, model.crop_spec, batch_size, crop_seconds)
+    spec = model.crop_spec
+    if whole_context:
+        spec = dataclasses.replace(spec, unscored_samples=model.receptive_field)
+    batches = data.evaluation_batches(recordings, spec, batch_size, crop_seconds)
 
     @tf.function(reduce_retracing=True)
     def score_batch(inputs, targets, weights):
@@ -104,6 +111,11 @@ def score(
             bar.add(1)
     clips = data.clips_of_crops(recordings, model.crop_spec, crop_seconds)
     clip_samples = np.bincount(clips, weights=np.concatenate(samples))
+    if not clip_samples.any() and not recordings.unreadable:
+        raise InputError(
+            f"no sample has the whole receptive field of {model.receptive_field} samples before "
+            f"it: the longest recording has {recordings.lengths.max()} samples"
+        )
     if not clip_samples.any():
         name, reason = next(iter(recordings.unreadable.items()))
         raise InputError(f"no sample could be scored: {name}: {reason}")

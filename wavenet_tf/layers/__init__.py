@@ -23,6 +23,7 @@ from wavenet_tf.layers.state import ContextState as ContextState
 from wavenet_tf.layers.state import TrunkState as TrunkState
 from wavenet_tf.layers.state import trunk_state_from_tensors as trunk_state_from_tensors
 from wavenet_tf.layers.state import trunk_state_tensors as trunk_state_tensors
+from wavenet_tf.layers.stretching import StretchUpsampler as StretchUpsampler
 from wavenet_tf.layers.upsampling import ConditioningUpsampler as ConditioningUpsampler
 from wavenet_tf.layers.upsampling import LearnedUpsampler as LearnedUpsampler
 from wavenet_tf.layers.upsampling import RepeatedFrames as RepeatedFrames

@@ -132,12 +132,13 @@ class OneHotCausalConv1D(CausalConv1D):
     """A causal convolution of one-hot vectors, which are given as integer codes.
 
     Equal to `CausalConv1D` over `one_hot(codes)`, computed as one table look-up per tap. The state
-    before the first sample is digital silence, the middle code.
+    before the first sample is digital silence.
 
     Args:
         filters: output channels.
         num_codes: number of codes, the length of the one-hot vectors.
         kernel_size: number of taps.
+        silence: code of digital silence; None takes the middle code.
 
     Input shape:
         int32 codes `[batch, time]`; optionally the state, codes `[batch, kernel_size - 1]`.
@@ -154,15 +155,27 @@ class OneHotCausalConv1D(CausalConv1D):
     TensorShape([1, 3, 4])
     """
 
-    def __init__(self, filters: int, num_codes: int, kernel_size: int = 2, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        num_codes: int,
+        kernel_size: int = 2,
+        silence: int | None = None,
+        **kwargs,
+    ):
         super().__init__(filters, kernel_size, **kwargs)
         self.num_codes = positive_integer("num_codes", num_codes)
+        self.silence = self.num_codes // 2 if silence is None else silence
+        if self.silence not in range(self.num_codes):
+            raise InputError(
+                f"silence must be a code from 0 to {self.num_codes - 1}; received {silence!r}"
+            )
 
     def build(self, inputs_shape):
         self._add_weights(channels=self.num_codes)
 
     def initial_state(self, batch_size) -> tf.Tensor:
-        """Returns the state before the first sample: digital silence, the middle code.
+        """Returns the state before the first sample: digital silence.
 
         Args:
             batch_size: int or scalar tensor.
@@ -170,7 +183,7 @@ class OneHotCausalConv1D(CausalConv1D):
         Returns:
             int32 `[batch, kernel_size - 1]`.
         """
-        return tf.fill([batch_size, self.context], self.num_codes // 2)
+        return tf.fill([batch_size, self.context], self.silence)
 
     def _observed_inputs(self, signal):
         return signal  # integers
@@ -183,7 +196,7 @@ class OneHotCausalConv1D(CausalConv1D):
         return with_state_shape((*inputs_shape, self.filters), state_shape)
 
     def get_config(self):
-        config = {**super().get_config(), "num_codes": self.num_codes}
+        config = {**super().get_config(), "num_codes": self.num_codes, "silence": self.silence}
         del config["dilation_rate"]
         return config
 
@@ -198,6 +211,7 @@ class WaveformCausalConv1D(CausalConv1D):
     Args:
         filters: output channels.
         kernel_size: number of taps.
+        compand: whether the waveform is companded; otherwise it is taken as it is.
 
     Input shape:
         float `[batch, time]`; optionally the state, `[batch, kernel_size - 1]`.
@@ -214,8 +228,9 @@ class WaveformCausalConv1D(CausalConv1D):
     TensorShape([1, 3, 4])
     """
 
-    def __init__(self, filters: int, kernel_size: int = 2, **kwargs):
+    def __init__(self, filters: int, kernel_size: int = 2, compand: bool = True, **kwargs):
         super().__init__(filters, kernel_size, **kwargs)
+        self.compand = compand
 
     def build(self, inputs_shape):
         self._add_weights(channels=1)
@@ -235,13 +250,14 @@ class WaveformCausalConv1D(CausalConv1D):
         return signal  # 8 bits are too few before companding
 
     def _tap(self, inputs, kernel):
-        return mu_law_compand(inputs)[..., None] * tf.cast(kernel[0], self.compute_dtype)
+        waveform = mu_law_compand(inputs) if self.compand else inputs
+        return waveform[..., None] * tf.cast(kernel[0], self.compute_dtype)
 
     def compute_output_shape(self, inputs_shape, state_shape=None):
         return with_state_shape((*inputs_shape, self.filters), state_shape)
 
     def get_config(self):
-        config = super().get_config()
+        config = {**super().get_config(), "compand": self.compand}
         del config["dilation_rate"]
         return config
 

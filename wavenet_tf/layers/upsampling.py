@@ -191,7 +191,7 @@ class ConditioningUpsampler(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
 class LearnedUpsampler(ConditioningUpsampler):
-    """Upsamples frames by transposed convolutions, with leaky ReLU between them.
+    """Upsamples frames by transposed convolutions, with a nonlinearity between them.
 
     There is one convolution per factor; their initial weights repeat frames. The first one
     overlaps: sample `t` depends on frame `floor(t / hop_length)`, the frame before it and, unless
@@ -202,6 +202,7 @@ class LearnedUpsampler(ConditioningUpsampler):
         upsample_factors: strides of the transposed convolutions; their product is the hop length,
             in samples.
         causal: whether samples depend on no frame after their own.
+        activation: "leaky_relu" between the convolutions, or "relu" after each of them.
 
     Input shape:
         `[batch, frames, features]`.
@@ -221,7 +222,12 @@ class LearnedUpsampler(ConditioningUpsampler):
     """
 
     def __init__(
-        self, channels: int, upsample_factors: Sequence[int], causal: bool = False, **kwargs
+        self,
+        channels: int,
+        upsample_factors: Sequence[int],
+        causal: bool = False,
+        activation: str = "leaky_relu",
+        **kwargs,
     ):
         super().__init__(
             channels,
@@ -230,7 +236,7 @@ class LearnedUpsampler(ConditioningUpsampler):
             frames_after=0 if causal else 1,
             **kwargs,
         )
-        self.causal = causal
+        self.causal, self.activation = causal, activation
 
     @property
     def samples_per_row(self) -> int:
@@ -252,16 +258,21 @@ class LearnedUpsampler(ConditioningUpsampler):
 
     def _upsample(self, signal):
         batch = tf.shape(signal)[0]
+        rectified = self.activation == "relu"
         for index, convolution in enumerate(self.convolutions):
+            if index and not rectified:
+                signal = tf.nn.leaky_relu(signal)
             # A transposed convolution as a convolution to all phases of a frame, laid out in time.
-            phases = convolution(tf.nn.leaky_relu(signal) if index else signal)
+            phases = convolution(signal)
+            if rectified:
+                phases = tf.nn.relu(phases)
             if index == 0:
                 phases = phases[:, self.frames_before + self.frames_after :]
             signal = tf.reshape(phases, [batch, -1, self.channels])
         return signal
 
     def get_config(self):
-        return {**super().get_config(), "causal": self.causal}
+        return {**super().get_config(), "causal": self.causal, "activation": self.activation}
 
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")

@@ -54,9 +54,9 @@ class Runner(ModelFile):
                 the wrong shape or range.
         """
         conditions = self.conditioning.checked(conditions, self.batch_size)
-        if LOCAL_CONDITIONING in conditions:
-            conditions[LOCAL_CONDITIONING] = conditions[LOCAL_CONDITIONING][:, :1]
-        return self.call_signature("initial_state", **conditions)
+        return self.call_signature(
+            "initial_state", **clients.conditions_of_silence(self.metadata, conditions)
+        )
 
     def prime(self, audio, **conditions) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Returns the state after a prompt, and its log-likelihood.

@@ -94,6 +94,11 @@ class WaveNetClassifier(TrainableModel):
         if trunk.config.conditioning.shapes():
             conditions = ", ".join(trunk.config.conditioning.shapes())
             raise InputError(f"the trunk of a classifier has no conditions; received {conditions}")
+        if (trunk.config.pre_emphasis, trunk.config.gain) != (0.0, 1.0):
+            raise InputError(
+                "the trunk of a classifier has no pre_emphasis and gain; received "
+                f"{trunk.config.pre_emphasis} and {trunk.config.gain}"
+            )
         if targets not in CLASS_TARGETS:
             raise InputError(
                 f"targets must be one of {', '.join(CLASS_TARGETS)}; received {targets!r}"

@@ -1,22 +1,28 @@
 """Configuration of a WaveNet; importable without TensorFlow."""
 
 import dataclasses
+import fractions
+import itertools
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wavenet_tf.audio.code_table import checked_code_table
 from wavenet_tf.audio.feature_names import feature_channels
 from wavenet_tf.conditioning import ConditioningSpec
 from wavenet_tf.errors import (
     InputError,
+    optional_number,
     optional_positive_integer,
     positive_integer,
     positive_number,
 )
-from wavenet_tf.options import DISTRIBUTIONS
+from wavenet_tf.options import DISTRIBUTIONS, MIXTURE_MEANS
 from wavenet_tf.text.linguistic import LinguisticFeatures
 
-UPSAMPLINGS = ("learned", "repeat")
+UPSAMPLINGS = ("learned", "repeat", "stretch")
+UPSAMPLING_ACTIVATIONS = ("leaky_relu", "relu")
 # The state of a layer with this dilation holds a minute of audio at 16 kHz.
 LARGEST_DILATION = 2**20
 
@@ -89,6 +95,7 @@ class WaveNetConfig:
         layers_per_stack: blocks per repetition; the dilation of the last one is
             `2 ** (layers_per_stack - 1)`.
         kernel_size: taps of each causal convolution.
+        input_kernel_size: taps of the input convolution; None takes `kernel_size`.
         residual_channels: channels of the signal that runs through the blocks.
         gate_channels: channels of the filter and of the gate, each.
         skip_channels: channels of the sum of the skip connections.
@@ -99,7 +106,16 @@ class WaveNetConfig:
         output_distribution: distribution of the next sample: "categorical" over mu-law codes, or
             "logistic_mixture" or "gaussian_mixture" over 16-bit samples.
         quantization_channels: number of mu-law codes of the categorical distribution.
+        code_table: quantizer of the audio instead of the mu-law: an `audio.CodeTable`, or its
+            attributes `thresholds`, `values` and `silence` as a dict.
         num_mixtures: number of components of a mixture.
+        mixture_means: what the network's means of a mixture are: "relative" to the sample before,
+            in scales, or "absolute" values.
+        log_scale_floor: smallest natural logarithm of a mixture's scales; None takes that of the
+            distribution.
+        round_samples: whether a mixture's samples are rounded to 16 bits.
+        compand_input: whether a mixture's input convolution takes the waveform companded by the
+            mu-law; otherwise it takes the waveform as it is.
         num_speakers: number of speakers, one of which conditions the model by a learned embedding
             (global conditioning, section 2.5).
         speaker_names: the name of each speaker id, if speakers have names.
@@ -110,7 +126,13 @@ class WaveNetConfig:
             (local conditioning, section 2.5).
         upsample_factors: strides of the transposed convolutions from frames to samples; their
             product is the hop length, in samples.
-        upsampling: "learned", or "repeat", which costs less and predicts slightly worse.
+        upsampling: "learned"; "repeat", which costs less and predicts slightly worse; or "stretch",
+            repetition and a short filter, which all channels share, for each factor.
+        upsampling_activation: of "learned": "leaky_relu" between its convolutions, or "relu" after
+            each of them.
+        upsampling_context: of "stretch": frames before and after its own that a frame is convolved
+            with first.
+        upsampling_bands: of "stretch": channels that each filter spans; odd.
         upsampled_channels: channels of the upsampled frames; None takes half of
             `residual_channels`.
         causal_upsampling: whether samples depend on no frame after their own.
@@ -119,6 +141,9 @@ class WaveNetConfig:
             `text.LinguisticFeatures`; the audio features follow.
         context_stacks: smaller networks with a longer receptive field, which condition the trunk
             (section 2.6): a `ContextConfig`, or its arguments as a dict, for each.
+        pre_emphasis: coefficient of the filter that audio passes before the model: its waveform is
+            `gain * (x[t] - pre_emphasis * x[t - 1])`. Generated audio passes the inverse.
+        gain: factor of that filter.
         sample_rate: sample rate of the audio, in Hz.
 
     Raises:
@@ -132,6 +157,7 @@ class WaveNetConfig:
     num_stacks: int = 3
     layers_per_stack: int = 10
     kernel_size: int = 2
+    input_kernel_size: int | None = None
     residual_channels: int = 64
     gate_channels: int = 64
     skip_channels: int = 256
@@ -140,7 +166,12 @@ class WaveNetConfig:
     residual_scale: float = 1.0
     output_distribution: str = "categorical"
     quantization_channels: int = 256
+    code_table: Any = None
     num_mixtures: int = 10
+    mixture_means: str = "relative"
+    log_scale_floor: float | None = None
+    round_samples: bool = True
+    compand_input: bool = True
     num_speakers: int | None = None
     speaker_names: Sequence[str] | None = None
     speaker_channels: int | None = None
@@ -149,11 +180,16 @@ class WaveNetConfig:
     local_channels: int | None = None
     upsample_factors: Sequence[int] | None = None
     upsampling: str = "learned"
+    upsampling_activation: str = "leaky_relu"
+    upsampling_context: int = 1
+    upsampling_bands: int = 1
     upsampled_channels: int | None = None
     causal_upsampling: bool = False
     features: Sequence[str] | None = None
     phone_set: Sequence[str] | None = None
     context_stacks: Sequence[Any] = ()
+    pre_emphasis: float = 0.0
+    gain: float = 1.0
     sample_rate: int = 16000
 
     def __post_init__(self):
@@ -161,15 +197,35 @@ class WaveNetConfig:
             _set(self, name, positive_integer(name, getattr(self, name)))
         for name in OPTIONAL_INTEGER_ARGUMENTS:
             _set(self, name, optional_positive_integer(name, getattr(self, name)))
+        _set(self, "gain", positive_number("gain", self.gain))
+        _set(self, "pre_emphasis", optional_number("pre_emphasis", self.pre_emphasis))
+        if not 0.0 <= self.pre_emphasis < 1.0:
+            raise InputError(
+                f"pre_emphasis must be at least 0 and below 1; received {self.pre_emphasis}"
+            )
         _set(self, "residual_scale", positive_number("residual_scale", self.residual_scale))
         for name, known in (
             ("output_distribution", DISTRIBUTIONS),
             ("upsampling", UPSAMPLINGS),
+            ("upsampling_activation", UPSAMPLING_ACTIVATIONS),
+            ("mixture_means", MIXTURE_MEANS),
         ):
             if getattr(self, name) not in known:
                 raise InputError(
                     f"{name} must be one of {', '.join(known)}; received {getattr(self, name)!r}"
                 )
+        if self.upsampling_bands % 2 == 0:
+            raise InputError(f"upsampling_bands must be odd; received {self.upsampling_bands}")
+        for name in ("round_samples", "compand_input"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} must be True or False; received {getattr(self, name)!r}")
+        _set(self, "log_scale_floor", optional_number("log_scale_floor", self.log_scale_floor))
+        if self.code_table is not None and self.output_distribution != "categorical":
+            raise InputError(
+                "code_table is for the categorical distribution; received output_distribution "
+                f"{self.output_distribution!r}"
+            )
+        _set(self, "code_table", checked_code_table(self.code_table, self.quantization_channels))
         self._check_dilations()
         self._check_names("speaker_names", "num_speakers")
         self._check_names("tag_names", "global_channels")
@@ -271,6 +327,11 @@ class WaveNetConfig:
         return dilations_of_layers(self.num_stacks, self.layers_per_stack)
 
     @property
+    def input_taps(self) -> int:
+        """Taps of the input convolution."""
+        return self.input_kernel_size or self.kernel_size
+
+    @property
     def hop_length(self) -> int | None:
         """Samples per frame of local conditioning; None for a model without."""
         return None if self.upsample_factors is None else math.prod(self.upsample_factors)
@@ -283,12 +344,23 @@ class WaveNetConfig:
     @property
     def trunk_receptive_field(self) -> int:
         """Samples that an output depends on without context stacks, the current one included."""
-        return 1 + (self.kernel_size - 1) * (1 + sum(self.block_dilations))
+        blocks = (self.kernel_size - 1) * sum(self.block_dilations)
+        return self.input_taps + blocks
+
+    @property
+    def _frames_around(self) -> tuple[int, int]:
+        """Frames before and after its own that a sample depends on."""
+        if self.upsample_factors is None or self.upsampling == "repeat":
+            return 0, 0
+        if self.upsampling == "learned":
+            return 1, int(not self.causal_upsampling)
+        frames = self.upsampling_context + stretch_reach(self.upsample_factors)
+        return frames, frames
 
     @property
     def conditioning(self) -> ConditioningSpec:
         """The inputs that condition the model."""
-        learned = self.hop_length is not None and self.upsampling == "learned"
+        frames_before, frames_after = self._frames_around
         return ConditioningSpec(
             num_speakers=self.num_speakers,
             speaker_names=_optional_tuple(self.speaker_names),
@@ -296,11 +368,25 @@ class WaveNetConfig:
             tag_names=_optional_tuple(self.tag_names),
             local_channels=self.local_channels,
             hop_length=self.hop_length,
-            frames_before=int(learned),
-            frames_after=int(learned and not self.causal_upsampling),
+            frames_before=frames_before,
+            frames_after=frames_after,
             features=_optional_tuple(self.features),
             phone_set=_optional_tuple(self.phone_set),
         )
+
+
+def stretch_reach(upsample_factors: Sequence[int]) -> int:
+    """Returns the frames on each side that the filters of the "stretch" upsampler reach.
+
+    Args:
+        upsample_factors: the factors; the filter of a factor reaches one of its inputs.
+
+    Example:
+    >>> stretch_reach([4, 4, 4, 4])  # 1 + 1/4 + 1/16 + 1/64 frames
+    2
+    """
+    rates = itertools.accumulate([1, *upsample_factors[:-1]], operator.mul)
+    return math.ceil(sum(fractions.Fraction(1, rate) for rate in rates))
 
 
 def frame_channels(features: Sequence[str] | None, phone_set: Sequence[str] | None) -> int:
@@ -325,6 +411,7 @@ INTEGER_ARGUMENTS = tuple(
     field.name for field in dataclasses.fields(WaveNetConfig) if type(field.default) is int
 )
 OPTIONAL_INTEGER_ARGUMENTS = (
+    "input_kernel_size",
     "num_speakers",
     "speaker_channels",
     "global_channels",
@@ -344,6 +431,8 @@ def _optional_tuple(values: Sequence[str] | None) -> tuple[str, ...] | None:
 
 def _plain(value):
     """Returns tuples as lists, and an empty tuple as None."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
     if not isinstance(value, tuple):
         return value
     return [_plain(part) for part in value] or None

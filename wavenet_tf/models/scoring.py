@@ -39,7 +39,8 @@ def _teacher_forced(model, audio, conditions, compute, shape: list[int]) -> tf.T
     """Returns `compute(parameters, values)` for each sample, `[batch, time, *shape]`."""
     batch, before = tf.shape(audio)[0], model.receptive_field
     silence = tf.fill([batch, before], model.distribution.silence)
-    values = tf.concat([silence, model.distribution.encode(audio)], axis=1)
+    encoded, _ = model.codec.encode(audio, model.codec.initial_memory(batch))
+    values = tf.concat([silence, encoded], axis=1)
     steps = tf.shape(values)[1] - 1
     state = model.trunk.initial_state(batch)
 

@@ -7,17 +7,19 @@ from wavenet_tf.distributions import Categorical, named_distribution
 from wavenet_tf.errors import InputError
 from wavenet_tf.layers import (
     CausalConv1D,
+    ConditioningUpsampler,
     ContextStack,
     ContextState,
     DilatedStack,
     LearnedUpsampler,
     OneHotCausalConv1D,
     RepeatUpsampler,
+    StretchUpsampler,
     TrunkState,
     WaveformCausalConv1D,
     slice_time,
 )
-from wavenet_tf.models.config import WaveNetConfig
+from wavenet_tf.models.config import WaveNetConfig, stretch_reach
 
 
 @keras.saving.register_keras_serializable(package="wavenet_tf")
@@ -52,7 +54,13 @@ class WaveNetTrunk(keras.layers.Layer):
             config = WaveNetConfig.from_dict(config)
         self.config = config
         self.distribution = named_distribution(
-            config.output_distribution, config.quantization_channels, config.num_mixtures
+            config.output_distribution,
+            config.quantization_channels,
+            config.num_mixtures,
+            code_table=config.code_table,
+            means=config.mixture_means,
+            log_scale_floor=config.log_scale_floor,
+            rounding=config.round_samples,
         )
         self.input_convolution = self._new_input_convolution()
         self.upsampler = self._new_upsampler()
@@ -99,16 +107,21 @@ class WaveNetTrunk(keras.layers.Layer):
             return OneHotCausalConv1D(
                 config.residual_channels,
                 config.quantization_channels,
-                config.kernel_size,
+                config.input_taps,
+                self.distribution.silence,
                 dtype=self.dtype_policy,
                 name=name,
             )
         # Half precision would round away the low bits of a 16-bit waveform.
         return WaveformCausalConv1D(
-            config.residual_channels, config.kernel_size, dtype="float32", name=name
+            config.residual_channels,
+            config.input_taps,
+            config.compand_input,
+            dtype="float32",
+            name=name,
         )
 
-    def _new_upsampler(self) -> LearnedUpsampler | RepeatUpsampler | None:
+    def _new_upsampler(self) -> ConditioningUpsampler | None:
         config = self.config
         if config.upsample_factors is None:
             return None
@@ -117,10 +130,21 @@ class WaveNetTrunk(keras.layers.Layer):
         factors = config.upsample_factors
         if config.upsampling == "repeat":
             return RepeatUpsampler(channels, factors, dtype=self.dtype_policy, name="upsampler")
+        if config.upsampling == "stretch":
+            return StretchUpsampler(
+                channels,
+                factors,
+                config.upsampling_context,
+                stretch_reach(factors),
+                config.upsampling_bands,
+                dtype=self.dtype_policy,
+                name="upsampler",
+            )
         return LearnedUpsampler(
             channels,
             factors,
             config.causal_upsampling,
+            config.upsampling_activation,
             dtype=self.dtype_policy,
             name="upsampler",
         )

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf import data, sampling, training
+from wavenet_tf.audio import Emphasis
 from wavenet_tf.conditioning import ConditioningSpec, speaker_index
 from wavenet_tf.distributions import Categorical
 from wavenet_tf.errors import InputError, positive_integer
@@ -166,6 +167,19 @@ class WaveNet(TrainableModel):
         return self.config.sample_rate
 
     @property
+    def emphasis(self) -> Emphasis | None:
+        """Filter between audio and the waveform that the network takes; None for none."""
+        config = self.config
+        if (config.pre_emphasis, config.gain) == (0.0, 1.0):
+            return None
+        return Emphasis(config.pre_emphasis, config.gain)
+
+    @property
+    def codec(self) -> sampling.AudioCodec:
+        """Maps audio to values of the distribution, and back."""
+        return sampling.AudioCodec(self.distribution, self.emphasis)
+
+    @property
     def hop_length(self) -> int | None:
         """Samples per frame of local conditioning; None for a model without."""
         return self.config.hop_length
@@ -189,6 +203,7 @@ class WaveNet(TrainableModel):
             frames_after=spec.frames_after,
             crop_multiple=config.frame_unit,
             drift=config.output_distribution != "categorical",
+            emphasis=self.emphasis,
             conditions=data.condition_sources(spec),
         )
 

@@ -1,4 +1,5 @@
 from wavenet_tf.runs.checkpointing import load_model as load_model
+from wavenet_tf.runs.checkpointing import save as save
 from wavenet_tf.runs.estimation import estimate as estimate
 from wavenet_tf.runs.generated_audio import RunClassifier as RunClassifier
 from wavenet_tf.runs.generated_audio import score_generated_audio as score_generated_audio

@@ -17,7 +17,10 @@ from wavenet_tf.runs.settings import Settings, stored_settings
 
 
 def read_run_recordings(
-    settings: Settings, model: WaveNet | WaveNetClassifier, directory: str | os.PathLike
+    settings: Settings,
+    model: WaveNet | WaveNetClassifier,
+    directory: str | os.PathLike,
+    full_precision: bool = False,
 ) -> data.Recordings:
     """Reads a folder of recordings at a model's sample rate, with the run's choice of speakers.
 
@@ -25,11 +28,14 @@ def read_run_recordings(
         settings: of the run.
         model: which gives the sample rate and, if it has speakers, their order.
         directory: of recordings.
+        full_precision: see `data.read_recordings`.
 
     Raises:
         InputError: as `data.read_recordings` and `Recordings.with_speakers` raise it.
     """
-    recordings = data.read_recordings(directory, model.sample_rate, settings.layout)
+    recordings = data.read_recordings(
+        directory, model.sample_rate, settings.layout, full_precision=full_precision
+    )
     return with_labels(settings, recordings, model.config.speaker_names)
 
 
@@ -98,6 +104,7 @@ def recordings_from_run(
     directory: str | os.PathLike,
     split: str = "all",
     validation_fraction: float | None = None,
+    full_precision: bool = False,
 ) -> data.Recordings:
     """Reads a folder of recordings with the speakers and features that a run's model needs.
 
@@ -109,6 +116,7 @@ def recordings_from_run(
             same folder; "test" for the corpus' test set.
         validation_fraction: fraction of the duration to validate on, if the corpus has no
             validation split; None for that of the run.
+        full_precision: see `data.read_recordings`.
 
     Raises:
         InputError: as `read_run_recordings` raises it.
@@ -118,7 +126,7 @@ def recordings_from_run(
     settings = Settings.from_run(model_dir, data_dir=str(directory))
     if Path(directory).resolve() != Path(stored_settings(model_dir).get("data_dir", "")).resolve():
         settings = dataclasses.replace(settings, layout="auto")
-    recordings = read_run_recordings(settings, model, directory)
+    recordings = read_run_recordings(settings, model, directory, full_precision)
     if split == "validation":
         if validation_fraction is not None:
             settings = dataclasses.replace(settings, validation_fraction=validation_fraction)

@@ -7,6 +7,7 @@ from wavenet_tf.sampling.buffers import CHUNK_SIZE as CHUNK_SIZE
 from wavenet_tf.sampling.buffers import RingBuffers as RingBuffers
 from wavenet_tf.sampling.buffers import ShiftBuffers as ShiftBuffers
 from wavenet_tf.sampling.buffers import StateBuffers as StateBuffers
+from wavenet_tf.sampling.codec import AudioCodec as AudioCodec
 from wavenet_tf.sampling.config import SamplerConfig as SamplerConfig
 from wavenet_tf.sampling.config import sampler_config as sampler_config
 from wavenet_tf.sampling.filters import keep_top_k as keep_top_k

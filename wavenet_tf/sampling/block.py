@@ -117,7 +117,7 @@ class BlockSampler:
         self.channels = weights.input_bias.shape[0]
         self.codes = isinstance(config.distribution, Categorical)
         self.input_kernels = tf.split(
-            self.observe("embedding", weights.input_kernel), config.kernel_size
+            self.observe("embedding", weights.input_kernel), config.input_taps
         )
         self.buffers = config.buffers(
             config.kernel_size,
@@ -175,7 +175,7 @@ class BlockSampler:
                 end, rest, carry, contexts, recent, results
             )
         inputs = state.trunk.inputs
-        if self.config.kernel_size > 1:
+        if self.config.input_taps > 1:
             inputs = tf.stack(recent[:-1], axis=1)
         blocks = tuple(self.buffers.to_state(carry, memory, end, rest))
         after = SamplerState(TrunkState(inputs, contexts, blocks), recent[-1])
@@ -317,8 +317,10 @@ class BlockSampler:
         if self.codes:
             taps = [tf.gather(*tap) for tap in zip(self.input_kernels, recent, strict=True)]
             return sum(taps, self.weights.input_bias)
-        companded = mu_law_compand(tf.stack(recent, axis=1))
-        return tf.matmul(companded, self.weights.input_kernel) + self.weights.input_bias
+        waveform = tf.stack(recent, axis=1)
+        if self.config.compand_input:
+            waveform = mu_law_compand(waveform)
+        return tf.matmul(waveform, self.weights.input_kernel) + self.weights.input_bias
 
     def _activation(self, block: int, index, memory, signal, local, long_activation) -> tf.Tensor:
         """Returns the activation of a block's dilated convolution and conditioning."""

@@ -42,9 +42,11 @@ class SamplerConfig(NamedTuple):
 
     Attributes:
         distribution: distribution of a sample.
+        input_taps: taps of the input convolution.
         kernel_size: taps of each dilated convolution.
         dilations: dilation of each block, in samples.
         residual_scale: factor of each block's residual output.
+        compand_input: whether the input convolution of a mixture takes the companded waveform.
         samples_per_row: samples that share a row of local conditioning.
         contexts: a configuration per context stack.
         top_k: see `keep_top_k`; None keeps all codes.
@@ -54,9 +56,11 @@ class SamplerConfig(NamedTuple):
     """
 
     distribution: Categorical | LogisticMixture | GaussianMixture
+    input_taps: int
     kernel_size: int
     dilations: tuple[int, ...]
     residual_scale: float = 1.0
+    compand_input: bool = True
     samples_per_row: int = 1
     contexts: tuple[ContextSamplerConfig, ...] = ()
     top_k: int | None = None
@@ -89,9 +93,11 @@ def sampler_config(model, top_k: int | None = None, top_p: float | None = None) 
         raise InputError(f"top_p must be above 0 and at most 1; received {top_p}")
     return SamplerConfig(
         model.distribution,
+        config.input_taps,
         config.kernel_size,
         tuple(block.dilation_rate for block in trunk.stack.blocks),
         config.residual_scale,
+        config.compand_input,
         trunk.upsampler.samples_per_row if trunk.upsampler else 1,
         tuple(
             ContextSamplerConfig(

@@ -23,6 +23,7 @@ from wavenet_tf.errors import InputError, check_seed, check_temperature, positiv
 from wavenet_tf.layers import RepeatedFrames
 from wavenet_tf.sampling.block import sample_block
 from wavenet_tf.sampling.buffers import ShiftBuffers
+from wavenet_tf.sampling.codec import AudioCodec, Memory
 from wavenet_tf.sampling.config import SamplerConfig, sampler_config
 from wavenet_tf.sampling.plan import Plan
 from wavenet_tf.sampling.progress import ProgressBar
@@ -135,7 +136,9 @@ class Sampler:
             self._forget_old_weights()
             weights = self._weights.get(plan.device) or prepare_weights(self.model)
             self._weights[plan.device] = weights
-            values = self.model.distribution.encode(prompt).numpy()
+            codec = self.model.codec
+            encoded, memory = codec.encode(prompt, codec.initial_memory(len(prompt)))
+            values = encoded.numpy()
             states = [
                 self._prime_streams(plan.device, values, checked, streams)
                 for streams in plan.groups
@@ -156,7 +159,8 @@ class Sampler:
 
         return AudioStream(
             sample_group,
-            self.model.distribution,
+            codec,
+            {name: tf.repeat(part, batch_size // len(prompt), 0) for name, part in memory.items()},
             plan,
             make_groups,
             ConditionChanges(self.model.conditioning, checked, batch_size),
@@ -264,7 +268,8 @@ class AudioStream(Iterator[np.ndarray]):
 
     Args:
         sample_group: samples a block of a group from its state, uniforms and first sample.
-        distribution: of the model.
+        codec: of the model.
+        memory: of the codec, after the prompt.
         plan: how the streams are sampled.
         make_groups: returns the streams of each thread, for conditions.
         changes: conditions and their changes over time.
@@ -282,7 +287,8 @@ class AudioStream(Iterator[np.ndarray]):
     def __init__(
         self,
         sample_group,
-        distribution,
+        codec: AudioCodec,
+        memory: Memory,
         plan: Plan,
         make_groups: Callable[[Mapping[str, np.ndarray]], list[_Group]],
         changes: ConditionChanges,
@@ -293,7 +299,7 @@ class AudioStream(Iterator[np.ndarray]):
         seed: int | None,
     ):
         self.plan, self.num_samples = plan, num_samples
-        self._sample_group, self._distribution = sample_group, distribution
+        self._sample_group, self._codec, self._memory = sample_group, codec, memory
         self._make_groups, self._changes = make_groups, changes
         self._groups = make_groups(changes.conditions)
         self._first_sample, self._block_size = first_sample, block_size
@@ -309,7 +315,7 @@ class AudioStream(Iterator[np.ndarray]):
                 if self._changes.apply(done):
                     groups = self._make_groups(self._changes.conditions)
                 # Time before batch: the numbers do not depend on the size of a block.
-                shape = self._block_size, batch_size, *self._distribution.uniforms_shape
+                shape = self._block_size, batch_size, *self._codec.distribution.uniforms_shape
                 uniforms = generator.random(shape, np.float32).swapaxes(0, 1)
                 parts = pool.map(
                     self._sample_group,
@@ -319,7 +325,8 @@ class AudioStream(Iterator[np.ndarray]):
                     itertools.repeat(self._first_sample + done),
                 )
                 values, states = zip(*parts, strict=True)
-                audio = self._distribution.decode(tf.concat(values, axis=0)).numpy()
+                decoded, self._memory = self._codec.decode(tf.concat(values, axis=0), self._memory)
+                audio = decoded.numpy()
                 yield audio if self.num_samples is None else audio[:, : self.num_samples - done]
                 done += self._block_size
 

@@ -42,7 +42,7 @@ class Weights(NamedTuple):
     """Weights of a model for the sampling loop.
 
     Attributes:
-        input_kernel: `[kernel_size * codes, residual]`; for a waveform, codes is 1.
+        input_kernel: `[input_taps * codes, residual]`; for a waveform, codes is 1.
         input_bias: `[residual]`.
         blocks: weights of each block.
         global_kernels: `[global, 2 * gate]` per block; empty without global conditioning.
