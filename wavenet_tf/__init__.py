@@ -1,7 +1,7 @@
 """WaveNet in Keras 3 on TensorFlow: train on recordings, sample fast, deploy the same graph.
 
-Names are imported at first use, so that `wavenet_tf.lite` and `wavenet_tf.clients` work without
-TensorFlow and programs start fast.
+Names are imported at first use, so that `wavenet_tf.lite`, `wavenet_tf.native` and
+`wavenet_tf.clients` work without TensorFlow and programs start fast.
 """
 
 import importlib
@@ -39,6 +39,6 @@ else:
     def __getattr__(name: str):
         raise AttributeError(
             f"wavenet_tf.{name} is not there: it may need TensorFlow, which is not installed "
-            "(pip install 'wavenet_tf[tensorflow]'); without it only wavenet_tf.lite and "
-            "wavenet_tf.clients work"
+            "(pip install 'wavenet_tf[tensorflow]'); without it only wavenet_tf.lite, "
+            "wavenet_tf.native and wavenet_tf.clients work"
         )

@@ -11,6 +11,7 @@ from wavenet_tf import files as files
 from wavenet_tf import layers as layers
 from wavenet_tf import lite as lite
 from wavenet_tf import models as models
+from wavenet_tf import native as native
 from wavenet_tf import options as options
 from wavenet_tf import recognition as recognition
 from wavenet_tf import reports as reports

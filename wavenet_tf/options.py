@@ -8,6 +8,7 @@ STRATEGIES = ("auto", "default", "mirrored", "multi_worker")
 DISTRIBUTIONS = ("categorical", "logistic_mixture", "gaussian_mixture")
 MIXTURE_MEANS = ("relative", "absolute")
 QUANTIZATIONS = ("none", "float16", "dynamic_int8", "int8")
+NATIVE_PRECISIONS = ("float32", "int8")
 FOLDINGS = ("timit48", "timit39")  # of TIMIT's phones, see `data.phone_folding`
 SPLITS_BY = ("recording", "speaker")
 TASKS = ("generate", "speak", "classify", "recognize")

@@ -13,7 +13,7 @@ import tensorflow as tf
 from wavenet_tf import sampling
 from wavenet_tf.clients import GENERATION
 from wavenet_tf.conditioning import LOCAL_CONDITIONING, SPEAKER_ID
-from wavenet_tf.deployment.signatures import Signatures, checked_block_size
+from wavenet_tf.deployment.signatures import Signatures, checked_block_size, model_metadata
 from wavenet_tf.layers import RepeatedFrames
 
 
@@ -50,27 +50,7 @@ class GeneratorSignatures(Signatures):
     @property
     def metadata(self) -> dict[str, Any]:
         """What clients need besides the signatures, as JSON holds it."""
-        spec = self.conditioning
-        has_frames = spec.local_channels is not None
-        return {
-            **super().metadata,
-            "block_size": self.block_size,
-            "uniforms_per_sample": math.prod(self.model.distribution.uniforms_shape),
-            "conditioning": list(spec.names),
-            "num_speakers": spec.num_speakers,
-            "speaker_names": _optional_list(spec.speaker_names),
-            "global_channels": spec.global_channels,
-            "tag_names": _optional_list(spec.tag_names),
-            "local_channels": spec.local_channels,
-            "features": _optional_list(spec.features),
-            "phone_set": _optional_list(spec.phone_set),
-            "hop_length": spec.hop_length,
-            # Frames that a block takes, besides its own.
-            "frames_before": spec.frames_before if has_frames else None,
-            "frames_after": spec.frames_after if has_frames else None,
-            # Whether there is the signature `prosody`.
-            "prosody": False,
-        }
+        return generator_metadata(self.model, self.block_size)
 
     @property
     def frames_per_block(self) -> int | None:
@@ -128,6 +108,36 @@ class GeneratorSignatures(Signatures):
         """Returns the state of streams that begin after digital silence."""
         nothing = tf.zeros([batch_size, 0], self.model.distribution.encode(0.0).dtype)
         return sampling.prime(self.model, nothing, conditions)
+
+
+def generator_metadata(model, block_size: int) -> dict[str, Any]:
+    """Returns what clients of any exported generator need, as JSON holds it.
+
+    Args:
+        model: a `WaveNet`.
+        block_size: samples of a block.
+    """
+    spec = model.conditioning
+    has_frames = spec.local_channels is not None
+    return {
+        **model_metadata(model, GENERATION),
+        "block_size": block_size,
+        "uniforms_per_sample": math.prod(model.distribution.uniforms_shape),
+        "conditioning": list(spec.names),
+        "num_speakers": spec.num_speakers,
+        "speaker_names": _optional_list(spec.speaker_names),
+        "global_channels": spec.global_channels,
+        "tag_names": _optional_list(spec.tag_names),
+        "local_channels": spec.local_channels,
+        "features": _optional_list(spec.features),
+        "phone_set": _optional_list(spec.phone_set),
+        "hop_length": spec.hop_length,
+        # Frames that a block takes, besides its own.
+        "frames_before": spec.frames_before if has_frames else None,
+        "frames_after": spec.frames_after if has_frames else None,
+        # Whether there is the signature `prosody`.
+        "prosody": False,
+    }
 
 
 def conditioning_of_block(

@@ -30,19 +30,7 @@ class Signatures(abc.ABC):
     @property
     def metadata(self) -> dict[str, Any]:
         """What clients need besides the signatures, as JSON holds it."""
-        from wavenet_tf import __version__
-
-        config = self.model.config
-        return {
-            "wavenet_tf_version": __version__,
-            "tensorflow_version": tf.__version__,
-            "keras_version": keras.__version__,
-            "task": self.task,
-            "sample_rate": config.sample_rate,
-            "receptive_field": self.model.receptive_field,
-            "output_distribution": config.output_distribution,
-            "quantization_channels": config.quantization_channels,
-        }
+        return model_metadata(self.model, self.task)
 
     def metadata_text(self, streams) -> dict[str, tf.Tensor]:
         """Returns the metadata as JSON text, for clients without access to the files.
@@ -60,6 +48,28 @@ class Signatures(abc.ABC):
     @abc.abstractmethod
     def concrete_functions(self) -> dict[str, Any]:
         """Returns the signatures by name, traced."""
+
+
+def model_metadata(model, task: str) -> dict[str, Any]:
+    """Returns what clients of any exported model need, as JSON holds it.
+
+    Args:
+        model: a `WaveNet` or a `WaveNetClassifier`.
+        task: what the model does.
+    """
+    from wavenet_tf import __version__
+
+    config = model.config
+    return {
+        "wavenet_tf_version": __version__,
+        "tensorflow_version": tf.__version__,
+        "keras_version": keras.__version__,
+        "task": task,
+        "sample_rate": config.sample_rate,
+        "receptive_field": model.receptive_field,
+        "output_distribution": config.output_distribution,
+        "quantization_channels": config.quantization_channels,
+    }
 
 
 def checked_block_size(block_size: int | None, default: int, unit: int, frames: str) -> int:

@@ -1,0 +1,212 @@
+"""libwavenet against the models that its files were made of."""
+
+import functools
+import threading
+
+import numpy as np
+import pytest
+from conftest import small_model, tone
+from oracles import assert_drawn_from, random_conditions, uniforms_of
+from registry import EXPORTED, MODELS
+
+import wavenet_tf as wt
+from wavenet_tf import deployment, models, native
+from wavenet_tf.errors import InputError
+from wavenet_tf.options import DISTRIBUTIONS
+
+if not native.is_available():
+    pytest.skip("libwavenet is not built: there was no C compiler", allow_module_level=True)
+
+# Every distribution has its turn.
+CASES = {
+    **{
+        name: {"output_distribution": DISTRIBUTIONS[index % len(DISTRIBUTIONS)], **arguments}
+        for index, (name, arguments) in enumerate(MODELS.items())
+    },
+    **{f"exported {name}": arguments for name, arguments in EXPORTED.items()},
+}
+# 16-bit values are further apart than the rounding of a probability, but rounded themselves.
+PLAIN = {**MODELS["unconditional"], "output_distribution": "categorical"}
+
+
+@functools.cache
+def model_of(name: str):
+    return small_model(**CASES[name])
+
+
+@pytest.fixture
+def runner_of(tmp_path):
+    """Makes the runner of a model."""
+
+    def make(model, precision="float32", **arguments) -> native.Runner:
+        path = tmp_path / f"{precision}.wn"
+        path.write_bytes(deployment.convert_native(model, precision))
+        unit = model.config.frame_unit
+        return native.Runner(path, **{"block_size": -(-60 // unit) * unit, **arguments})
+
+    return make
+
+
+def generated(runner, samples: int, **arguments) -> np.ndarray:
+    stream, blocks = runner.stream(**arguments), []
+    while stream.samples_done < samples:
+        blocks.append(next(stream))
+    return np.concatenate(blocks, axis=1)[:, :samples]
+
+
+def whole_frames(model, samples: int) -> int:
+    unit = model.config.frame_unit
+    return -(-samples // unit) * unit
+
+
+@pytest.mark.parametrize("streams", [1, 8])
+@pytest.mark.parametrize("name", CASES)
+def test_samples_are_drawn_from_the_model(runner_of, name, streams):
+    model = model_of(name)
+    samples = whole_frames(model, 200)
+    conditions = random_conditions(model, streams, samples)
+    runner = runner_of(model, batch_size=streams)
+    audio = generated(runner, samples, seed=5, **conditions)
+    assert_drawn_from(model, audio, 5, conditions=conditions)
+
+
+@pytest.mark.parametrize("target", native.targets())
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_all_targets_compute_the_same(runner_of, target, precision):
+    """int8 products are whole numbers: only the order of float32 sums differs."""
+    model = model_of("exported everything")
+    recording = np.stack([tone(0.03), 0.3 * tone(0.03, frequency=300.0)])
+    conditions = random_conditions(model, 2, 240)
+    runner = runner_of(model, precision, batch_size=2, target=target)
+    assert runner.model.target == target
+    _, scores = runner.prime(recording, **conditions)
+    _, expected = runner_of(model, precision, batch_size=2).prime(recording, **conditions)
+    tolerance = 1e-3 if precision == "float32" else 0.1  # an activation may be rounded otherwise
+    np.testing.assert_allclose(scores, expected, atol=tolerance)
+    assert np.abs(scores - expected).mean() < tolerance / 10
+
+
+@pytest.mark.parametrize("name", ["unconditional", "local", "all", "context"])
+def test_scores_are_those_of_the_model(runner_of, name):
+    model = model_of(name)
+    samples = whole_frames(model, 200)
+    recording = np.stack([tone(samples / 8000), tone(samples / 8000, frequency=300.0)])
+    conditions = random_conditions(model, 2, samples)
+    _, scores = runner_of(model, batch_size=2).prime(recording, **conditions)
+    expected = models.log_likelihood(model, recording, conditions)
+    np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["unconditional", "all"])
+def test_a_prompt_is_continued_as_by_the_model(runner_of, name):
+    model = model_of(name)
+    samples = whole_frames(model, 160)
+    prompt = tone(0.015)[None]  # 120 samples, whole frames
+    conditions = random_conditions(model, 2, 120 + samples)
+    audio = generated(runner_of(model, batch_size=2), samples, prompt=prompt, seed=5, **conditions)
+    assert_drawn_from(model, audio, 5, prompt, conditions)
+
+
+@pytest.mark.parametrize("name", ["unconditional", "all", "several frames a chunk"])
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_blocks_of_any_size_give_the_same(runner_of, name, precision):
+    model = model_of(name)
+    samples = whole_frames(model, 200)
+    conditions = random_conditions(model, 3, samples)
+    library = runner_of(model, precision).model
+    uniforms = uniforms_of(1, samples, 3, model)
+    temperature = np.array([1.0, 0.7, 0.0], np.float32)
+
+    def sampled(sizes):
+        states, first, parts = library.new_states(3), 0, []
+        library.start(conditions, states)
+        for size in sizes:
+            part = uniforms[:, first : first + size]
+            parts.append(library.generate(conditions, first, states, part, temperature))
+            first += size
+        return np.concatenate(parts, axis=1), states
+
+    whole, states = sampled([samples])
+    split, other_states = sampled([1, 2, 0, 16, 17, 37, samples - 73])
+    np.testing.assert_array_equal(split, whole)
+    np.testing.assert_array_equal(other_states, states)
+    assert len(np.unique(whole[0])) > 20
+
+
+def test_streams_do_not_depend_on_their_number_and_threads_share_a_runner(runner_of):
+    """Each of 8 threads samples its streams bit for bit as a single one does."""
+    model = model_of("exported speaker")
+    single = runner_of(model, "int8")
+    expected = [generated(single, 180, seed=seed, **speaker(seed)) for seed in range(8)]
+    results: dict[int, np.ndarray] = {}
+
+    def sample(seed):
+        results[seed] = generated(single, 180, seed=seed, **speaker(seed))
+
+    threads = [threading.Thread(target=sample, args=[seed]) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed in range(8):
+        np.testing.assert_array_equal(results[seed], expected[seed])
+    together = [runner_of(model, "int8", batch_size=8, threads=threads) for threads in (1, 3)]
+    audio = [generated(runner, 180, seed=0, **speaker(0)) for runner in together]
+    np.testing.assert_array_equal(*audio)
+
+
+def speaker(seed: int) -> dict:
+    return {"speaker_id": seed % 3, "global_conditioning": np.full([1, 2], 0.1 * seed)}
+
+
+def test_int8_loses_little(runner_of):
+    model = wt.WaveNet.from_preset("tiny", layers_per_stack=5)
+    recording = np.stack([tone(0.06), 0.3 * tone(0.06, frequency=300.0)])
+    _, exact = runner_of(model, batch_size=2).prime(recording)
+    _, rounded = runner_of(model, "int8", batch_size=2).prime(recording)
+    assert np.abs(rounded - exact).max() > 1e-4
+    assert abs((exact - rounded).mean()) / np.log(2.0) < 0.01
+
+
+def test_a_state_goes_on_and_can_be_forked(runner_of):
+    runner = runner_of(model_of("unconditional"), batch_size=2)
+    generator = np.random.default_rng(5)
+    first = runner.stream(seed=generator)
+    begun = next(first)
+    state = first.state
+    fork = generated(runner, 60, seed=0, state=state)
+    rest = generated(runner, 60, seed=generator, state=state)
+    whole = generated(runner, 120, seed=5)
+    np.testing.assert_array_equal(np.concatenate([begun, rest], axis=1), whole)
+    assert not np.array_equal(fork, rest)
+
+
+def test_what_is_wrong_is_told(runner_of):
+    runner = runner_of(model_of("unconditional"), batch_size=2)
+    other = runner_of(small_model(), batch_size=2)
+    state = runner.initial_state()
+    (name,) = state
+
+    def refuses(message, **arguments):
+        with pytest.raises(InputError, match=message):
+            next(runner.stream(**arguments))
+
+    refuses("state must be a dict of state_streams, uint8", state={})
+    refuses("state must be a dict of state_streams, uint8", state={name: state[name][:1]})
+    foreign = np.zeros_like(state[name])
+    part = other.initial_state()[name]
+    foreign[:, : part.shape[1]] = part
+    refuses("a state is corrupted, or of another model", state={name: foreign})
+    corrupted = state[name].copy()
+    corrupted[1, 16:24] = 255
+    refuses("a state is corrupted", state={name: corrupted})
+    refuses("speaker_id must not be given", speaker_id=1)
+    refuses("temperature must be 0 or above", temperature=-1.0)
+    with pytest.raises(InputError, match=r"uniforms must be in \[0, 1\)"):
+        runner.call_signature(
+            "generate_block", uniforms=np.ones([2, 3]), temperature=np.ones(2), **state
+        )
+    with pytest.raises(InputError, match="block_size must be a multiple of 20"):
+        runner_of(model_of("local"), block_size=30)
+    with pytest.raises(InputError, match="lacks the instructions"):
+        runner_of(model_of("unconditional"), target="avx1024")

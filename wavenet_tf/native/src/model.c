@@ -1,0 +1,585 @@
+/* Opens models: reads sizes and weights from a file, and packs weights as the kernels read them. */
+#include "model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+
+enum { MOST_CHANNELS = 65536, MOST_DILATION = 1 << 20, MOST_BLOCKS = 4096, ALIGNMENT = 64 };
+static const int64_t MOST_STATE_BYTES = (int64_t)1 << 31;
+static const char FORMAT[] = "1";
+
+/* Builds a model from a file. A first pass, without memory, counts the bytes of all weights. */
+typedef struct {
+  const File *file;
+  wavenet_model *model;
+  unsigned char *memory;
+  size_t used;
+  wavenet_status status;
+} Builder;
+
+static void fail(Builder *builder, wavenet_status status) {
+  if (builder->status == WAVENET_OK) builder->status = status;
+}
+
+/* Returns zeroed memory for weights; NULL in the first pass. */
+static void *take(Builder *builder, size_t count, size_t size) {
+  size_t start = builder->used;
+  builder->used += (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  return builder->memory ? builder->memory + start : NULL;
+}
+
+/* Sets a pointer to zeroed memory for structures, unless the first pass has. */
+static int allocate(Builder *builder, void **pointer, size_t count, size_t size) {
+  if (!*pointer) *pointer = calloc(count ? count : 1, size);
+  if (!*pointer) fail(builder, WAVENET_NO_MEMORY);
+  return *pointer != NULL;
+}
+#define ALLOCATE(builder, pointer, count) \
+  allocate(builder, (void **)&(pointer), (size_t)(count), sizeof *(pointer))
+
+static float float_at(const Tensor *tensor, size_t index) {
+  float value;
+  memcpy(&value, tensor->data + 4 * index, sizeof value);
+  return value;
+}
+
+static int32_t integer_at(const Tensor *tensor, size_t index) {
+  int32_t value;
+  memcpy(&value, tensor->data + 4 * index, sizeof value);
+  return value;
+}
+
+/* ------------------------------------------------------------------------------------- Tensors */
+
+static int get_integer(Builder *builder, const char *name, int lowest, int most) {
+  int64_t value = find_integer(builder->file, name, most);
+  if (value < lowest) fail(builder, WAVENET_NO_MODEL);
+  return value < lowest ? lowest : (int)value;
+}
+
+/* Returns a tensor of float32 numbers that are all finite, or NULL. */
+static const Tensor *get_floats(Builder *builder, const char *name) {
+  const Tensor *tensor = find_tensor(builder->file, name);
+  int valid = tensor && tensor->type == TYPE_FLOAT32;
+  if (valid && builder->memory) {
+    for (size_t i = 0; i < tensor->count; ++i) valid &= isfinite(float_at(tensor, i)) != 0;
+  }
+  if (!valid) fail(builder, WAVENET_NO_MODEL);
+  return valid ? tensor : NULL;
+}
+
+/* Returns float32 numbers of a tensor, followed by zeros; NULL in the first pass. */
+static const float *read_floats(Builder *builder, const char *name, size_t count) {
+  float *values = take(builder, PADDED(count), sizeof *values);
+  const Tensor *tensor = get_floats(builder, name);
+  if (tensor && tensor->count != count) fail(builder, WAVENET_NO_MODEL);
+  if (values && builder->status == WAVENET_OK) memcpy(values, tensor->data, count * sizeof *values);
+  return values;
+}
+
+/* Returns the number of columns of a tensor, or 1. */
+static int columns_of(Builder *builder, const char *name) {
+  const Tensor *tensor = find_tensor(builder->file, name);
+  if (tensor && tensor->rank == 2 && tensor->shape[1] <= MOST_CHANNELS) {
+    return (int)tensor->shape[1];
+  }
+  fail(builder, WAVENET_NO_MODEL);
+  return 1;
+}
+
+static int rows_of(Builder *builder, const char *name) {
+  const Tensor *tensor = find_tensor(builder->file, name);
+  if (tensor && tensor->rank == 2 && tensor->shape[0] <= MOST_CHANNELS) {
+    return (int)tensor->shape[0];
+  }
+  fail(builder, WAVENET_NO_MODEL);
+  return 1;
+}
+
+/* Reads an int32 tensor of numbers from 1 to `most` into new memory. */
+static int read_integers(Builder *builder, const char *name, int **numbers, int most) {
+  const Tensor *tensor = find_tensor(builder->file, name);
+  if (!tensor || tensor->type != TYPE_INT32 || tensor->count < 1 || tensor->count > MOST_BLOCKS) {
+    fail(builder, WAVENET_NO_MODEL);
+    return 0;
+  }
+  if (!ALLOCATE(builder, *numbers, tensor->count)) return 0;
+  for (size_t i = 0; i < tensor->count; ++i) {
+    (*numbers)[i] = integer_at(tensor, i);
+    if ((*numbers)[i] < 1 || (*numbers)[i] > most) fail(builder, WAVENET_NO_MODEL);
+  }
+  return (int)tensor->count;
+}
+
+/* ------------------------------------------------------------------------------------ Matrices */
+
+/* Calls PACK(position, input, output) for each weight in the order of `Matrix`. */
+#define PACK_ALL(lanes, group)                                                           \
+  size_t position = 0;                                                                   \
+  int vectors = (matrix->outputs + (lanes)-1) / (lanes);                                 \
+  for (int first = 0; first < vectors; first += 4) {                                     \
+    int width = (vectors - first < 4 ? vectors - first : 4) * (lanes);                   \
+    for (int start = 0; start < matrix->inputs; start += (group)) {                      \
+      for (int column = 0; column < width; ++column) {                                   \
+        for (int member = 0; member < (group); ++member, ++position) {                   \
+          int input = start + member, output = first * (lanes) + column;                 \
+          if (input < matrix->inputs && output < matrix->outputs) PACK(position, input, output); \
+        }                                                                                \
+      }                                                                                  \
+    }                                                                                    \
+  }
+
+static void pack_floats(const Matrix *matrix, const Tensor *tensor, size_t first_input, int lanes,
+                        float *packed) {
+  const size_t columns = (size_t)matrix->outputs;
+#define PACK(position, input, output) \
+  packed[position] = float_at(tensor, (first_input + (size_t)(input)) * columns + (size_t)(output))
+  PACK_ALL(lanes, 1)
+#undef PACK
+}
+
+static void pack_bytes(const Matrix *matrix, const Tensor *tensor, size_t first_input,
+                       const Kernels *kernels, int8_t *packed, int32_t *offsets) {
+  const size_t columns = (size_t)matrix->outputs;
+  const int8_t *bytes = (const int8_t *)tensor->data;
+#define PACK(position, input, output)                                                   \
+  do {                                                                                  \
+    packed[position] = bytes[(first_input + (size_t)(input)) * columns + (size_t)(output)]; \
+    offsets[output] -= kernels->offset * packed[position];                              \
+  } while (0)
+  PACK_ALL(kernels->lanes, kernels->group)
+#undef PACK
+}
+
+/* Reads a matrix that is a part of the rows of a tensor [rows, outputs], float32 or int8. */
+static void read_rows(Builder *builder, Matrix *matrix, const char *name, size_t rows,
+                      size_t first_input, int inputs, int outputs) {
+  const Kernels *kernels = builder->model->kernels;
+  const Tensor *tensor = find_tensor(builder->file, name);
+  if (!tensor || tensor->rank != 2 || tensor->shape[0] != rows ||
+      tensor->shape[1] != (size_t)outputs || tensor->type == TYPE_INT32) {
+    fail(builder, WAVENET_NO_MODEL);
+    return;
+  }
+  matrix->inputs = inputs;
+  matrix->outputs = outputs;
+  matrix->is_int8 = tensor->type == TYPE_INT8;
+  size_t columns = (size_t)(outputs + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
+  if (!matrix->is_int8) {
+    float *packed = take(builder, columns * (size_t)inputs, sizeof *packed);
+    if (get_floats(builder, name) && packed) {
+      pack_floats(matrix, tensor, first_input, kernels->lanes, packed);
+    }
+    matrix->values = packed;
+    return;
+  }
+  size_t padded = (size_t)(inputs + kernels->group - 1) / kernels->group * kernels->group;
+  int8_t *packed = take(builder, columns * padded, sizeof *packed);
+  int32_t *offsets = take(builder, PADDED(columns), sizeof *offsets);
+  if (packed) pack_bytes(matrix, tensor, first_input, kernels, packed, offsets);
+  char scales[80];
+  snprintf(scales, sizeof scales, "%s.scales", name);
+  matrix->bytes = packed;
+  matrix->offsets = offsets;
+  matrix->scales = read_floats(builder, scales, (size_t)outputs);
+}
+
+static void read_matrix(Builder *builder, Matrix *matrix, const char *name, int inputs,
+                        int outputs) {
+  read_rows(builder, matrix, name, (size_t)inputs, 0, inputs, outputs);
+}
+
+/* -------------------------------------------------------------------------------------- Stacks */
+
+static const char *named(char *buffer, size_t size, const char *prefix, int index,
+                         const char *part) {
+  snprintf(buffer, size, "%sblock_%d.%s", prefix, index, part);
+  return buffer;
+}
+
+static void read_block(Builder *builder, Stack *stack, const char *prefix, int index) {
+  Block *block = &stack->blocks[index];
+  char name[64];
+#define NAME(part) named(name, sizeof name, prefix, index, part)
+  int residual = stack->residual_channels, gates = 2 * stack->gate_channels;
+  size_t rows = (size_t)stack->kernel_size * (size_t)residual;
+  block->bias = read_floats(builder, NAME("dilated_bias"), (size_t)gates);
+  if (!ALLOCATE(builder, block->taps, stack->kernel_size)) return;
+  for (int tap = 0; tap < stack->kernel_size; ++tap) {
+    read_rows(builder, &block->taps[tap], NAME("dilated_kernel"), rows,
+              (size_t)tap * (size_t)residual, residual, gates);
+  }
+  if (index + 1 < stack->num_blocks) {
+    block->residual_bias = read_floats(builder, NAME("residual_bias"), (size_t)residual);
+    read_matrix(builder, &block->residual, NAME("residual_kernel"), stack->gate_channels,
+                residual);
+  }
+  read_matrix(builder, &block->skip, NAME("skip_kernel"), stack->gate_channels,
+              stack->skip_channels);
+#undef NAME
+}
+
+/* Reads a stack whose names begin with a prefix. */
+static void read_stack(Builder *builder, Stack *stack, const char *prefix) {
+  char name[64];
+  int *dilations = NULL;
+#define NAME(part) (snprintf(name, sizeof name, "%s%s", prefix, part), name)
+  stack->kernel_size = get_integer(builder, NAME("kernel_size"), 1, 1024);
+  stack->num_blocks = read_integers(builder, NAME("dilations"), &dilations, MOST_DILATION);
+  int gates = columns_of(builder, NAME("block_0.dilated_kernel"));
+  stack->residual_channels =
+      rows_of(builder, NAME("block_0.dilated_kernel")) / stack->kernel_size;
+  stack->gate_channels = gates / 2;
+  stack->skip_channels = columns_of(builder, NAME("block_0.skip_kernel"));
+  if (!stack->gate_channels || !stack->residual_channels) fail(builder, WAVENET_NO_MODEL);
+  const Tensor *scale = get_floats(builder, NAME("residual_scale"));
+  if (scale) stack->residual_scale = float_at(scale, 0);
+#undef NAME
+  if (builder->status != WAVENET_OK || !ALLOCATE(builder, stack->blocks, stack->num_blocks)) {
+    free(dilations);
+    return;
+  }
+  for (int i = 0; i < stack->num_blocks; ++i) {
+    stack->blocks[i].dilation = dilations[i];
+    read_block(builder, stack, prefix, i);
+  }
+  free(dilations);
+  if (builder->status != WAVENET_OK) return;
+  stack->is_int8 = stack->blocks[0].taps[0].is_int8;
+  stack->row_bytes = stack->is_int8 ? QUANTIZED_BYTES(stack->residual_channels)
+                                    : (size_t)stack->residual_channels * sizeof(float);
+  stack->ring_bytes = 0;
+  for (int i = 0; i < stack->num_blocks; ++i) {
+    Block *block = &stack->blocks[i];
+    /* The rows of one activation have one form for all matrices. */
+    if (block->taps[0].is_int8 != stack->is_int8 ||
+        (has_weights(&block->residual) && block->residual.is_int8 != block->skip.is_int8)) {
+      fail(builder, WAVENET_NO_MODEL);
+    }
+    block->ring = stack->ring_bytes;
+    stack->ring_bytes +=
+        (size_t)(stack->kernel_size - 1) * (size_t)block->dilation * stack->row_bytes;
+    if (stack->ring_bytes > (size_t)MOST_STATE_BYTES) {
+      fail(builder, WAVENET_NO_MODEL);
+      return;
+    }
+  }
+  stack->ring_bytes = (stack->ring_bytes + 7) / 8 * 8;
+}
+
+/* -------------------------------------------------------------------------------- Conditioning */
+
+static void read_upsampler(Builder *builder) {
+  wavenet_model *model = builder->model;
+  Upsampler *upsampler = &model->upsampler;
+  char name[64];
+  int repeat = has_text(builder->file, "upsampling", "repeat");
+  model->info.local_channels = upsampler->features =
+      get_integer(builder, "local_channels", 0, MOST_CHANNELS);
+  if (!upsampler->features) return;
+  if (!repeat && !has_text(builder->file, "upsampling", "learned")) {
+    fail(builder, WAVENET_NO_MODEL);
+  }
+  upsampler->channels = get_integer(builder, "upsampled_channels", 1, MOST_CHANNELS);
+  upsampler->frames_before = get_integer(builder, "frames_before", 0, 1);
+  upsampler->frames_after = get_integer(builder, "frames_after", 0, 1);
+  model->info.frames_before = upsampler->frames_before;
+  model->info.frames_after = upsampler->frames_after;
+  upsampler->num_factors =
+      read_integers(builder, "upsampler.factors", &upsampler->factors, MOST_CHANNELS);
+  int64_t hop = 1;
+  for (int i = 0; i < upsampler->num_factors && hop <= MOST_CHANNELS; ++i) {
+    hop *= upsampler->factors[i];
+  }
+  if (hop > MOST_CHANNELS) fail(builder, WAVENET_NO_MODEL);
+  model->info.hop_length = (int32_t)hop;
+  upsampler->rows_per_frame = repeat ? 1 : (int)hop;
+  if (repeat) upsampler->num_factors = 1;
+  int taps = upsampler->frames_before + 1 + upsampler->frames_after;
+  if (builder->status != WAVENET_OK || !ALLOCATE(builder, upsampler->taps, taps) ||
+      !ALLOCATE(builder, upsampler->others, upsampler->num_factors) ||
+      !ALLOCATE(builder, upsampler->biases, upsampler->num_factors)) {
+    return;
+  }
+  upsampler->mean = read_floats(builder, "upsampler.mean", (size_t)upsampler->features);
+  upsampler->scale = read_floats(builder, "upsampler.scale", (size_t)upsampler->features);
+  for (int i = 0; i < upsampler->num_factors; ++i) {
+    int64_t outputs = (int64_t)(repeat ? 1 : upsampler->factors[i]) * upsampler->channels;
+    if (outputs > MOST_CHANNELS) {
+      fail(builder, WAVENET_NO_MODEL);
+      return;
+    }
+    snprintf(name, sizeof name, "upsampler.kernel_%d", i);
+    for (int tap = 0; tap < taps && i == 0; ++tap) {
+      read_rows(builder, &upsampler->taps[tap], name, (size_t)taps * (size_t)upsampler->features,
+                (size_t)tap * (size_t)upsampler->features, upsampler->features, (int)outputs);
+      if (upsampler->taps[tap].is_int8) fail(builder, WAVENET_NO_MODEL);
+    }
+    if (i > 0) {
+      read_matrix(builder, &upsampler->others[i], name, upsampler->channels, (int)outputs);
+      if (upsampler->others[i].is_int8) fail(builder, WAVENET_NO_MODEL);
+    }
+    snprintf(name, sizeof name, "upsampler.bias_%d", i);
+    upsampler->biases[i] = read_floats(builder, name, (size_t)outputs);
+  }
+}
+
+static void read_contexts(Builder *builder) {
+  wavenet_model *model = builder->model;
+  char name[64], prefix[32];
+  model->num_contexts = get_integer(builder, "num_contexts", 0, 64);
+  if (!ALLOCATE(builder, model->contexts, model->num_contexts)) return;
+  for (int i = 0; i < model->num_contexts && builder->status == WAVENET_OK; ++i) {
+    Context *context = &model->contexts[i];
+    snprintf(prefix, sizeof prefix, "context_%d.", i);
+    snprintf(name, sizeof name, "%spooling", prefix);
+    context->pooling = get_integer(builder, name, 1, MOST_DILATION);
+    snprintf(name, sizeof name, "%sframe_kernel", prefix);
+    int channels = columns_of(builder, name);
+    read_matrix(builder, &context->frame, name, context->pooling, channels);
+    snprintf(name, sizeof name, "%sframe_bias", prefix);
+    context->frame_bias = read_floats(builder, name, (size_t)channels);
+    read_stack(builder, &context->stack, prefix);
+    snprintf(name, sizeof name, "%sskip_bias", prefix);
+    context->stack.skip_bias = read_floats(builder, name, (size_t)context->stack.skip_channels);
+    if (context->stack.is_int8 || context->frame.is_int8 ||
+        context->stack.residual_channels != channels) {
+      fail(builder, WAVENET_NO_MODEL);
+    }
+  }
+}
+
+/* Reads what conditioning adds to the gates of each block. */
+static void read_projections(Builder *builder) {
+  wavenet_model *model = builder->model;
+  Stack *trunk = &model->trunk;
+  char part[32], name[64];
+  int gates = 2 * trunk->gate_channels, is_learned = model->upsampler.rows_per_frame > 1;
+  int has_frames = model->upsampler.features > 0;
+  /* A learned upsampler of hop length 1 repeats nothing either, and its rows are the same. */
+  model->num_repeated = model->num_contexts + (has_frames && !is_learned);
+  for (int i = 0; i < trunk->num_blocks && builder->status == WAVENET_OK; ++i) {
+    Block *block = &trunk->blocks[i];
+    if (model->global_inputs) {
+      read_matrix(builder, &block->global, named(name, sizeof name, "", i, "global_kernel"),
+                  model->global_inputs, gates);
+      if (block->global.is_int8) fail(builder, WAVENET_NO_MODEL);
+    }
+    if (!ALLOCATE(builder, block->repeated, model->num_repeated)) return;
+    for (int source = 0; source < model->num_contexts + has_frames; ++source) {
+      int context = source - has_frames;
+      int channels = context < 0 ? model->upsampler.channels
+                                 : model->contexts[context].stack.skip_channels;
+      int is_upsampled = context < 0 && is_learned;
+      Matrix *matrix = is_upsampled ? &block->upsampled : &block->repeated[source - is_learned];
+      snprintf(part, sizeof part, "local_kernel_%d", source);
+      read_matrix(builder, matrix, named(name, sizeof name, "", i, part), channels, gates);
+      if (matrix->is_int8) fail(builder, WAVENET_NO_MODEL);
+    }
+  }
+}
+
+static void read_global_conditioning(Builder *builder) {
+  wavenet_model *model = builder->model;
+  wavenet_info *info = &model->info;
+  info->num_speakers = get_integer(builder, "num_speakers", 0, 1 << 24);
+  info->global_channels = get_integer(builder, "global_channels", 0, MOST_CHANNELS);
+  if (info->num_speakers) {
+    model->speaker_channels = columns_of(builder, "speaker_embedding");
+    model->speaker_embedding =
+        read_floats(builder, "speaker_embedding",
+                    (size_t)info->num_speakers * (size_t)model->speaker_channels);
+  }
+  model->global_inputs = model->speaker_channels + info->global_channels;
+}
+
+/* ---------------------------------------------------------------------------------- Everything */
+
+static void read_distribution(Builder *builder) {
+  Distribution *distribution = &builder->model->distribution;
+  const File *file = builder->file;
+  int is_logistic = has_text(file, "output_distribution", "logistic_mixture");
+  int is_gaussian = has_text(file, "output_distribution", "gaussian_mixture");
+  if (has_text(file, "output_distribution", "categorical")) {
+    distribution->kind = CATEGORICAL;
+    distribution->size = get_integer(builder, "quantization_channels", 2, MOST_CHANNELS);
+    distribution->parameters = distribution->size;
+    if (!ALLOCATE(builder, distribution->audio_of_code, distribution->size)) return;
+    double mu = distribution->size - 1.0;
+    for (int code = 0; code < distribution->size; ++code) {
+      double companded = 2.0 * code / mu - 1.0;
+      double size = expm1(fabs(companded) * log1p(mu)) / mu;
+      distribution->audio_of_code[code] = (float)(companded < 0.0 ? -size : size);
+    }
+  } else if (is_logistic || is_gaussian) {
+    distribution->kind = is_logistic ? LOGISTIC_MIXTURE : GAUSSIAN_MIXTURE;
+    distribution->size = get_integer(builder, "num_mixtures", 1, MOST_CHANNELS / 3);
+    distribution->parameters = 3 * distribution->size;
+  } else {
+    fail(builder, WAVENET_NO_MODEL);
+  }
+  builder->model->info.uniforms_per_sample = distribution->kind == CATEGORICAL ? 1 : 2;
+}
+
+/* Reads all weights in the order in which a step reads them. */
+static void read_model(Builder *builder) {
+  wavenet_model *model = builder->model;
+  Stack *trunk = &model->trunk;
+  if (!has_text(builder->file, "format", FORMAT)) fail(builder, WAVENET_NO_MODEL);
+  model->info.sample_rate = get_integer(builder, "sample_rate", 1, 1 << 30);
+  read_distribution(builder);
+  read_global_conditioning(builder);
+  read_upsampler(builder);
+  read_contexts(builder);
+  read_stack(builder, trunk, "");
+  if (builder->status != WAVENET_OK) return;
+  read_projections(builder);
+  int codes = model->distribution.kind == CATEGORICAL ? model->distribution.size : 1;
+  int head = columns_of(builder, "head_kernel");
+  size_t inputs = (size_t)trunk->kernel_size * (size_t)codes;
+  model->input_kernel =
+      read_floats(builder, "input_kernel", inputs * (size_t)trunk->residual_channels);
+  model->input_bias = read_floats(builder, "input_bias", (size_t)trunk->residual_channels);
+  trunk->skip_bias = read_floats(builder, "skip_bias", (size_t)trunk->skip_channels);
+  read_matrix(builder, &model->head, "head_kernel", trunk->skip_channels, head);
+  model->head_bias = read_floats(builder, "head_bias", (size_t)head);
+  read_matrix(builder, &model->output, "output_kernel", head, model->distribution.parameters);
+  model->output_bias = read_floats(builder, "output_bias", (size_t)model->distribution.parameters);
+}
+
+static int64_t stack_context(const Stack *stack) {
+  int64_t context = 0;
+  for (int i = 0; i < stack->num_blocks; ++i) {
+    context += (int64_t)(stack->kernel_size - 1) * stack->blocks[i].dilation;
+  }
+  return context;
+}
+
+/* Lays out the state of a stream, and computes the receptive field. */
+static void lay_out_state(Builder *builder) {
+  wavenet_model *model = builder->model;
+  const Stack *trunk = &model->trunk;
+  model->history = sizeof(StateHeader);
+  model->rings = model->history + ((size_t)trunk->kernel_size * sizeof(float) + 7) / 8 * 8;
+  size_t bytes = model->rings + trunk->ring_bytes;
+  model->trunk_receptive_field = trunk->kernel_size + stack_context(trunk);
+  int64_t longest = 0;
+  for (int i = 0; i < model->num_contexts; ++i) {
+    Context *context = &model->contexts[i];
+    size_t recent = (size_t)(context->pooling + CONTEXT_DELAY);
+    context->state = bytes;
+    bytes += sizeof(ContextHeader) + context->stack.ring_bytes;
+    bytes += (recent * sizeof(float) + 7) / 8 * 8;
+    bytes += PADDED((size_t)context->stack.skip_channels) * sizeof(float);
+    int64_t samples =
+        (stack_context(&context->stack) + 2) * context->pooling + CONTEXT_DELAY - 1;
+    if (samples > longest) longest = samples;
+  }
+  bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  if (bytes > (size_t)MOST_STATE_BYTES) fail(builder, WAVENET_NO_MODEL);
+  model->info.state_bytes = (int64_t)bytes;
+  model->info.receptive_field = model->trunk_receptive_field + longest;
+}
+
+wavenet_status wavenet_open_memory(const void *content, size_t size, const char *target,
+                                   wavenet_model **opened) {
+  if (!content || !opened) return WAVENET_BAD_ARGUMENT;
+  *opened = NULL;
+  const Kernels *kernels = find_kernels(target);
+  if (!kernels) return WAVENET_NO_TARGET;
+  File file;
+  wavenet_model *model = calloc(1, sizeof *model);
+  Builder builder = {&file, model, NULL, 0, model ? WAVENET_OK : WAVENET_NO_MEMORY};
+  if (!open_file(content, size, &file)) fail(&builder, WAVENET_NO_MODEL);
+  if (builder.status == WAVENET_OK) {
+    model->kernels = kernels;
+    model->checksum = file.checksum;
+    model->info.target = kernels->name;
+    read_model(&builder);
+  }
+  if (builder.status == WAVENET_OK) {
+    model->memory = calloc(builder.used + 2 * ALIGNMENT, 1);
+    if (!model->memory) fail(&builder, WAVENET_NO_MEMORY);
+  }
+  if (builder.status == WAVENET_OK) {
+    builder.memory = (unsigned char *)model->memory + ALIGNMENT -
+                     (uintptr_t)model->memory % ALIGNMENT;
+    builder.used = 0;
+    read_model(&builder);
+    lay_out_state(&builder);
+  }
+  close_file(&file);
+  if (builder.status != WAVENET_OK) {
+    wavenet_close(model);
+    return builder.status;
+  }
+  *opened = model;
+  return WAVENET_OK;
+}
+
+wavenet_status wavenet_open(const char *path, wavenet_model **model) {
+  if (!path || !model) return WAVENET_BAD_ARGUMENT;
+  *model = NULL;
+  FILE *stream = fopen(path, "rb");
+  if (!stream) return WAVENET_CANNOT_READ;
+  long size = -1;
+  if (!fseek(stream, 0, SEEK_END)) size = ftell(stream);
+  unsigned char *content = NULL;
+  wavenet_status status = WAVENET_CANNOT_READ;
+  if (size >= 0 && !fseek(stream, 0, SEEK_SET)) {
+    content = malloc(size ? (size_t)size : 1);
+    if (!content) status = WAVENET_NO_MEMORY;
+  }
+  if (content && fread(content, 1, (size_t)size, stream) == (size_t)size) {
+    status = wavenet_open_memory(content, (size_t)size, NULL, model);
+  }
+  free(content);
+  fclose(stream);
+  return status;
+}
+
+static void free_stack(Stack *stack) {
+  for (int i = 0; stack->blocks && i < stack->num_blocks; ++i) {
+    free(stack->blocks[i].taps);
+    free(stack->blocks[i].repeated);
+  }
+  free(stack->blocks);
+}
+
+void wavenet_close(wavenet_model *model) {
+  if (!model) return;
+  free_stack(&model->trunk);
+  for (int i = 0; model->contexts && i < model->num_contexts; ++i) {
+    free_stack(&model->contexts[i].stack);
+  }
+  free(model->contexts);
+  free(model->upsampler.factors);
+  free(model->upsampler.taps);
+  free(model->upsampler.others);
+  free((void *)model->upsampler.biases);
+  free(model->distribution.audio_of_code);
+  free(model->memory);
+  free(model);
+}
+
+const wavenet_info *wavenet_get_info(const wavenet_model *model) { return &model->info; }
+
+const char *wavenet_status_text(wavenet_status status) {
+  switch (status) {
+    case WAVENET_OK: return "no error";
+    case WAVENET_CANNOT_READ: return "the file cannot be read";
+    case WAVENET_NO_MODEL: return "the file is no model of export/native.py, or is corrupted";
+    case WAVENET_NO_MEMORY: return "there is not enough memory";
+    case WAVENET_BAD_ARGUMENT: return "an argument is out of range";
+    case WAVENET_BAD_CONDITION: return "a condition is missing, not taken, or out of range";
+    case WAVENET_BAD_STATE: return "a state is corrupted, or of another model";
+    case WAVENET_BAD_UNIFORMS: return "uniforms must be in [0, 1)";
+    case WAVENET_NOT_FINITE: return "audio or conditions hold NaN or infinity";
+    case WAVENET_NO_TARGET: return "the processor lacks the instructions of this target";
+  }
+  return "unknown status";
+}
