@@ -49,7 +49,7 @@ static void run_frame(wavenet_workspace *workspace, const Context *context, unsi
            2 * (size_t)stack->gate_channels * sizeof(float));
   }
   uint64_t frame = (time - CONTEXT_DELAY) / (uint64_t)context->pooling - 1;
-  Row row = {rings_of(context, state), frame, 0, workspace->context_biases, NULL};
+  Row row = {rings_of(context, state), frame, 0, workspace->context_biases, NULL, NULL, 0};
   memcpy(scratch->skips, stack->skip_bias, PADDED((size_t)stack->skip_channels) * sizeof(float));
   run_stack(kernels, stack, scratch, 1, &row, 1);
   float *output = context_output(context, state);

@@ -201,22 +201,31 @@ static const char *named(char *buffer, size_t size, const char *prefix, int inde
   return buffer;
 }
 
+/* Reads the taps of a block from `first` to before `last`. */
+static void read_taps(Builder *builder, Stack *stack, const char *prefix, int index, int first,
+                      int last) {
+  char name[64];
+  int residual = stack->residual_channels;
+  Block *block = &stack->blocks[index];
+  if (!ALLOCATE(builder, block->taps, stack->kernel_size)) return;
+  for (int tap = first; tap < last; ++tap) {
+    read_rows(builder, &block->taps[tap], named(name, sizeof name, prefix, index, "dilated_kernel"),
+              (size_t)stack->kernel_size * (size_t)residual, (size_t)tap * (size_t)residual,
+              residual, 2 * stack->gate_channels);
+  }
+}
+
 static void read_block(Builder *builder, Stack *stack, const char *prefix, int index) {
   Block *block = &stack->blocks[index];
   char name[64];
 #define NAME(part) named(name, sizeof name, prefix, index, part)
-  int residual = stack->residual_channels, gates = 2 * stack->gate_channels;
-  size_t rows = (size_t)stack->kernel_size * (size_t)residual;
-  block->bias = read_floats(builder, NAME("dilated_bias"), (size_t)gates);
-  if (!ALLOCATE(builder, block->taps, stack->kernel_size)) return;
-  for (int tap = 0; tap < stack->kernel_size; ++tap) {
-    read_rows(builder, &block->taps[tap], NAME("dilated_kernel"), rows,
-              (size_t)tap * (size_t)residual, residual, gates);
-  }
+  block->bias = read_floats(builder, NAME("dilated_bias"), 2 * (size_t)stack->gate_channels);
+  read_taps(builder, stack, prefix, index, stack->kernel_size - 1, stack->kernel_size);
   if (index + 1 < stack->num_blocks) {
-    block->residual_bias = read_floats(builder, NAME("residual_bias"), (size_t)residual);
+    block->residual_bias =
+        read_floats(builder, NAME("residual_bias"), (size_t)stack->residual_channels);
     read_matrix(builder, &block->residual, NAME("residual_kernel"), stack->gate_channels,
-                residual);
+                stack->residual_channels);
   }
   read_matrix(builder, &block->skip, NAME("skip_kernel"), stack->gate_channels,
               stack->skip_channels);
@@ -243,16 +252,18 @@ static void read_stack(Builder *builder, Stack *stack, const char *prefix) {
     free(dilations);
     return;
   }
+  /* The taps of past samples are multiplied ahead, all blocks after one another. */
   for (int i = 0; i < stack->num_blocks; ++i) {
     stack->blocks[i].dilation = dilations[i];
-    read_block(builder, stack, prefix, i);
+    read_taps(builder, stack, prefix, i, 0, stack->kernel_size - 1);
   }
+  for (int i = 0; i < stack->num_blocks; ++i) read_block(builder, stack, prefix, i);
   free(dilations);
   if (builder->status != WAVENET_OK) return;
   stack->is_int8 = stack->blocks[0].taps[0].is_int8;
   stack->row_bytes = stack->is_int8 ? QUANTIZED_BYTES(stack->residual_channels)
                                     : (size_t)stack->residual_channels * sizeof(float);
-  stack->ring_bytes = 0;
+  stack->ring_bytes = stack->rows_ahead = 0;
   for (int i = 0; i < stack->num_blocks; ++i) {
     Block *block = &stack->blocks[i];
     /* The rows of one activation have one form for all matrices. */
@@ -260,6 +271,13 @@ static void read_stack(Builder *builder, Stack *stack, const char *prefix) {
         (has_weights(&block->residual) && block->residual.is_int8 != block->skip.is_int8)) {
       fail(builder, WAVENET_NO_MODEL);
     }
+    block->samples_ahead = 1;
+    while (2 * block->samples_ahead <= block->dilation &&
+           block->samples_ahead < MOST_SAMPLES_AHEAD) {
+      block->samples_ahead *= 2;
+    }
+    block->first_ahead = stack->rows_ahead;
+    stack->rows_ahead += (size_t)block->samples_ahead;
     block->ring = stack->ring_bytes;
     stack->ring_bytes +=
         (size_t)(stack->kernel_size - 1) * (size_t)block->dilation * stack->row_bytes;

@@ -9,10 +9,16 @@
 #define CONTEXT_DELAY 16
 /* Rows that are computed at once while given audio is processed. */
 #define CHUNK 16
+/* The most samples for which a block multiplies its past rows at once. */
+#define MOST_SAMPLES_AHEAD 16
+/* With more streams than these, the rows of all streams share a read of the weights anyway. */
+#define MOST_STREAMS_AHEAD 3
 
 /* A gated residual block. */
 typedef struct {
   int dilation;
+  int samples_ahead;  /* for so many samples, the past rows are known and multiplied at once */
+  size_t first_ahead; /* rows ahead of the blocks before */
   size_t ring; /* where its ring of past rows begins, in the rings of its stack */
   Matrix *taps; /* the oldest first */
   Matrix residual, skip;
@@ -29,6 +35,7 @@ typedef struct {
   int is_int8; /* whether rows in the rings are quantized */
   float residual_scale;
   size_t row_bytes, ring_bytes;
+  size_t rows_ahead; /* of all blocks */
   Block *blocks;
   const float *skip_bias;
 } Stack;

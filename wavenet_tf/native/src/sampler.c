@@ -87,7 +87,7 @@ static void run_rows(wavenet_workspace *workspace, int count, int with_outputs) 
 static Row row_of(wavenet_workspace *workspace, int stream, unsigned char *state,
                   const float *upsampled, int rows_before) {
   Row row = {state + workspace->model->rings, header_of(state)->time++, rows_before,
-             workspace->streams[stream].biases, upsampled};
+             workspace->streams[stream].biases, upsampled, NULL, 0};
   return row;
 }
 
@@ -248,6 +248,8 @@ wavenet_status wavenet_generate(wavenet_workspace *workspace, int32_t streams,
       const float *upsampled = condition_sample(workspace, s, conditions, first + i, state,
                                                 workspace->values[s][last]);
       workspace->rows[s] = row_of(workspace, s, state, upsampled, 0);
+      workspace->rows[s].is_first = i == 0;
+      if (streams <= MOST_STREAMS_AHEAD) workspace->rows[s].ahead = workspace->streams[s].ahead;
     }
     run_rows(workspace, streams, 1);
     for (int32_t s = 0; s < streams; ++s) {

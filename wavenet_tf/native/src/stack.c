@@ -13,25 +13,72 @@ void encode_rows(const Kernels *kernels, int is_int8, int count, int channels, c
   }
 }
 
-/* Adds the dilated convolution and local conditioning to the activations. */
-static void convolve(const Kernels *kernels, const Stack *stack, const Block *block,
-                     Scratch *scratch, int count, const Row *rows) {
-  const int taps = stack->kernel_size;
-  const uint64_t length = (uint64_t)(taps - 1) * (uint64_t)block->dilation;
+/* Returns where a block finds its input of some samples before a time. */
+static const void *past_row(const Stack *stack, const Block *block, const unsigned char *rings,
+                            uint64_t time, uint64_t back) {
+  const uint64_t length = (uint64_t)(stack->kernel_size - 1) * (uint64_t)block->dilation;
+  return rings + block->ring + (time + length - back) % length * stack->row_bytes;
+}
+
+/* The rows of past samples fit the memory for rows. */
+typedef char samples_ahead_fit[MOST_SAMPLES_AHEAD <= CHUNK ? 1 : -1];
+
+/* Returns the products of a block with the past rows of a sample.
+ *
+ * They are computed for several samples at once, whose past rows are known before. Weights are then
+ * read once for these, while a single stream would read them for each.
+ */
+static const float *multiply_ahead(const Kernels *kernels, const Stack *stack, const Block *block,
+                                   Scratch *scratch, const Row *row) {
+  const int samples = block->samples_ahead, since = (int)(row->time % (uint64_t)samples);
   const size_t stride = scratch->gate_stride;
-  for (int tap = 0; tap + 1 < taps; ++tap) {
-    int back = (taps - 1 - tap) * block->dilation;
+  float *sums = row->ahead + block->first_ahead * stride;
+  if (row->is_first || !since) {
+    memset(sums, 0, (size_t)samples * stride * sizeof *sums);
+    for (int tap = 0; tap + 1 < stack->kernel_size; ++tap) {
+      uint64_t back = (uint64_t)(stack->kernel_size - 1 - tap) * (uint64_t)block->dilation;
+      for (int i = 0; i < samples; ++i) {
+        scratch->past_rows[i] =
+            past_row(stack, block, row->rings, row->time - (uint64_t)since + (uint64_t)i, back);
+      }
+      multiply_rows(kernels, &block->taps[tap], samples, scratch->past_rows, sums, stride);
+    }
+  }
+  return sums + (size_t)since * stride;
+}
+
+/* Adds the products of a block with past rows to the activations. */
+static void add_past(const Kernels *kernels, const Stack *stack, const Block *block,
+                     Scratch *scratch, int count, const Row *rows) {
+  const size_t stride = scratch->gate_stride;
+  if (rows[0].ahead && block->samples_ahead > 1) {
     for (int r = 0; r < count; ++r) {
-      uint64_t slot = (rows[r].time + length - (uint64_t)back) % length;
-      scratch->past_rows[r] = back <= rows[r].rows_before
-                                  ? scratch->signal_rows[r - back]
-                                  : rows[r].rings + block->ring + slot * stack->row_bytes;
+      const float *sums = multiply_ahead(kernels, stack, block, scratch, &rows[r]);
+      float *activation = scratch->activation + (size_t)r * stride;
+      for (int c = 0; c < 2 * stack->gate_channels; ++c) activation[c] += sums[c];
+    }
+    return;
+  }
+  for (int tap = 0; tap + 1 < stack->kernel_size; ++tap) {
+    int back = (stack->kernel_size - 1 - tap) * block->dilation;
+    for (int r = 0; r < count; ++r) {
+      scratch->past_rows[r] =
+          back <= rows[r].rows_before
+              ? scratch->signal_rows[r - back]
+              : past_row(stack, block, rows[r].rings, rows[r].time, (uint64_t)back);
     }
     multiply_rows(kernels, &block->taps[tap], count, scratch->past_rows, scratch->activation,
                   stride);
   }
-  multiply_rows(kernels, &block->taps[taps - 1], count, scratch->signal_rows, scratch->activation,
-                stride);
+}
+
+/* Adds the dilated convolution and local conditioning to the activations. */
+static void convolve(const Kernels *kernels, const Stack *stack, const Block *block,
+                     Scratch *scratch, int count, const Row *rows) {
+  const size_t stride = scratch->gate_stride;
+  add_past(kernels, stack, block, scratch, count, rows);
+  multiply_rows(kernels, &block->taps[stack->kernel_size - 1], count, scratch->signal_rows,
+                scratch->activation, stride);
   if (has_weights(&block->upsampled)) {
     for (int r = 0; r < count; ++r) scratch->past_rows[r] = rows[r].upsampled;
     multiply_rows(kernels, &block->upsampled, count, scratch->past_rows, scratch->activation,

@@ -11,6 +11,8 @@ typedef struct {
   int rows_before;        /* rows of the same stream before this one */
   const float *biases;    /* of all blocks, `gate_stride` floats each */
   const float *upsampled; /* local conditioning of this sample, or NULL */
+  float *ahead;           /* products with past rows, `rows_ahead` rows of the stack, or NULL */
+  int is_first;           /* whether `ahead` holds nothing yet */
 } Row;
 
 /* Scratch memory for rows of stacks; sizes are the largest of all stacks of a model. */

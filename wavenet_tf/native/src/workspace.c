@@ -54,10 +54,15 @@ static void take_streams(wavenet_workspace *workspace, Arena *arena, size_t stre
     float *constant = take(arena, biases, sizeof(float));
     float *changing = model->num_repeated ? take(arena, biases, sizeof(float)) : constant;
     float *rows = take(arena, upsampled, sizeof(float));
+    float *ahead = NULL;
+    if (s < MOST_STREAMS_AHEAD) {
+      ahead = take(arena, model->trunk.rows_ahead * workspace->scratch.gate_stride, sizeof(float));
+    }
     if (!arena->memory) continue;
     workspace->streams[s].constant = constant;
     workspace->streams[s].biases = changing;
     workspace->streams[s].upsampled = rows;
+    workspace->streams[s].ahead = ahead;
   }
 }
 

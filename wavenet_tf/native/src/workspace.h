@@ -17,6 +17,7 @@ typedef struct {
   int has_frame;
   float *upsampled; /* [rows_per_frame, channels] */
   float *constant;  /* biases with the global conditioning */
+  float *ahead;     /* of rows of the stream, see `Row`; NULL if there are many streams */
   float *biases;    /* these with the rows that repeat; the same memory if there are none */
 } StreamConditioning;
 
