@@ -1,12 +1,13 @@
 """One model in one runtime, in a process of its own: memory and start count alone.
 
 `export/verify.py` starts it: python export/runtimes.py KIND PATH REQUEST ANSWER. KIND is "keras",
-"saved_model", "saved_model_blocks" or "tflite"; all but the first do without what made the model.
+"saved_model", "saved_model_blocks", "tflite" or "native"; all but the first do without what made
+the model.
 """
 
 import sys
 
-if __name__ == "__main__" and sys.argv[1:2] == ["tflite"]:
+if __name__ == "__main__" and sys.argv[1:2] in (["tflite"], ["native"]):
 
     class _Hidden:
         """Makes TensorFlow look as if it were not installed."""
@@ -110,6 +111,21 @@ def open_tflite(path: str) -> Runtime:
     return Runtime(stream, score)
 
 
+def open_native(path: str, batch_size: int) -> Runtime:
+    """A file that export/native.py wrote."""
+    from wavenet_tf import native
+
+    runner = native.Runner(path, batch_size=batch_size)
+
+    def stream(batch_size, seed, **conditions):
+        return runner.stream(seed=seed, **conditions)
+
+    def score(audio, **conditions):
+        return runner.prime(audio, **conditions)[1]
+
+    return Runtime(stream, score)
+
+
 def open_keras_recognizer(path: str, step: str) -> recognition.BlockRecognizer:
     """Opens the classifier of a training run, of the step that `runs.load_model` takes."""
     use_one_thread()
@@ -140,7 +156,7 @@ def open_lite_recognizer(path: str) -> recognition.BlockRecognizer:
     return lite.Recognizer(path)
 
 
-KINDS = ("keras", "saved_model", "saved_model_blocks", "tflite")
+KINDS = ("keras", "saved_model", "saved_model_blocks", "tflite", "native")
 
 
 def run(kind: str, path: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -157,6 +173,7 @@ def run(kind: str, path: str, request: dict[str, Any]) -> dict[str, Any]:
         "keras": functools.partial(open_keras, step=request["step"]),
         "saved_model": open_saved_model,
         "tflite": open_tflite,
+        "native": functools.partial(open_native, batch_size=request["batch_size"]),
     }
     runtime = openers[kind](path)
     stream = runtime.stream(

@@ -3,7 +3,7 @@
     python export/verify.py --model_dir runs/first --data_dir recordings
 
 The same uniform numbers and conditions, or for a classifier the same recordings, go to Keras, to
-SavedModels and to TFLite of every quantization, each in a process of its own.
+SavedModels, to TFLite of every quantization and to libwavenet, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ import verify_recognizer
 from absl import flags, logging
 
 import wavenet_tf as wt
-from wavenet_tf import clients, data, files, runs
+from wavenet_tf import clients, data, files, native, runs
 from wavenet_tf.errors import InputError
-from wavenet_tf.options import QUANTIZATIONS
+from wavenet_tf.options import NATIVE_PRECISIONS, QUANTIZATIONS
 
 # Kind of runtime, program and its arguments, of each export of a generator and of a recognizer.
 TFLITE = {
@@ -39,6 +39,10 @@ GENERATOR_EXPORTS = {
     "SavedModel": ("saved_model", "saved_model.py", []),
     "SavedModel, XLA": ("saved_model", "saved_model.py", ["--xla"]),
     **TFLITE,
+    **{
+        f"native, {precision}": ("native", "native.py", [f"--precision={precision}"])
+        for precision in NATIVE_PRECISIONS
+    },
 }
 RECOGNIZER_EXPORTS = {
     "SavedModel": ("saved_model", "saved_model.py", []),
@@ -62,8 +66,8 @@ _SCORED_SECONDS = command_line.define_positive(
 _BLOCK_SIZE = flags.DEFINE_integer(
     "block_size",
     None,
-    "Samples of a block (of a generator about 1024 in SavedModels, 256 in TFLite; of a classifier "
-    "0.1 s in TFLite).",
+    "Samples of a block (of a generator about 1024 in SavedModels and native, 256 in TFLite; of a "
+    "classifier 0.1 s in TFLite).",
     1,
 )
 _RUNTIMES = flags.DEFINE_multi_enum(
@@ -190,8 +194,10 @@ def prepare_recognizer(model: wt.WaveNetClassifier, recordings: data.Recordings)
 def chosen_runtimes(
     exports: dict[str, tuple[str, str, list[str]]],
 ) -> dict[str, tuple[str, str, list[str]]]:
-    """Returns the exports that --runtime names, all by default."""
-    names = _RUNTIMES.value or list(exports)
+    """Returns the exports that --runtime names; by default, all that can run here."""
+    names = _RUNTIMES.value or [
+        name for name in exports if exports[name][0] != "native" or native.is_available()
+    ]
     for name in names:
         if name not in exports:
             raise InputError(
@@ -212,6 +218,8 @@ def export(
     if program == "saved_model.py":
         start(program, f"--output_dir={path}", *arguments)
         path = path / "1"
+    elif program == "native.py":
+        start(program, f"--output={path}", *arguments)
     else:
         arguments += [f"--batch_size={_BATCH_SIZE.value}", f"--output={path}"]
         start(program, f"--representative_data={_DATA_DIR.value}", *arguments)

@@ -2,7 +2,10 @@
 
 import functools
 import threading
+import zlib
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 from conftest import small_model, tone
@@ -210,3 +213,56 @@ def test_what_is_wrong_is_told(runner_of):
         runner_of(model_of("local"), block_size=30)
     with pytest.raises(InputError, match="lacks the instructions"):
         runner_of(model_of("unconditional"), target="avx1024")
+
+
+@functools.cache
+def exported(name: str, precision: str) -> bytes:
+    return deployment.convert_native(model_of(name), precision)
+
+
+CHANGES = st.lists(st.tuples(st.floats(0.0, 1.0), st.integers(1, 255)), max_size=4)
+
+
+@pytest.mark.parametrize("name", ["exported plain", "exported everything"])
+@hypothesis.settings(max_examples=100, deadline=None, derandomize=True)
+@hypothesis.given(
+    precision=st.sampled_from(["float32", "int8"]),
+    end=st.floats(0.0, 1.0) | st.just(1.0),
+    header=CHANGES,
+    anywhere=CHANGES,
+    repair=st.booleans(),
+)
+def test_a_corrupted_file_is_refused_or_works(name, precision, end, header, anywhere, repair):
+    """With a right checksum, a file may be another model: it must not crash."""
+    original = exported(name, precision)
+    content = bytearray(original[: round(end * len(original))])
+    size = min(len(content), 8 + int.from_bytes(original[:8], "little"))
+    for limit, changes in ((size, header), (len(content), anywhere)):
+        for place, change in changes:
+            if limit:
+                content[min(limit - 1, int(place * limit))] ^= change
+    if repair:
+        content = with_checksum(content)
+    try:
+        model = native.Model(bytes(content))
+    except InputError:
+        assert content != original
+        return
+    if content == original or not repair:
+        assert content == original
+    if name == "exported plain" and model.info.num_speakers == 0:
+        states = model.new_states(1)
+        try:
+            model.start({}, states)
+            model.score({}, 0, states, np.zeros([1, 5], np.float32))
+        except InputError:
+            assert content != original
+
+
+def with_checksum(content: bytearray) -> bytearray:
+    place = content.find(b'"crc32":"') + 9
+    if place < 9 or place + 8 > len(content):
+        return content
+    content[place : place + 8] = b"0" * 8
+    content[place : place + 8] = f"{zlib.crc32(content):08x}".encode()
+    return content

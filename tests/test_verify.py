@@ -6,10 +6,13 @@ import pytest
 from conftest import run_program, tone
 
 import wavenet_tf as wt
+from wavenet_tf import native
 
 pytestmark = pytest.mark.once
 
 pytest.importorskip("wavenet_tf.lite", exc_type=ImportError)
+if not native.is_available():
+    pytest.skip("libwavenet is not built: there was no C compiler", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
@@ -45,27 +48,26 @@ def verify(folder, *flags):
 @pytest.mark.slow
 def test_exports_are_compared_with_keras(trained):
     figures = trained / "figures.json"
-    result = verify(
-        trained, "--runtime=TFLite, none", "--runtime=TFLite, int8", f"--json={figures}"
-    )
+    names = ["TFLite, none", "TFLite, int8", "native, float32", "native, int8"]
+    result = verify(trained, *(f"--runtime={name}" for name in names), f"--json={figures}")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("\n| ") == 4
-    keras, exact, rounded = json.loads(figures.read_text())
-    assert [row["name"] for row in (keras, exact, rounded)] == [
-        "Keras",
-        "TFLite, none",
-        "TFLite, int8",
-    ]
+    assert result.stdout.count("\n| ") == 6
+    keras, exact, rounded, native_exact, native_rounded = rows = json.loads(figures.read_text())
+    assert [row["name"] for row in rows] == ["Keras", *names]
     assert keras["samples_equal"] == keras["draws"] == 800
     assert keras["differing"] == keras["bits_lost"] == 0
     # Nothing but rounding tells them apart; 8 bits do more.
-    assert exact["differing"] == exact["by_rounding"] <= 4
-    assert exact["largest_difference_nats"] < 1e-3 < rounded["largest_difference_nats"]
-    assert abs(exact["bits_lost"]) < 1e-5 < abs(rounded["bits_lost"]) < 0.5
+    for row in (exact, native_exact):
+        assert row["differing"] == row["by_rounding"] <= 4
+        assert row["largest_difference_nats"] < 1e-3 < rounded["largest_difference_nats"]
+        assert abs(row["bits_lost"]) < 1e-5 < abs(rounded["bits_lost"]) < 0.5
+    assert native_rounded["largest_difference_nats"] > 1e-3
+    assert abs(native_rounded["bits_lost"]) < 0.01
     assert rounded["bytes"] < exact["bytes"]
     assert rounded["differing"] > 0
     # Without TensorFlow.
     assert exact["peak_megabytes"] < keras["peak_megabytes"] / 2
+    assert native_exact["peak_megabytes"] < exact["peak_megabytes"]
 
 
 @pytest.mark.slow

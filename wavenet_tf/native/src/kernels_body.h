@@ -6,6 +6,7 @@
 
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t Integers __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef uint32_t Unsigned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef uint8_t Bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
 
 #define JOIN_(a, b) a##b
@@ -205,8 +206,7 @@ INLINE Vector exponential(Vector x) {
   sum = sum * rest + 1.0f;
   sum = sum * rest + 1.0f;
   /* 2**power is added to the exponent. */
-  Integers exponent = (Integers)(((Integers)rounded) << 23);
-  return (Vector)((Integers)sum + exponent);
+  return (Vector)((Unsigned)sum + ((Unsigned)rounded << 23));
 }
 
 INLINE Vector limited(Vector x, float limit) {
@@ -237,8 +237,7 @@ static void quantize(const float *x, int count, unsigned char *row) {
   memcpy(row, &scale, sizeof scale);
   for (int i = 0; i < count; i += LANES) {
     Vector rounded = load(x + i) * inverse + (ROUND_TO_INTEGER + 128.0f);
-    Integers integers = (Integers)rounded & 255;
-    *(Bytes *)(row + sizeof scale + i) = __builtin_convertvector(integers, Bytes);
+    *(Bytes *)(row + sizeof scale + i) = __builtin_convertvector((Unsigned)rounded & 255, Bytes);
   }
 }
 
