@@ -48,6 +48,7 @@ PROGRAMS = [
     *(
         f"export/{name}.py"
         for name in (
+            "generate_native",
             "generate_tflite",
             "native",
             "recognize_served",

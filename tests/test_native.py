@@ -8,12 +8,13 @@ import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from conftest import small_model, tone
+import soundfile
+from conftest import ROOT, TENSORFLOW, run_program, small_model, tone
 from oracles import assert_drawn_from, random_conditions, uniforms_of
 from registry import EXPORTED, MODELS
 
 import wavenet_tf as wt
-from wavenet_tf import deployment, models, native
+from wavenet_tf import audio, deployment, models, native, runs
 from wavenet_tf.errors import InputError
 from wavenet_tf.options import DISTRIBUTIONS
 
@@ -266,3 +267,30 @@ def with_checksum(content: bytearray) -> bytearray:
     content[place : place + 8] = b"0" * 8
     content[place : place + 8] = f"{zlib.crc32(content):08x}".encode()
     return content
+
+
+def test_the_programs_export_and_sample_without_tensorflow(run_without, tmp_path):
+    model = small_model(num_speakers=2, speaker_names=["ana", "bo"])
+    (tmp_path / "run").mkdir()
+    model.save(tmp_path / "run" / runs.FINAL_MODEL)
+    file, output = tmp_path / "model.wn", tmp_path / "out.wav"
+    result = run_program(
+        "../export/native.py", f"--model_dir={tmp_path / 'run'}", f"--output={file}"
+    )
+    assert result.returncode == 0, result.stderr
+    assert f"{file.stat().st_size / 1e6:.2f} MB, 8000 Hz, precision float32" in result.stdout
+    wt.write_audio(tmp_path / "prompt.wav", tone(0.0301), 8000)
+    prompt = soundfile.read(tmp_path / "prompt.wav", dtype="float32")[0][None]
+    flags = [f"--model={file}", f"--output={output}", "--speaker=bo", "--seconds=0.02"]
+    more = ["--seed=4", "--batch_size=2", f"--prompt={tmp_path / 'prompt.wav'}"]
+    program = ROOT / "export" / "generate_native.py"
+    result = run_without(f"{TENSORFLOW},ai_edge_litert", program, *flags, *more)
+    assert result.returncode == 0 and not result.stderr, result.stderr
+    written, sample_rate = soundfile.read(output, dtype="int16")
+    expected = model.generate(160, 2, prompt, seed=4, speaker_id=1)
+    assert sample_rate == 8000 and len(np.unique(written)) > 10
+    np.testing.assert_array_equal(written, audio.formats.to_16_bits(expected.T))
+    file.write_bytes(file.read_bytes()[:-1])
+    result = run_without(TENSORFLOW, program, *flags)
+    assert result.returncode == 1 and len(result.stderr.splitlines()) == 1
+    assert "is no model of export/native.py, or is corrupted" in result.stderr
