@@ -68,7 +68,7 @@ static size_t corrupt(unsigned char *content, size_t size) {
 /* Starts, scores and samples streams; the second time with a corrupted state. */
 static void use(const wavenet_model *model) {
   const wavenet_info *info = wavenet_get_info(model);
-  if (info->state_bytes > 1 << 22 || info->receptive_field > 20000) return;
+  if (info->state_bytes > 1 << 18 || info->receptive_field > 2000) return;
   if (info->local_channels > MOST_CHANNELS || info->global_channels > MOST_CHANNELS) return;
   int streams = 1 + (int)random_below(MOST_STREAMS);
   int32_t speakers[MOST_STREAMS] = {0};
