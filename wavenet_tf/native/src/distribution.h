@@ -4,6 +4,8 @@
 
 #include "workspace.h"
 
+#pragma GCC visibility push(hidden) /* only wavenet.h is public */
+
 /* Returns the value of digital silence. */
 Value silence(const Distribution *distribution);
 
@@ -32,5 +34,7 @@ Value draw(const Kernels *kernels, const Distribution *distribution, float *outp
 /* Returns the log-likelihood of a value, in nats. */
 float log_likelihood(const Kernels *kernels, const Distribution *distribution, float *outputs,
                      Value previous, Value value, float *scratch);
+
+#pragma GCC visibility pop
 
 #endif

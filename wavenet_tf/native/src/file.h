@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden) /* only wavenet.h is public */
+
 typedef enum { TYPE_FLOAT32, TYPE_INT32, TYPE_INT8 } TensorType;
 
 typedef struct {
@@ -46,5 +48,7 @@ int64_t find_integer(const File *file, const char *name, int64_t most);
 
 /* Returns whether the metadata has this text under a name. */
 int has_text(const File *file, const char *name, const char *text);
+
+#pragma GCC visibility pop
 
 #endif

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden) /* only wavenet.h is public */
+
 #define INLINE static inline __attribute__((always_inline))
 
 /* Compilers that know the instructions of AVX-VNNI. */
@@ -55,5 +57,7 @@ extern const Kernels kernels_portable, kernels_avx2, kernels_avxvnni, kernels_av
 
 /* Returns the kernels of a name, or the best ones for NULL; NULL if the processor lacks them. */
 const Kernels *find_kernels(const char *name);
+
+#pragma GCC visibility pop
 
 #endif

@@ -1,197 +1,12 @@
-/* Opens models: reads sizes and weights from a file, and packs weights as the kernels read them. */
-#include "model.h"
-
+/* Reads the parts of a model from a file. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "file.h"
+#include "builder.h"
 
-enum { MOST_CHANNELS = 65536, MOST_DILATION = 1 << 20, MOST_BLOCKS = 4096, ALIGNMENT = 64 };
 static const int64_t MOST_STATE_BYTES = (int64_t)1 << 31;
 static const char FORMAT[] = "1";
-
-/* Builds a model from a file. A first pass, without memory, counts the bytes of all weights. */
-typedef struct {
-  const File *file;
-  wavenet_model *model;
-  unsigned char *memory;
-  size_t used;
-  wavenet_status status;
-} Builder;
-
-static void fail(Builder *builder, wavenet_status status) {
-  if (builder->status == WAVENET_OK) builder->status = status;
-}
-
-/* Returns zeroed memory for weights; NULL in the first pass. */
-static void *take(Builder *builder, size_t count, size_t size) {
-  size_t start = builder->used;
-  builder->used += (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-  return builder->memory ? builder->memory + start : NULL;
-}
-
-/* Sets a pointer to zeroed memory for structures, unless the first pass has. */
-static int allocate(Builder *builder, void **pointer, size_t count, size_t size) {
-  if (!*pointer) *pointer = calloc(count ? count : 1, size);
-  if (!*pointer) fail(builder, WAVENET_NO_MEMORY);
-  return *pointer != NULL;
-}
-#define ALLOCATE(builder, pointer, count) \
-  allocate(builder, (void **)&(pointer), (size_t)(count), sizeof *(pointer))
-
-static float float_at(const Tensor *tensor, size_t index) {
-  float value;
-  memcpy(&value, tensor->data + 4 * index, sizeof value);
-  return value;
-}
-
-static int32_t integer_at(const Tensor *tensor, size_t index) {
-  int32_t value;
-  memcpy(&value, tensor->data + 4 * index, sizeof value);
-  return value;
-}
-
-/* ------------------------------------------------------------------------------------- Tensors */
-
-static int get_integer(Builder *builder, const char *name, int lowest, int most) {
-  int64_t value = find_integer(builder->file, name, most);
-  if (value < lowest) fail(builder, WAVENET_NO_MODEL);
-  return value < lowest ? lowest : (int)value;
-}
-
-/* Returns a tensor of float32 numbers that are all finite, or NULL. */
-static const Tensor *get_floats(Builder *builder, const char *name) {
-  const Tensor *tensor = find_tensor(builder->file, name);
-  int valid = tensor && tensor->type == TYPE_FLOAT32;
-  if (valid && builder->memory) {
-    for (size_t i = 0; i < tensor->count; ++i) valid &= isfinite(float_at(tensor, i)) != 0;
-  }
-  if (!valid) fail(builder, WAVENET_NO_MODEL);
-  return valid ? tensor : NULL;
-}
-
-/* Returns float32 numbers of a tensor, followed by zeros; NULL in the first pass. */
-static const float *read_floats(Builder *builder, const char *name, size_t count) {
-  float *values = take(builder, PADDED(count), sizeof *values);
-  const Tensor *tensor = get_floats(builder, name);
-  if (tensor && tensor->count != count) fail(builder, WAVENET_NO_MODEL);
-  if (values && builder->status == WAVENET_OK) memcpy(values, tensor->data, count * sizeof *values);
-  return values;
-}
-
-/* Returns the number of columns of a tensor, or 1. */
-static int columns_of(Builder *builder, const char *name) {
-  const Tensor *tensor = find_tensor(builder->file, name);
-  if (tensor && tensor->rank == 2 && tensor->shape[1] <= MOST_CHANNELS) {
-    return (int)tensor->shape[1];
-  }
-  fail(builder, WAVENET_NO_MODEL);
-  return 1;
-}
-
-static int rows_of(Builder *builder, const char *name) {
-  const Tensor *tensor = find_tensor(builder->file, name);
-  if (tensor && tensor->rank == 2 && tensor->shape[0] <= MOST_CHANNELS) {
-    return (int)tensor->shape[0];
-  }
-  fail(builder, WAVENET_NO_MODEL);
-  return 1;
-}
-
-/* Reads an int32 tensor of numbers from 1 to `most` into new memory. */
-static int read_integers(Builder *builder, const char *name, int **numbers, int most) {
-  const Tensor *tensor = find_tensor(builder->file, name);
-  if (!tensor || tensor->type != TYPE_INT32 || tensor->count < 1 || tensor->count > MOST_BLOCKS) {
-    fail(builder, WAVENET_NO_MODEL);
-    return 0;
-  }
-  if (!ALLOCATE(builder, *numbers, tensor->count)) return 0;
-  for (size_t i = 0; i < tensor->count; ++i) {
-    (*numbers)[i] = integer_at(tensor, i);
-    if ((*numbers)[i] < 1 || (*numbers)[i] > most) fail(builder, WAVENET_NO_MODEL);
-  }
-  return (int)tensor->count;
-}
-
-/* ------------------------------------------------------------------------------------ Matrices */
-
-/* Calls PACK(position, input, output) for each weight in the order of `Matrix`. */
-#define PACK_ALL(lanes, group)                                                           \
-  size_t position = 0;                                                                   \
-  int vectors = (matrix->outputs + (lanes)-1) / (lanes);                                 \
-  for (int first = 0; first < vectors; first += 4) {                                     \
-    int width = (vectors - first < 4 ? vectors - first : 4) * (lanes);                   \
-    for (int start = 0; start < matrix->inputs; start += (group)) {                      \
-      for (int column = 0; column < width; ++column) {                                   \
-        for (int member = 0; member < (group); ++member, ++position) {                   \
-          int input = start + member, output = first * (lanes) + column;                 \
-          if (input < matrix->inputs && output < matrix->outputs) PACK(position, input, output); \
-        }                                                                                \
-      }                                                                                  \
-    }                                                                                    \
-  }
-
-static void pack_floats(const Matrix *matrix, const Tensor *tensor, size_t first_input, int lanes,
-                        float *packed) {
-  const size_t columns = (size_t)matrix->outputs;
-#define PACK(position, input, output) \
-  packed[position] = float_at(tensor, (first_input + (size_t)(input)) * columns + (size_t)(output))
-  PACK_ALL(lanes, 1)
-#undef PACK
-}
-
-static void pack_bytes(const Matrix *matrix, const Tensor *tensor, size_t first_input,
-                       const Kernels *kernels, int8_t *packed, int32_t *offsets) {
-  const size_t columns = (size_t)matrix->outputs;
-  const int8_t *bytes = (const int8_t *)tensor->data;
-#define PACK(position, input, output)                                                   \
-  do {                                                                                  \
-    packed[position] = bytes[(first_input + (size_t)(input)) * columns + (size_t)(output)]; \
-    offsets[output] -= kernels->offset * packed[position];                              \
-  } while (0)
-  PACK_ALL(kernels->lanes, kernels->group)
-#undef PACK
-}
-
-/* Reads a matrix that is a part of the rows of a tensor [rows, outputs], float32 or int8. */
-static void read_rows(Builder *builder, Matrix *matrix, const char *name, size_t rows,
-                      size_t first_input, int inputs, int outputs) {
-  const Kernels *kernels = builder->model->kernels;
-  const Tensor *tensor = find_tensor(builder->file, name);
-  if (!tensor || tensor->rank != 2 || tensor->shape[0] != rows ||
-      tensor->shape[1] != (size_t)outputs || tensor->type == TYPE_INT32) {
-    fail(builder, WAVENET_NO_MODEL);
-    return;
-  }
-  matrix->inputs = inputs;
-  matrix->outputs = outputs;
-  matrix->is_int8 = tensor->type == TYPE_INT8;
-  size_t columns = (size_t)(outputs + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
-  if (!matrix->is_int8) {
-    float *packed = take(builder, columns * (size_t)inputs, sizeof *packed);
-    if (get_floats(builder, name) && packed) {
-      pack_floats(matrix, tensor, first_input, kernels->lanes, packed);
-    }
-    matrix->values = packed;
-    return;
-  }
-  size_t padded = (size_t)(inputs + kernels->group - 1) / kernels->group * kernels->group;
-  int8_t *packed = take(builder, columns * padded, sizeof *packed);
-  int32_t *offsets = take(builder, PADDED(columns), sizeof *offsets);
-  if (packed) pack_bytes(matrix, tensor, first_input, kernels, packed, offsets);
-  char scales[80];
-  snprintf(scales, sizeof scales, "%s.scales", name);
-  matrix->bytes = packed;
-  matrix->offsets = offsets;
-  matrix->scales = read_floats(builder, scales, (size_t)outputs);
-}
-
-static void read_matrix(Builder *builder, Matrix *matrix, const char *name, int inputs,
-                        int outputs) {
-  read_rows(builder, matrix, name, (size_t)inputs, 0, inputs, outputs);
-}
 
 /* -------------------------------------------------------------------------------------- Stacks */
 
@@ -245,8 +60,7 @@ static void read_stack(Builder *builder, Stack *stack, const char *prefix) {
   stack->gate_channels = gates / 2;
   stack->skip_channels = columns_of(builder, NAME("block_0.skip_kernel"));
   if (!stack->gate_channels || !stack->residual_channels) fail(builder, WAVENET_NO_MODEL);
-  const Tensor *scale = get_floats(builder, NAME("residual_scale"));
-  if (scale) stack->residual_scale = float_at(scale, 0);
+  stack->residual_scale = get_float(builder, NAME("residual_scale"));
 #undef NAME
   if (builder->status != WAVENET_OK || !ALLOCATE(builder, stack->blocks, stack->num_blocks)) {
     free(dilations);
@@ -443,8 +257,7 @@ static void read_distribution(Builder *builder) {
   builder->model->info.uniforms_per_sample = distribution->kind == CATEGORICAL ? 1 : 2;
 }
 
-/* Reads all weights in the order in which a step reads them. */
-static void read_model(Builder *builder) {
+void read_model(Builder *builder) {
   wavenet_model *model = builder->model;
   Stack *trunk = &model->trunk;
   if (!has_text(builder->file, "format", FORMAT)) fail(builder, WAVENET_NO_MODEL);
@@ -477,8 +290,7 @@ static int64_t stack_context(const Stack *stack) {
   return context;
 }
 
-/* Lays out the state of a stream, and computes the receptive field. */
-static void lay_out_state(Builder *builder) {
+void lay_out_state(Builder *builder) {
   wavenet_model *model = builder->model;
   const Stack *trunk = &model->trunk;
   model->history = sizeof(StateHeader);
@@ -501,103 +313,4 @@ static void lay_out_state(Builder *builder) {
   if (bytes > (size_t)MOST_STATE_BYTES) fail(builder, WAVENET_NO_MODEL);
   model->info.state_bytes = (int64_t)bytes;
   model->info.receptive_field = model->trunk_receptive_field + longest;
-}
-
-wavenet_status wavenet_open_memory(const void *content, size_t size, const char *target,
-                                   wavenet_model **opened) {
-  if (!content || !opened) return WAVENET_BAD_ARGUMENT;
-  *opened = NULL;
-  const Kernels *kernels = find_kernels(target);
-  if (!kernels) return WAVENET_NO_TARGET;
-  File file;
-  wavenet_model *model = calloc(1, sizeof *model);
-  Builder builder = {&file, model, NULL, 0, model ? WAVENET_OK : WAVENET_NO_MEMORY};
-  if (!open_file(content, size, &file)) fail(&builder, WAVENET_NO_MODEL);
-  if (builder.status == WAVENET_OK) {
-    model->kernels = kernels;
-    model->checksum = file.checksum;
-    model->info.target = kernels->name;
-    read_model(&builder);
-  }
-  if (builder.status == WAVENET_OK) {
-    model->memory = calloc(builder.used + 2 * ALIGNMENT, 1);
-    if (!model->memory) fail(&builder, WAVENET_NO_MEMORY);
-  }
-  if (builder.status == WAVENET_OK) {
-    builder.memory = (unsigned char *)model->memory + ALIGNMENT -
-                     (uintptr_t)model->memory % ALIGNMENT;
-    builder.used = 0;
-    read_model(&builder);
-    lay_out_state(&builder);
-  }
-  close_file(&file);
-  if (builder.status != WAVENET_OK) {
-    wavenet_close(model);
-    return builder.status;
-  }
-  *opened = model;
-  return WAVENET_OK;
-}
-
-wavenet_status wavenet_open(const char *path, wavenet_model **model) {
-  if (!path || !model) return WAVENET_BAD_ARGUMENT;
-  *model = NULL;
-  FILE *stream = fopen(path, "rb");
-  if (!stream) return WAVENET_CANNOT_READ;
-  long size = -1;
-  if (!fseek(stream, 0, SEEK_END)) size = ftell(stream);
-  unsigned char *content = NULL;
-  wavenet_status status = WAVENET_CANNOT_READ;
-  if (size >= 0 && !fseek(stream, 0, SEEK_SET)) {
-    content = malloc(size ? (size_t)size : 1);
-    if (!content) status = WAVENET_NO_MEMORY;
-  }
-  if (content && fread(content, 1, (size_t)size, stream) == (size_t)size) {
-    status = wavenet_open_memory(content, (size_t)size, NULL, model);
-  }
-  free(content);
-  fclose(stream);
-  return status;
-}
-
-static void free_stack(Stack *stack) {
-  for (int i = 0; stack->blocks && i < stack->num_blocks; ++i) {
-    free(stack->blocks[i].taps);
-    free(stack->blocks[i].repeated);
-  }
-  free(stack->blocks);
-}
-
-void wavenet_close(wavenet_model *model) {
-  if (!model) return;
-  free_stack(&model->trunk);
-  for (int i = 0; model->contexts && i < model->num_contexts; ++i) {
-    free_stack(&model->contexts[i].stack);
-  }
-  free(model->contexts);
-  free(model->upsampler.factors);
-  free(model->upsampler.taps);
-  free(model->upsampler.others);
-  free((void *)model->upsampler.biases);
-  free(model->distribution.audio_of_code);
-  free(model->memory);
-  free(model);
-}
-
-const wavenet_info *wavenet_get_info(const wavenet_model *model) { return &model->info; }
-
-const char *wavenet_status_text(wavenet_status status) {
-  switch (status) {
-    case WAVENET_OK: return "no error";
-    case WAVENET_CANNOT_READ: return "the file cannot be read";
-    case WAVENET_NO_MODEL: return "the file is no model of export/native.py, or is corrupted";
-    case WAVENET_NO_MEMORY: return "there is not enough memory";
-    case WAVENET_BAD_ARGUMENT: return "an argument is out of range";
-    case WAVENET_BAD_CONDITION: return "a condition is missing, not taken, or out of range";
-    case WAVENET_BAD_STATE: return "a state is corrupted, or of another model";
-    case WAVENET_BAD_UNIFORMS: return "uniforms must be in [0, 1)";
-    case WAVENET_NOT_FINITE: return "audio or conditions hold NaN or infinity";
-    case WAVENET_NO_TARGET: return "the processor lacks the instructions of this target";
-  }
-  return "unknown status";
 }

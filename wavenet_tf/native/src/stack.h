@@ -4,6 +4,8 @@
 
 #include "model.h"
 
+#pragma GCC visibility push(hidden) /* only wavenet.h is public */
+
 /* A sample of a stream. Rows of one stream are consecutive samples, one after the other. */
 typedef struct {
   unsigned char *rings;   /* of the stack, in the state of the stream */
@@ -44,5 +46,7 @@ static inline void multiply_rows(const Kernels *kernels, const Matrix *matrix, i
  */
 void run_stack(const Kernels *kernels, const Stack *stack, Scratch *scratch, int count,
                const Row *rows, int with_skips);
+
+#pragma GCC visibility pop
 
 #endif

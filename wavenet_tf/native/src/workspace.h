@@ -4,6 +4,8 @@
 
 #include "stack.h"
 
+#pragma GCC visibility push(hidden) /* only wavenet.h is public */
+
 /* A value of the output distribution: a mu-law code, or audio. */
 typedef union {
   int32_t code;
@@ -70,5 +72,7 @@ float *context_output(const Context *context, unsigned char *state);
 /* Computes the rows of a frame of local conditioning into `upsampled`. */
 void upsample_frame(wavenet_workspace *workspace, const float *frames, int64_t num_frames,
                     int64_t frame, float *upsampled);
+
+#pragma GCC visibility pop
 
 #endif
