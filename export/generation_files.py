@@ -71,9 +71,7 @@ class GenerationFiles:
             runner.metadata, self._speaker.value, self._tags.value, self._features.value
         )
 
-    def write_audio(
-        self, runner: BlockGenerator, conditions: dict[str, Any], threads: int
-    ) -> None:
+    def write_audio(self, runner: BlockGenerator, conditions: dict[str, Any], threads: int) -> None:
         """Samples audio, writes it and prints a line; an interruption keeps the audio so far.
 
         Args:

@@ -8,14 +8,25 @@ import numpy as np
 from wavenet_tf import sampling
 from wavenet_tf.deployment.generator_signatures import generator_metadata
 from wavenet_tf.deployment.signatures import checked_block_size
+from wavenet_tf.distributions import Categorical
 from wavenet_tf.errors import InputError
 from wavenet_tf.native import model_file
 from wavenet_tf.options import NATIVE_PRECISIONS
 
 # Samples per block: each call copies the whole state, a cost that the samples of a block share.
 BLOCK_SIZE = 1024
-# Kernels that int8 quantizes: all that a step reads but those of conditioning and of the output.
+# Kernels that int8 quantizes: all that a step reads, but those of conditioning. The few outputs of
+# a mixture stay float32, which costs nothing.
 QUANTIZED = ("dilated_kernel", "residual_kernel", "skip_kernel", "head_kernel")
+QUANTIZED_OF_CODES = (*QUANTIZED, "output_kernel")
+
+# Arguments of models of other programs that the library cannot run, with the values that it can.
+SUPPORTED: dict[str, tuple] = {
+    "code_table": (None,),
+    "upsampling": ("learned", "repeat"),
+    "pre_emphasis": (0.0,),
+    "gain": (1.0,),
+}
 
 
 def convert_native(model, precision: str = "float32", block_size: int | None = None) -> bytes:
@@ -23,13 +34,14 @@ def convert_native(model, precision: str = "float32", block_size: int | None = N
 
     Args:
         model: a `WaveNet`.
-        precision: "float32"; or "int8" for the weights of the blocks and the head, with a scale per
-            output channel. Activations are then quantized to 8 bits while sampling, to the range
-            that each vector has.
+        precision: "float32"; or "int8" for the weights of the blocks, the head and the output layer
+            of codes, with a scale per output channel. Activations are then quantized to 8 bits
+            while sampling, to the range that each vector has.
         block_size: samples of a block in `wavenet_tf.native.Runner`; None takes about 1024.
 
     Raises:
-        InputError: for an unknown precision, or a block size that does not fit.
+        InputError: for an unknown precision, a block size that does not fit, or a model that the
+            library cannot run, see `SUPPORTED`.
 
     Example:
     >>> import wavenet_tf as wt
@@ -41,6 +53,7 @@ def convert_native(model, precision: str = "float32", block_size: int | None = N
         raise InputError(
             f"precision must be one of {', '.join(NATIVE_PRECISIONS)}; received {precision!r}"
         )
+    _check_supported(model.config)
     unit = model.config.frame_unit
     block_size = checked_block_size(
         block_size,
@@ -55,9 +68,21 @@ def convert_native(model, precision: str = "float32", block_size: int | None = N
     }
     tensors = _tensors(model)
     if precision == "int8":
-        tensors = _quantized(tensors)
+        is_categorical = isinstance(model.distribution, Categorical)
+        tensors = _quantized(tensors, QUANTIZED_OF_CODES if is_categorical else QUANTIZED)
     texts = {name: str(value) for name, value in _settings(model).items()}
     return model_file.pack(tensors, {**texts, model_file.METADATA_NAME: json.dumps(metadata)})
+
+
+def _check_supported(config) -> None:
+    """Raises InputError for a model that the library cannot run."""
+    for name, values in SUPPORTED.items():
+        value = getattr(config, name)
+        if value not in values:
+            raise InputError(
+                f"libwavenet runs models with {name} {' or '.join(map(str, values))} only; this "
+                f"one has {str(value)[:40]}"
+            )
 
 
 def _settings(model) -> dict[str, Any]:
@@ -67,10 +92,14 @@ def _settings(model) -> dict[str, Any]:
     settings = {
         "format": model_file.FORMAT,
         "sample_rate": config.sample_rate,
+        "input_taps": config.input_taps,
+        "compand_input": int(config.compand_input),
         "kernel_size": config.kernel_size,
         "output_distribution": config.output_distribution,
         "quantization_channels": config.quantization_channels,
         "num_mixtures": config.num_mixtures,
+        "mixture_means": config.mixture_means,
+        "round_samples": int(config.round_samples),
         "num_speakers": spec.num_speakers or 0,
         "global_channels": spec.global_channels or 0,
         "local_channels": spec.local_channels or 0,
@@ -79,6 +108,9 @@ def _settings(model) -> dict[str, Any]:
     if upsampler:
         settings |= {
             "upsampling": config.upsampling,
+            "upsampling_rectified": int(
+                config.upsampling == "learned" and config.upsampling_activation == "relu"
+            ),
             "upsampled_channels": upsampler.channels,
             "frames_before": spec.frames_before,
             "frames_after": spec.frames_after,
@@ -117,6 +149,8 @@ def _tensors(model) -> dict[str, np.ndarray]:
             f"{prefix}skip_bias": context.skip_bias,
             **_stack_tensors(prefix, context.blocks, stack.stack, stack.channels),
         }
+    if not isinstance(model.distribution, Categorical):
+        tensors["log_scale_floor"] = np.array([model.distribution.log_scale_floor], np.float32)
     if trunk.upsampler:
         tensors |= _upsampler_tensors(trunk.upsampler)
     arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
@@ -168,11 +202,11 @@ def _upsampler_tensors(upsampler) -> dict[str, Any]:
     return tensors
 
 
-def _quantized(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the tensors with the kernels of the trunk and the head in int8."""
+def _quantized(tensors: dict[str, np.ndarray], kernels: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Returns the tensors with the kernels of some names in int8, but for context stacks."""
     result = {}
     for name, tensor in tensors.items():
-        if name.startswith("context") or not name.endswith(QUANTIZED):
+        if name.startswith("context") or not name.endswith(kernels):
             result[name] = tensor
         else:
             result[name], result[f"{name}.scales"] = model_file.quantize(tensor)

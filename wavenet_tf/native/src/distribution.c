@@ -36,6 +36,8 @@ Value encode(const Distribution *distribution, float audio) {
     float mu = (float)distribution->size - 1.0f;
     float position = (compand(audio, mu, log1pf(mu)) + 1.0f) / 2.0f * mu;
     value.code = (int32_t)limited(floorf(position + 0.5f), 0.0f, mu);
+  } else if (!distribution->is_rounded) {
+    value.audio = limited(audio, -1.0f, 1.0f);
   } else {
     float steps = rintf(audio * STEPS_OF_16_BITS);
     value.audio = limited(steps, -STEPS_OF_16_BITS, STEPS_OF_16_BITS - 1.0f) / STEPS_OF_16_BITS;
@@ -115,17 +117,15 @@ typedef struct {
   float mean, log_scale;
 } Component;
 
-static float smallest_log_scale(const Distribution *distribution) {
-  return distribution->kind == LOGISTIC_MIXTURE ? -13.0f : -9.0f;
-}
-
-/* Returns a component's parameters, of which the mean is relative to the previous value. */
+/* Returns a component's parameters; outputs may give its mean relative to the previous value. */
 static Component component_of(const Distribution *distribution, const float *outputs, int index,
                               Value previous) {
   const float *distances = outputs + distribution->size, *log_scales = distances + distribution->size;
   Component component;
   component.log_scale =
-      fmaxf(log_scales[index] + TYPICAL_LOG_SCALE, smallest_log_scale(distribution));
+      fmaxf(log_scales[index] + TYPICAL_LOG_SCALE, distribution->log_scale_floor);
+  component.mean = distances[index];
+  if (distribution->has_absolute_means) return component;
   float distance = LARGEST_DISTANCE * tanhf(distances[index] / LARGEST_DISTANCE);
   component.mean =
       PRE_EMPHASIS * previous.audio + expf(fminf(component.log_scale, 0.0f)) * distance;

@@ -137,6 +137,7 @@ static void read_upsampler(Builder *builder) {
       !ALLOCATE(builder, upsampler->biases, upsampler->num_factors)) {
     return;
   }
+  upsampler->is_rectified = get_integer(builder, "upsampling_rectified", 0, 1);
   upsampler->mean = read_floats(builder, "upsampler.mean", (size_t)upsampler->features);
   upsampler->scale = read_floats(builder, "upsampler.scale", (size_t)upsampler->features);
   for (int i = 0; i < upsampler->num_factors; ++i) {
@@ -251,6 +252,9 @@ static void read_distribution(Builder *builder) {
     distribution->kind = is_logistic ? LOGISTIC_MIXTURE : GAUSSIAN_MIXTURE;
     distribution->size = get_integer(builder, "num_mixtures", 1, MOST_CHANNELS / 3);
     distribution->parameters = 3 * distribution->size;
+    distribution->has_absolute_means = has_text(file, "mixture_means", "absolute");
+    distribution->is_rounded = get_integer(builder, "round_samples", 0, 1);
+    distribution->log_scale_floor = get_float(builder, "log_scale_floor");
   } else {
     fail(builder, WAVENET_NO_MODEL);
   }
@@ -261,6 +265,8 @@ void read_model(Builder *builder) {
   wavenet_model *model = builder->model;
   Stack *trunk = &model->trunk;
   if (!has_text(builder->file, "format", FORMAT)) fail(builder, WAVENET_NO_MODEL);
+  model->input_taps = get_integer(builder, "input_taps", 1, 1024);
+  model->is_input_companded = get_integer(builder, "compand_input", 0, 1);
   model->info.sample_rate = get_integer(builder, "sample_rate", 1, 1 << 30);
   read_distribution(builder);
   read_global_conditioning(builder);
@@ -271,7 +277,7 @@ void read_model(Builder *builder) {
   read_projections(builder);
   int codes = model->distribution.kind == CATEGORICAL ? model->distribution.size : 1;
   int head = columns_of(builder, "head_kernel");
-  size_t inputs = (size_t)trunk->kernel_size * (size_t)codes;
+  size_t inputs = (size_t)model->input_taps * (size_t)codes;
   model->input_kernel =
       read_floats(builder, "input_kernel", inputs * (size_t)trunk->residual_channels);
   model->input_bias = read_floats(builder, "input_bias", (size_t)trunk->residual_channels);
@@ -294,9 +300,9 @@ void lay_out_state(Builder *builder) {
   wavenet_model *model = builder->model;
   const Stack *trunk = &model->trunk;
   model->history = sizeof(StateHeader);
-  model->rings = model->history + ((size_t)trunk->kernel_size * sizeof(float) + 7) / 8 * 8;
+  model->rings = model->history + ((size_t)model->input_taps * sizeof(float) + 7) / 8 * 8;
   size_t bytes = model->rings + trunk->ring_bytes;
-  model->trunk_receptive_field = trunk->kernel_size + stack_context(trunk);
+  model->trunk_receptive_field = model->input_taps + stack_context(trunk);
   int64_t longest = 0;
   for (int i = 0; i < model->num_contexts; ++i) {
     Context *context = &model->contexts[i];

@@ -55,6 +55,7 @@ typedef struct {
   int frames_before, frames_after;
   int num_factors, *factors;
   int rows_per_frame; /* the hop length, or 1 if the frame's row is repeated */
+  int is_rectified; /* a ReLU after each convolution; otherwise a leaky one between them */
   const float *mean, *scale;
   Matrix *taps;   /* of the first convolution, the oldest frame first */
   Matrix *others; /* of the further ones */
@@ -68,6 +69,8 @@ typedef struct {
   DistributionKind kind;
   int size; /* codes, or components of the mixture */
   int parameters;
+  int has_absolute_means, is_rounded; /* of a mixture */
+  float log_scale_floor;
   float *audio_of_code;
 } Distribution;
 
@@ -89,10 +92,11 @@ struct wavenet_model {
   Distribution distribution;
   Stack trunk;
   Upsampler upsampler;
+  int input_taps, is_input_companded;
   int num_contexts, num_repeated, global_inputs, speaker_channels;
   int64_t trunk_receptive_field;
   Context *contexts;
-  const float *input_kernel, *input_bias; /* [kernel_size, codes or 1, residual] */
+  const float *input_kernel, *input_bias; /* [input_taps, codes or 1, residual] */
   const float *speaker_embedding;
   Matrix head, output;
   const float *head_bias, *output_bias;

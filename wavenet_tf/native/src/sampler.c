@@ -15,7 +15,7 @@ static StateHeader *header_of(unsigned char *state) { return (StateHeader *)stat
 
 /* Writes the output of the input convolution of a row. */
 static void convolve_input(const wavenet_model *model, const Value *values, float *signal) {
-  const int channels = model->trunk.residual_channels, taps = model->trunk.kernel_size;
+  const int channels = model->trunk.residual_channels, taps = model->input_taps;
   const Distribution *distribution = &model->distribution;
   memcpy(signal, model->input_bias, PADDED((size_t)channels) * sizeof *signal);
   for (int tap = 0; tap < taps; ++tap) {
@@ -25,7 +25,8 @@ static void convolve_input(const wavenet_model *model, const Value *values, floa
       for (int c = 0; c < channels; ++c) signal[c] += kernel[c];
     } else {
       const float *kernel = model->input_kernel + (size_t)tap * (size_t)channels;
-      const float audio = companded(distribution, values[tap]);
+      const float audio = model->is_input_companded ? companded(distribution, values[tap])
+                                                    : values[tap].audio;
       for (int c = 0; c < channels; ++c) signal[c] += audio * kernel[c];
     }
   }
@@ -106,7 +107,7 @@ static wavenet_status check_states(const wavenet_model *model, int32_t streams, 
   for (int32_t s = 0; s < streams; ++s) {
     unsigned char *state = state_of(model, states, s);
     if (header_of(state)->checksum != model->checksum) return WAVENET_BAD_STATE;
-    for (int tap = 0; tap < model->trunk.kernel_size; ++tap) {
+    for (int tap = 0; tap < model->input_taps; ++tap) {
       if (!is_value(&model->distribution, history_of(model, state)[tap])) {
         return WAVENET_BAD_STATE;
       }
@@ -125,7 +126,7 @@ static wavenet_status check_states(const wavenet_model *model, int32_t streams, 
 
 static void push_value(const wavenet_model *model, unsigned char *state, Value value) {
   Value *history = history_of(model, state);
-  const int taps = model->trunk.kernel_size;
+  const int taps = model->input_taps;
   memmove(history, history + 1, (size_t)(taps - 1) * sizeof *history);
   history[taps - 1] = value;
 }
@@ -147,7 +148,7 @@ static int run_chunk(const Call *call, const float *audio, int64_t most, int64_t
                      int with_outputs) {
   wavenet_workspace *workspace = call->workspace;
   const wavenet_model *model = workspace->model;
-  const int taps = model->trunk.kernel_size;
+  const int taps = model->input_taps;
   Value *window = workspace->window;
   memcpy(window, history_of(model, call->state), (size_t)taps * sizeof *window);
   const float *upsampled = condition_sample(workspace, call->stream, call->conditions, sample,
@@ -179,7 +180,7 @@ wavenet_status wavenet_start(wavenet_workspace *workspace, int32_t streams,
     memset(state, 0, (size_t)model->info.state_bytes);
     header_of(state)->checksum = model->checksum;
     const Value silent = silence(&model->distribution);
-    for (int tap = 0; tap < model->trunk.kernel_size; ++tap) push_value(model, state, silent);
+    for (int tap = 0; tap < model->input_taps; ++tap) push_value(model, state, silent);
     /* Samples before the receptive field of the trunk are for its context stacks only. */
     for (int64_t i = model->trunk_receptive_field; i < model->info.receptive_field; ++i) {
       advance_contexts(workspace, state, silent);
@@ -204,7 +205,7 @@ wavenet_status wavenet_score(wavenet_workspace *workspace, int32_t streams,
   RETURN_IF_WRONG(check_states(model, streams, states));
   RETURN_IF_WRONG(begin_conditioning(workspace, streams, conditions));
   const int64_t first = conditions && conditions->local_conditioning ? conditions->first_sample : 0;
-  const int taps = model->trunk.kernel_size;
+  const int taps = model->input_taps;
   for (int32_t s = 0; s < streams; ++s) {
     Call call = {workspace, conditions, s, state_of(model, states, s)};
     for (int64_t done = 0; done < samples;) {
@@ -240,7 +241,7 @@ wavenet_status wavenet_generate(wavenet_workspace *workspace, int32_t streams,
   RETURN_IF_WRONG(check_states(model, streams, states));
   RETURN_IF_WRONG(begin_conditioning(workspace, streams, conditions));
   const int64_t first = conditions && conditions->local_conditioning ? conditions->first_sample : 0;
-  const int last = model->trunk.kernel_size - 1;
+  const int last = model->input_taps - 1;
   for (int64_t i = 0; i < samples; ++i) {
     for (int32_t s = 0; s < streams; ++s) {
       unsigned char *state = state_of(model, states, s);

@@ -25,6 +25,11 @@ static void compact(float *rows, int count, size_t width, size_t stride) {
   }
 }
 
+/* Multiplies negative values by a slope. */
+static void rectify_rows(float *values, int count, float slope) {
+  for (int i = 0; i < count; ++i) values[i] *= values[i] > 0.0f ? 1.0f : slope;
+}
+
 void upsample_frame(wavenet_workspace *workspace, const float *frames, int64_t num_frames,
                     int64_t frame, float *upsampled) {
   const wavenet_model *model = workspace->model;
@@ -42,9 +47,11 @@ void upsample_frame(wavenet_workspace *workspace, const float *frames, int64_t n
     project(kernels, &upsampler->taps[tap], tap ? NULL : upsampler->biases[0], 1,
             workspace->frames, features, rows, PADDED(width));
   }
+  /* That of leaky ReLU is TensorFlow's default. */
+  const float slope = upsampler->is_rectified ? 0.0f : 0.2f;
   int count = (int)(width / (size_t)channels);
   for (int i = 1; i < upsampler->num_factors; ++i) {
-    for (int j = 0; j < count * channels; ++j) rows[j] = rows[j] > 0.0f ? rows[j] : 0.2f * rows[j];
+    rectify_rows(rows, count * channels, slope);
     width = (size_t)upsampler->others[i].outputs;
     project(kernels, &upsampler->others[i], upsampler->biases[i], count, rows, channels, next,
             PADDED(width));
@@ -54,5 +61,6 @@ void upsample_frame(wavenet_workspace *workspace, const float *frames, int64_t n
     rows = next;
     next = swapped;
   }
+  if (upsampler->is_rectified) rectify_rows(rows, count * channels, slope);
   memcpy(upsampled, rows, (size_t)count * (size_t)channels * sizeof *rows);
 }

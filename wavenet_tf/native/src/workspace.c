@@ -95,7 +95,7 @@ static void take_all(wavenet_workspace *workspace, Arena *arena) {
   take_scratch(model, arena, &workspace->scratch, rows);
   workspace->rows = take(arena, rows, sizeof *workspace->rows);
   workspace->values = take(arena, rows, sizeof *workspace->values);
-  workspace->window = take(arena, (size_t)model->trunk.kernel_size + CHUNK, sizeof(Value));
+  workspace->window = take(arena, (size_t)model->input_taps + CHUNK, sizeof(Value));
   workspace->hidden_stride = PADDED((size_t)model->head.outputs);
   workspace->output_stride = PADDED((size_t)model->distribution.parameters);
   workspace->hidden = take(arena, rows * workspace->hidden_stride, sizeof(float));
