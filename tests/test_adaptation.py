@@ -135,6 +135,8 @@ def test_corpora_and_models_that_do_not_fit_are_refused(folder, changes, message
     [
         ({"adapt_from": None, "adapt_all": True}, "adapt_all needs adapt_from"),
         ({"overrides": {"kernel_size": 3}}, "overrides cannot be set with adapt_from"),
+        ({"preset": "tiny"}, "preset cannot be set with adapt_from; received 'tiny'"),
+        ({"precision": "mixed_float16"}, "precision cannot be set with adapt_from"),
         ({"ema_decay": 0.99}, "ema_decay cannot be set with adapt_from; received 0.99"),
         ({"task": "classify", "classes": "folder"}, "task cannot be set with adapt_from"),
     ],

@@ -38,7 +38,16 @@ def check_adaptation(settings: Settings) -> None:
     """
     if settings.adapt_from is None:
         raise InputError("adapt_all needs adapt_from, the model directory to adapt")
-    fixed: dict[str, Any] = {"task": "generate", "overrides": {}, "features": None, "tags": None}
+    # The adapted model has these already; nothing else may be asked for.
+    fixed: dict[str, Any] = {
+        "task": "generate",
+        "preset": "small",
+        "overrides": {},
+        "features": None,
+        "tags": None,
+        "precision": "float32",
+        "gradient_checkpointing": False,
+    }
     if not settings.adapt_all:
         # Both change every row of the embedding, those of the other speakers too.
         fixed |= {"ema_decay": None, "weight_decay": 0.0}
