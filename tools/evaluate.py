@@ -11,10 +11,11 @@ import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 import dataclasses
 import json
+from typing import Any
 
 from absl import flags
 
-from wavenet_tf import data, evaluation, files, models, runs
+from wavenet_tf import data, evaluation, files, models, runs, speech
 
 _MODEL_DIR = command_line.define_model_dir()
 _STEP = command_line.define_step()
@@ -87,6 +88,7 @@ def main(argv):
         classifier = runs.RunClassifier.load(_CLASSIFIER_DIR.value)
 
     model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True, kind=models.TrainableModel)
+    voice = None
     if _RECOGNIZER_DIR.value:
         runs.find_model(_RECOGNIZER_DIR.value)
         voice = runs.load_voice(_MODEL_DIR.value, _STEP.value)
@@ -105,8 +107,21 @@ def main(argv):
     )
     print(recordings.summary)
     if isinstance(model, models.WaveNetClassifier):
-        _evaluate_classifier(model, recordings)
-        return
+        figures = _classifier_figures(model, recordings)
+    else:
+        figures = _generator_figures(model, recordings, classifier)
+        if model.config.phone_set:
+            figures |= _prosody_figures(model, recordings)
+        if voice is not None:
+            figures |= _intelligibility_figures(voice, recordings)
+    if _JSON.value:
+        files.write_text(_JSON.value, json.dumps(figures, indent=2) + "\n")
+
+
+def _generator_figures(
+    model: models.WaveNet, recordings: data.Recordings, classifier: runs.RunClassifier | None
+) -> dict[str, Any]:
+    """Scores recordings, and what the model generates; prints the figures."""
     report = evaluation.evaluate(
         model,
         recordings,
@@ -132,34 +147,40 @@ def main(argv):
             print(f"{bits:8.4f}  {name}")
     if recordings.unreadable:
         print(recordings.unreadable_summary)
-    figures = json.loads(report.to_json())
-    if model.config.phone_set:
-        for prosody in runs.load_prosody(_MODEL_DIR.value, model).values():
-            errors = runs.evaluate_prosody(prosody, model, recordings)
-            print(errors)
-            figures |= errors.figures
-    if _RECOGNIZER_DIR.value:
-        for name, recognized in runs.evaluate_intelligibility(
-            voice,
-            recordings.select(range(min(_SPOKEN.value, len(recordings.names)))),
-            _RECOGNIZER_DIR.value,
-            seed=0,
-            progress=True,
-        ).items():
-            print(f"{name}: {recognized}")
-            figures[f"{name.replace(' ', '_')}_error_rate"] = recognized.error_rate
-    if _JSON.value:
-        files.write_text(_JSON.value, json.dumps(figures, indent=2) + "\n")
+    return json.loads(report.to_json())
 
 
-def _evaluate_classifier(model: models.WaveNetClassifier, recordings: data.Recordings) -> None:
+def _prosody_figures(model: models.WaveNet, recordings: data.Recordings) -> dict[str, Any]:
+    """Returns the errors of the models of prosody; prints them."""
+    figures: dict[str, Any] = {}
+    for prosody in runs.load_prosody(_MODEL_DIR.value, model).values():
+        errors = runs.evaluate_prosody(prosody, model, recordings)
+        print(errors)
+        figures |= errors.figures
+    return figures
+
+
+def _intelligibility_figures(voice: speech.Voice, recordings: data.Recordings) -> dict[str, Any]:
+    """Returns the error rates of the recognizer of --recognizer_dir; prints them."""
+    some = recordings.select(range(min(_SPOKEN.value, len(recordings.names))))
+    reports = runs.evaluate_intelligibility(
+        voice, some, _RECOGNIZER_DIR.value, seed=0, progress=True
+    )
+    for name, report in reports.items():
+        print(f"{name}: {report}")
+    return {f"{n.replace(' ', '_')}_error_rate": r.error_rate for n, r in reports.items()}
+
+
+def _classifier_figures(
+    model: models.WaveNetClassifier, recordings: data.Recordings
+) -> dict[str, Any]:
+    """Returns the error rates of a classifier; prints them."""
     report = runs.evaluate_classifier(_MODEL_DIR.value, model, recordings)
     print(report)
     if _PER_FILE.value:
         for name, errors in sorted(report.files.items(), key=lambda file: file[1]):
             print(f"{errors:8d}  {name}")
-    if _JSON.value:
-        files.write_text(_JSON.value, report.to_json())
+    return json.loads(report.to_json())
 
 
 if __name__ == "__main__":
