@@ -394,3 +394,19 @@ def test_pitch_without_its_package_says_what_to_install(monkeypatch, track, pack
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=command):
         track(np.zeros(1000), 8000)
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 100])
+def test_emphasis_is_a_filter_and_its_inverse_across_blocks(length):
+    emphasis = features.Emphasis(coefficient=0.85, gain=0.55)
+    audio = np.random.default_rng(0).uniform(-1.0, 1.0, (2, 200)).astype(np.float32)
+    expected = 0.55 * scipy.signal.lfilter([1.0, -0.85], [1.0], audio)
+    previous, waveforms, restored = tf.zeros([2]), [], []
+    for start in range(0, 200, length):
+        block = tf.constant(audio[:, start : start + length])
+        waveform = emphasis.analyze(block, previous)
+        waveforms.append(waveform)
+        restored.append(emphasis.synthesize(waveform, previous))
+        previous = block[:, -1]
+    np.testing.assert_allclose(np.concatenate(waveforms, axis=1), expected, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(restored, axis=1), audio, atol=1e-5)

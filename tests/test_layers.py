@@ -350,3 +350,53 @@ def test_half_precision_sums_gradients_over_time_in_full(precision):
             np.testing.assert_allclose(
                 tf.convert_to_tensor(kernel)[1], expected, atol=0.01 * np.abs(expected).max()
             )
+
+
+def test_stretching_keeps_constants_and_its_segments_are_those_of_the_whole():
+    upsampler = layers.StretchUpsampler(5, (4, 5), context=1, reach=2)
+    frames = np.random.default_rng(0).normal(size=(2, 9, 5)).astype(np.float32)
+    whole = upsampler(frames).numpy()
+    assert whole.shape == (2, 180, 5)
+    # Moving averages of a constant signal are the signal.
+    constant = upsampler(np.repeat(frames[:, :1], 9, axis=1)).numpy()
+    np.testing.assert_allclose(constant, np.repeat(constant[:, :1], 180, axis=1), atol=1e-5)
+    randomise(upsampler)
+    whole = upsampler(frames).numpy()
+    np.testing.assert_allclose(upsampler.samples(frames, 33, 70), whole[:, 33:103], atol=1e-5)
+    padded = np.concatenate([frames[:, :1]] * 2 + [frames] + [frames[:, -1:]] * 2, axis=1)
+    outside = upsampler.samples(frames, -30, 230)
+    np.testing.assert_allclose(outside, upsampler(padded)[:, 10:240], atol=1e-5)
+    # No sample depends on frames farther away than the layer states.
+    changed = frames.copy()
+    changed[:, 8] += 1.0
+    differing = np.flatnonzero(np.abs(upsampler(changed) - whole).max(axis=(0, 2)) > 1e-6)
+    assert 20 * (8 - upsampler.frames_after) <= differing[0] < 20 * (8 - upsampler.frames_after + 1)
+
+
+def test_a_rectified_upsampler_has_a_relu_after_each_convolution():
+    upsampler = wt.LearnedUpsampler(4, (3, 2), causal=True, activation="relu")
+    frames = np.random.default_rng(0).normal(size=(1, 6, 5)).astype(np.float32)
+    upsampler(frames)
+    randomise(upsampler)
+    upsampler.mean.assign(np.zeros(5))
+    upsampler.scale.assign(np.ones(5))
+    first, second = upsampler.convolutions
+    signal = np.concatenate([frames[:, :1], frames], axis=1)
+    kernel = first.kernel.numpy()
+    phases = signal[:, :-1] @ kernel[0] + signal[:, 1:] @ kernel[1] + first.bias.numpy()
+    signal = np.maximum(phases, 0.0).reshape(1, 18, 4)
+    phases = signal @ second.kernel.numpy()[0] + second.bias.numpy()
+    expected = np.maximum(phases, 0.0).reshape(1, 36, 4)
+    np.testing.assert_allclose(upsampler(frames), expected, atol=1e-5)
+    assert (expected == 0.0).mean() > 0.2
+
+
+def test_a_linear_waveform_convolution_takes_the_waveform_as_it_is():
+    layer = wt.WaveformCausalConv1D(3, kernel_size=2, compand=False)
+    waveform = np.random.default_rng(0).uniform(-1.0, 1.0, (2, 20)).astype(np.float32)
+    layer(waveform)
+    randomise(layer)
+    kernel, bias = layer.kernel.numpy()[:, 0], layer.bias.numpy()
+    before = np.pad(waveform, [[0, 0], [1, 0]])[:, :-1]
+    expected = before[..., None] * kernel[0] + waveform[..., None] * kernel[1] + bias
+    np.testing.assert_allclose(layer(waveform), expected, atol=1e-6)

@@ -199,7 +199,7 @@ class WaveNetConfig:
             _set(self, name, optional_positive_integer(name, getattr(self, name)))
         _set(self, "gain", positive_number("gain", self.gain))
         _set(self, "pre_emphasis", optional_number("pre_emphasis", self.pre_emphasis))
-        if not 0.0 <= self.pre_emphasis < 1.0:
+        if self.pre_emphasis is None or not 0.0 <= self.pre_emphasis < 1.0:
             raise InputError(
                 f"pre_emphasis must be at least 0 and below 1; received {self.pre_emphasis}"
             )
