@@ -54,7 +54,7 @@ def test_derived_sizes():
 def test_the_signature_of_a_model_has_the_arguments_of_its_configuration():
     parameters = inspect.signature(wt.WaveNet).parameters
     names = [field.name for field in dataclasses.fields(WaveNetConfig)]
-    assert list(parameters) == [*names, "dtype", "name"]
+    assert list(parameters) == [*names, "dtype", "name", "trained"]
     with pytest.raises(TypeError):
         wt.WaveNet(3)  # by name only, as the signature shows
     assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
