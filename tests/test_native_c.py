@@ -41,7 +41,9 @@ def built(tmp_path_factory) -> Path:
 def model_files(tmp_path_factory) -> dict[str, Path]:
     """Files of models, by name: every one of them has a part of the library to itself."""
     folder = tmp_path_factory.mktemp("models")
-    for name, arguments in {**EXPORTED, "voices": {"num_speakers": 3}}.items():
+    names = "plain", "speaker", "repeated frames", "everything"
+    models = {**{name: EXPORTED[name] for name in names}, "voices": {"num_speakers": 3}}
+    for name, arguments in models.items():
         precision = "int8" if name in ("plain", "everything") else "float32"
         content = deployment.convert_native(small_model(**arguments), precision)
         (folder / f"{name}.wn").write_bytes(content)
