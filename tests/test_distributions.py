@@ -7,6 +7,7 @@ import tensorflow as tf
 import wavenet_tf as wt
 from wavenet_tf import audio, distributions, sampling
 from wavenet_tf.errors import InputError
+from wavenet_tf.options import DISTRIBUTIONS
 
 
 def random_logits(batch, codes=256, seed=0, scale=2.0):
@@ -334,7 +335,7 @@ def test_companded_values_are_those_of_mu_law():
 
 
 def test_names_of_distributions():
-    for name in distributions.DISTRIBUTIONS:
+    for name in DISTRIBUTIONS:
         made = distributions.named_distribution(name, 64, 3)
         assert made == type(made).from_config(made.get_config())
         assert made.parameter_channels == (64 if name == "categorical" else 9)

@@ -20,8 +20,8 @@ class Emphasis:
     >>> emphasis = Emphasis(coefficient=0.5, gain=2.0)
     >>> waveform = emphasis.analyze(tf.constant([[0.1, 0.2, 0.3]]), previous=tf.zeros([1]))
     >>> audio = emphasis.synthesize(waveform, previous=tf.zeros([1]))
-    >>> audio.numpy().round(3).tolist()
-    [[0.1, 0.2, 0.3]]
+    >>> [round(float(sample), 3) for sample in audio[0]]
+    [0.1, 0.2, 0.3]
     """
 
     coefficient: float

@@ -1,23 +1,16 @@
-"""Output distributions: how the network's outputs parameterize the next sample.
+"""Mixtures of logistic and of normal distributions over 16-bit samples."""
 
-Everything is computed in float32, whatever the network's precision.
-"""
-
-import dataclasses
 import math
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from wavenet_tf import audio
 from wavenet_tf.audio import STEPS_OF_16_BITS
-from wavenet_tf.audio.code_table import checked_code_table
+from wavenet_tf.distributions.distribution import Distribution, draw_index
 from wavenet_tf.errors import InputError, optional_number, positive_integer
-from wavenet_tf.options import DISTRIBUTIONS, MIXTURE_MEANS
+from wavenet_tf.options import MIXTURE_MEANS
 
-# A temperature of 0 would divide by zero; at this one the largest logit wins unless it is tied.
-SMALLEST_TEMPERATURE = 1e-7
 # Added to the network's log scales, so that an untrained network predicts as narrowly as speech is.
 TYPICAL_LOG_SCALE = -4.0
 # Factor of the previous sample in the mean of the next (LPCNet, arXiv 1810.11846, section 3.2).
@@ -26,192 +19,7 @@ PRE_EMPHASIS = 0.85
 LARGEST_DISTANCE = 16.0
 
 
-class _Distribution:
-    """Base of all distributions, which are compared and saved by their arguments."""
-
-    def __eq__(self, other):
-        return type(self) is type(other) and self.get_config() == other.get_config()
-
-    def __hash__(self):
-        return hash((type(self), *self.get_config().items()))
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-    dtype: tf.DType
-
-    @property
-    def values_expected(self) -> str:
-        """Description of the values, for errors."""
-        raise NotImplementedError
-
-    def checked(self, values, name: str) -> tf.Tensor:
-        """Returns values in the distribution's type, `[batch, time]`.
-
-        Raises:
-            InputError: as `check_type` raises it.
-        """
-        values = tf.convert_to_tensor(values)
-        self.check_type(values, name)
-        return tf.cast(values, self.dtype)
-
-    def check_type(self, values, name: str) -> None:
-        """Raises InputError unless values are of a type and rank that the distribution models.
-
-        Args:
-            values: an array, a tensor or a `tf.TensorSpec`.
-            name: name of the argument, for the error.
-        """
-        dtype = tf.as_dtype(values.dtype)
-        fits = dtype.is_integer if self.dtype.is_integer else dtype.is_floating
-        if not fits:
-            raise InputError(f"{name} must be {self.values_expected}; received {dtype.name}")
-        shape = tf.TensorShape(values.shape)
-        if shape.rank not in (None, 2):
-            raise InputError(f"{name} must have shape [batch, time]; received shape {list(shape)}")
-
-    def check_values(self, values: np.ndarray, name: str) -> None:
-        """Raises InputError unless values are of a type, rank and range that the network models."""
-        self.check_type(values, name)
-        lowest, highest = self.value_range
-        inside = (values >= lowest) & (values <= highest)  # NaN is not
-        if not inside.all():
-            raise InputError(
-                f"{name} must be {self.values_expected}; received {values[~inside][0]}"
-            )
-
-    @property
-    def value_range(self) -> tuple[float, float]:
-        """The lowest and the highest value."""
-        raise NotImplementedError
-
-    def parameters(self, outputs, previous) -> tf.Tensor:
-        """Returns the distribution's parameters: the network's outputs, unchanged.
-
-        Args:
-            outputs: outputs of the network, `[..., parameter_channels]`.
-            previous: the value before the predicted one, `[...]`.
-        """
-        return outputs
-
-
-@keras.saving.register_keras_serializable(package="wavenet_tf")
-class Categorical(_Distribution):
-    """A softmax over mu-law codes (WaveNet, section 2.2).
-
-    Args:
-        quantization_channels: number of mu-law codes.
-        code_table: a `audio.CodeTable`, or its attributes as a dict, which replaces the mu-law;
-            None for the mu-law.
-
-    Raises:
-        InputError: for an argument out of its range, or a table with another number of codes.
-
-    Example:
-    >>> distribution = Categorical(256)
-    >>> nats = -distribution.log_likelihood(tf.zeros([1, 256]), tf.constant([128]))
-    >>> round(float(nats[0]) / 0.693147, 3)  # uniform guessing among 256: 8 bits
-    8.0
-    """
-
-    dtype = tf.int32
-
-    def __init__(self, quantization_channels: int = 256, code_table=None):
-        self.quantization_channels = positive_integer(
-            "quantization_channels", quantization_channels
-        )
-        self.code_table = checked_code_table(code_table, self.quantization_channels)
-
-    def __hash__(self):
-        return hash((type(self), self.quantization_channels, self.code_table))
-
-    @property
-    def values_expected(self) -> str:
-        """Description of the values, for errors."""
-        return (
-            f"mu-law codes, whole numbers from 0 to {self.quantization_channels - 1}, as "
-            "model.distribution.encode(audio) returns them"
-        )
-
-    @property
-    def value_range(self) -> tuple[float, float]:
-        """The lowest and the highest code."""
-        return 0, self.quantization_channels - 1
-
-    def get_config(self):
-        table = self.code_table and dataclasses.asdict(self.code_table)
-        return {"quantization_channels": self.quantization_channels, "code_table": table}
-
-    @property
-    def parameter_channels(self) -> int:
-        """Outputs of the network per sample: the logits."""
-        return self.quantization_channels
-
-    @property
-    def uniforms_shape(self) -> tuple[int, ...]:
-        """Shape of the uniform numbers per sample: a single one."""
-        return ()
-
-    @property
-    def uniform_bits(self) -> float:
-        """Bits per sample of uniform guessing among all codes."""
-        return math.log2(self.quantization_channels)
-
-    @property
-    def silence(self) -> int:
-        """The value of digital silence."""
-        if self.code_table is not None:
-            return self.code_table.silence
-        return self.quantization_channels // 2
-
-    def encode(self, waveform) -> tf.Tensor:
-        """Returns audio in [-1, 1] as mu-law codes, int32."""
-        if self.code_table is not None:
-            return _count_reached(self.code_table.thresholds, tf.cast(waveform, tf.float32))
-        return audio.mu_law_encode(waveform, self.quantization_channels)
-
-    def decode(self, values) -> tf.Tensor:
-        """Returns mu-law codes as audio, float32 in [-1, 1]."""
-        if self.code_table is not None:
-            return tf.gather(tf.constant(self.code_table.values, tf.float32), values)
-        return audio.mu_law_decode(values, self.quantization_channels)
-
-    def compand(self, values) -> tf.Tensor:
-        """Returns codes as companded audio, float32 in [-1, 1]; 0 is silence."""
-        half = self.quantization_channels / 2.0
-        return (tf.cast(values, tf.float32) - self.silence) / half
-
-    def log_likelihood(self, parameters, values) -> tf.Tensor:
-        """Returns the logarithm of the probability of `values`.
-
-        Args:
-            parameters: logits `[..., quantization_channels]`.
-            values: mu-law codes `[...]`.
-
-        Returns:
-            float32 `[...]`, in nats.
-        """
-        # Keras hands targets to a loss as floats.
-        return -tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels=tf.cast(values, tf.int32), logits=tf.cast(parameters, tf.float32)
-        )
-
-    def sample(self, parameters, uniforms, temperature=1.0) -> tf.Tensor:
-        """Draws values by the inverse of the cumulative distribution.
-
-        Args:
-            parameters: logits `[batch, quantization_channels]`; -inf excludes a code.
-            uniforms: float32 `[batch]` in [0, 1): the same uniforms give the same values.
-            temperature: scalar or `[batch]`, divides the logits; 0 takes the most likely code.
-
-        Returns:
-            int32 mu-law codes `[batch]`.
-        """
-        return _draw_index(tf.cast(parameters, tf.float32), uniforms, temperature)
-
-
-class _Mixture(_Distribution):
+class _Mixture(Distribution):
     """A mixture of `num_mixtures` components over 16-bit samples.
 
     The network's outputs are the logits of the components' weights, their means, and the logarithms
@@ -346,7 +154,7 @@ class _Mixture(_Distribution):
             float32 multiples of 2**-15 in [-1, 1), `[batch]`.
         """
         logits, means, log_scales = self._components(parameters)
-        component = _draw_index(logits, uniforms[:, 0], temperature)
+        component = draw_index(logits, uniforms[:, 0], temperature)
         chosen = tf.one_hot(component, self.num_mixtures)
         mean, log_scale = (tf.reduce_sum(chosen * part, axis=-1) for part in (means, log_scales))
         # Half a rounding step away from 0 and 1, where the inverse is infinite.
@@ -455,85 +263,9 @@ class GaussianMixture(_Mixture):
         return tf.where(tf.abs(offset) <= 0.425, middle, outer)
 
 
-def _count_reached(thresholds, values) -> tf.Tensor:
-    """Returns how many of the ascending thresholds are at or below each value, int32.
-
-    A binary search in operations that TFLite has, unlike `tf.searchsorted`.
-    """
-    size = 1 << len(thresholds).bit_length()
-    padded = tf.constant([*thresholds, *[math.inf] * (size - 1 - len(thresholds))], tf.float32)
-    count, step = tf.zeros_like(values, tf.int32), size // 2
-    while step:
-        reached = values >= tf.gather(padded, count + (step - 1))
-        count, step = count + step * tf.cast(reached, tf.int32), step // 2
-    return count
-
-
 def _polynomial(x, *coefficients: float) -> tf.Tensor:
     """Returns the polynomial with these coefficients, from the one of `x ** 0` on."""
     result = coefficients[-1]
     for coefficient in reversed(coefficients[:-1]):
         result = result * x + coefficient
     return result
-
-
-def named_distribution(
-    name: str,
-    quantization_channels: int = 256,
-    num_mixtures: int = 10,
-    *,
-    code_table=None,
-    means: str = "relative",
-    log_scale_floor: float | None = None,
-    rounding: bool = True,
-) -> Categorical | LogisticMixture | GaussianMixture:
-    """Returns the distribution of a name.
-
-    Args:
-        name: "categorical", "logistic_mixture" or "gaussian_mixture".
-        quantization_channels: number of codes of the categorical distribution.
-        num_mixtures: components of a mixture.
-        code_table: of the categorical distribution, see `Categorical`.
-        means: of a mixture, see `LogisticMixture`.
-        log_scale_floor: of a mixture.
-        rounding: of a mixture.
-
-    Raises:
-        InputError: for an unknown name.
-    """
-    if name == "categorical":
-        return Categorical(quantization_channels, code_table)
-    if name == "logistic_mixture":
-        return LogisticMixture(num_mixtures, means, log_scale_floor, rounding)
-    if name == "gaussian_mixture":
-        return GaussianMixture(num_mixtures, means, log_scale_floor, rounding)
-    raise InputError(
-        f"unknown output_distribution {name!r}: expected one of {', '.join(DISTRIBUTIONS)}"
-    )
-
-
-def _draw_index(logits, uniforms, temperature) -> tf.Tensor:
-    """Returns the index in each row of `[batch, n]` logits that `uniforms` `[batch]` select."""
-    logits -= tf.reduce_max(logits, axis=-1, keepdims=True)
-    temperature = tf.reshape(tf.maximum(temperature, SMALLEST_TEMPERATURE), [-1, 1])
-    probabilities = tf.exp(logits / temperature)
-    cumulative = _cumulative_sum(probabilities)
-    # One rounding step below 1 keeps the threshold below the total, and indices in range.
-    threshold = tf.minimum(uniforms, 1.0 - 2.0**-23)[:, None] * cumulative[:, -1:]
-    return tf.reduce_sum(tf.cast(cumulative <= threshold, tf.int32), axis=-1)
-
-
-def _cumulative_sum(values) -> tf.Tensor:
-    """Returns the running sum over the last axis of `[batch, n]`, by two triangular products.
-
-    `tf.cumsum` compiles to a quadratic window sum under XLA on the CPU, which would take as long
-    as the rest of the sampling step.
-    """
-    size = values.shape[-1]
-    columns = next(width for width in range(int(size**0.5), 0, -1) if size % width == 0)
-    table = tf.reshape(values, [-1, size // columns, columns])
-    up_to_column = np.triu(np.ones([columns, columns], np.float32))
-    within_rows = tf.einsum("brc,cd->brd", table, up_to_column)
-    rows_before = np.triu(np.ones([size // columns, size // columns], np.float32), k=1)
-    before_rows = tf.einsum("br,rs->bs", within_rows[:, :, -1], rows_before)
-    return tf.reshape(within_rows + before_rows[:, :, None], [-1, size])

@@ -1,0 +1,5 @@
+from wavenet_tf.distributions.categorical import Categorical as Categorical
+from wavenet_tf.distributions.mixtures import TYPICAL_LOG_SCALE as TYPICAL_LOG_SCALE
+from wavenet_tf.distributions.mixtures import GaussianMixture as GaussianMixture
+from wavenet_tf.distributions.mixtures import LogisticMixture as LogisticMixture
+from wavenet_tf.distributions.named import named_distribution as named_distribution
