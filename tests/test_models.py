@@ -582,7 +582,9 @@ def test_bad_arguments_are_named_with_their_value():
         wt.WaveNet(**{**SMALL, "layers_per_stack": 40})
     with pytest.raises(InputError, match=r"layers_per_stack must be at most 21, .* received 40"):
         wt.WaveNet(**SMALL, context_stacks=[{"pooling": 64, "layers_per_stack": 40}])
-    with pytest.raises(InputError, match="upsampling must be one of learned, repeat, stretch; received"):
+    with pytest.raises(
+        InputError, match="upsampling must be one of learned, repeat, stretch; received"
+    ):
         wt.WaveNet(local_channels=3, upsample_factors=(4,), upsampling="linear")
     with pytest.raises(InputError, match=r"unknown optimizer 'adamm'"):
         small_model().compile("adamm")
