@@ -193,6 +193,9 @@ def test_a_recognizer_scores_what_is_spoken(trained, corpus, tmp_path):
     figures = json.loads(written.read_text())
     for kind in ("recorded", "copy_synthesis", "spoken"):
         assert figures[f"{kind}_error_rate"][0] in [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    result = run_program("evaluate.py", *flags)
+    assert result.returncode == 1
+    assert "spoken is the number of recordings for --recognizer_dir" in result.stderr
     result = run_program("evaluate.py", *flags, f"--recognizer_dir={recognizer}16000")
     assert result.returncode == 1
     assert "the recognizer must be of 8000 Hz, as the voice is" in result.stderr

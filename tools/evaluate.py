@@ -80,6 +80,8 @@ def main(argv):
     command_line.check_output("json", _JSON.value)
     command_line.check_exists("folder of recordings", _DATA_DIR.value)
     runs.find_model(_MODEL_DIR.value, _STEP.value)
+    if _SPOKEN.present and not _RECOGNIZER_DIR.value:
+        raise command_line.InputError("spoken is the number of recordings for --recognizer_dir")
     classifier = None
     if _CLASSIFIER_DIR.value is not None:
         if not _GENERATED.value:
