@@ -212,6 +212,49 @@ def test_log_mel_is_librosas_at_other_settings(sample_rate, hop, window):
     np.testing.assert_allclose(mel, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("padding", "fft", "window"), [("reflect", 1024, 1024), ("zeros", 1000, 600)]
+)
+def test_mel_features_of_other_programs_are_librosas(padding, fft, window):
+    """As r9y9's and kan-bayashi's vocoders take them."""
+    audio = signals(22050, 22050)[0]
+    name = f"mel:window={window}:fft={fft}:bands=60:min_hz=80:max_hz=7000:floor=1e-6:log=10"
+    frames = features.extract_features(audio, 22050, 256, [f"{name}:padding={padding}"])
+    mel = librosa.feature.melspectrogram(
+        y=audio,
+        sr=22050,
+        n_fft=fft,
+        hop_length=256,
+        win_length=window,
+        n_mels=60,
+        fmin=80,
+        fmax=7000,
+        power=1.0,
+        pad_mode={"zeros": "constant"}.get(padding, padding),
+    )
+    assert frames.shape == (87, 60) and features.feature_channels([name]) == 60
+    np.testing.assert_allclose(frames, np.log10(np.maximum(mel, 1e-6)).T[:87], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mel:hop=3", "options of the feature mel must be one of window, fft, .*received 'hop=3'"),
+        ("f0:fft=3", "options of the feature f0 must be none; received 'fft=3'"),
+        ("mel:fft=x", "the option fft of the feature mel has the value 'x', which cannot be read"),
+        ("mel:log=2", "the option log of the feature mel has the value '2'"),
+        ("mel:fft=100", "fft_length must be at least the window's 400 samples; received 100"),
+        ("mel:padding=edge", "padding must be one of zeros, reflect; received 'edge'"),
+        ("mel:padding=reflect", "reflected audio must have more than 256 samples; received 100"),
+    ],
+)
+def test_wrong_options_of_features_are_refused(name, message):
+    with pytest.raises(InputError, match=message):
+        features.extract_features(np.zeros(100), 8000, None, [name])
+    with pytest.raises(InputError, match="names of features must differ from each other"):
+        features.feature_channels(["mel", "mel:bands=40"])
+
+
 def test_a_mel_band_without_a_frequency_is_the_floor():
     mel = features.log_mel(signals(2000, 8000), 8000, window_length=64, floor=0.001).numpy()
     assert np.isfinite(mel).all()

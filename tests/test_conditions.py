@@ -473,3 +473,44 @@ def test_linguistic_features_need_phones_of_the_set(tmp_path):
     recordings = aligned(tmp_path, [])
     with pytest.raises(InputError, match=r"a\.wav: an alignment needs phones; received"):
         data.find_phone_set(recordings)
+
+
+def mel_frames(scale=1.0, offset=0.0):
+    """Returns log mel frames of speech-like audio, in another recipe by scale and offset."""
+    from wavenet_tf import audio
+
+    rng = np.random.default_rng(0)
+    loudness = np.repeat(rng.uniform(0.001, 0.5, 40), 200)
+    frames = audio.extract_features(loudness * rng.normal(size=8000), 8000, 100, ["mel"])
+    return scale * frames + offset
+
+
+def test_frames_in_decibels_are_refused():
+    model = small_model(local_channels=80, upsample_factors=(10, 10))
+    model.trunk.adapt(mel_frames())
+    decibels = mel_frames(20 / np.log(10))[None]
+    message = "local_conditioning must be frames as in training, .* have a mean -"
+    for runtime in ("tensorflow", "native"):
+        model.stream(local_conditioning=mel_frames()[None], runtime=runtime)
+        with pytest.raises(InputError, match=message):
+            model.stream(local_conditioning=decibels, runtime=runtime)
+    runner = wt.native.Runner(wt.deployment.convert_native(model))
+    with pytest.raises(InputError, match=message):
+        runner.stream(local_conditioning=decibels)
+    model.stream(local_conditioning=decibels[:, :2])  # too few to compare
+
+
+def test_frames_of_silence_and_loud_sounds_are_taken(recwarn):
+    model = small_model(local_channels=80, upsample_factors=(10, 10))
+    model.trunk.adapt(mel_frames())
+    model.stream(local_conditioning=np.full([1, 80, 80], np.log(1e-5), np.float32))
+    model.stream(local_conditioning=mel_frames(offset=0.7)[None])
+    assert not [each for each in recwarn if "local_conditioning" in str(each.message)]
+
+
+@pytest.mark.parametrize("recipe", [{"scale": 1 / np.log(10)}, {"scale": 0.02, "offset": 3.0}])
+def test_frames_with_another_logarithm_or_range_are_warned_of(recipe):
+    model = small_model(local_channels=80, upsample_factors=(10, 10))
+    model.trunk.adapt(mel_frames())
+    with pytest.warns(UserWarning, match="local_conditioning must be frames as in training"):
+        model.stream(local_conditioning=mel_frames(**recipe)[None])

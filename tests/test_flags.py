@@ -35,8 +35,10 @@ PROGRAMS = [
             "make_demo_data",
             "make_reference",
             "make_speech_data",
+            "make_trained_models",
             "plot",
             "prepare_data",
+            "publish",
             "recognize",
             "report",
             "speak",
@@ -288,7 +290,8 @@ class InterruptedStream:
     """A stream of audio during whose second block the user presses Ctrl-C."""
 
     def __init__(self, stream):
-        self.stream, self.plan, self.close = stream, stream.plan, stream.close
+        self.stream, self.description = stream, stream.description
+        self.close = stream.close
         self.blocks = 0
 
     def __next__(self):

@@ -22,16 +22,14 @@ if not native.is_available():
     pytest.skip("libwavenet is not built: there was no C compiler", allow_module_level=True)
 
 # Every distribution has its turn.
-OUTPUTS = {"linear": "logistic_mixture"}
-ALL = {
+OUTPUTS = {"linear": "logistic_mixture", "code table": "categorical"}
+CASES = {
     **{
         name: {"output_distribution": OUTPUTS.get(name, DISTRIBUTIONS[index % 3]), **arguments}
         for index, (name, arguments) in enumerate(MODELS.items())
     },
     **{f"exported {name}": arguments for name, arguments in EXPORTED.items()},
 }
-REFUSED = ("stretch", "code table", "exported stretch", "exported linear", "exported code table")
-CASES = {name: arguments for name, arguments in ALL.items() if name not in REFUSED}
 # 16-bit values are further apart than the rounding of a probability, but rounded themselves.
 PLAIN = {**MODELS["unconditional"], "output_distribution": "categorical"}
 
@@ -93,7 +91,9 @@ def test_all_targets_compute_the_same(runner_of, target, precision):
     assert np.abs(scores - expected).mean() < tolerance / 10
 
 
-@pytest.mark.parametrize("name", ["unconditional", "local", "all", "context"])
+@pytest.mark.parametrize(
+    "name", ["unconditional", "local", "all", "context", "exported stretch", "exported linear"]
+)
 def test_scores_are_those_of_the_model(runner_of, name):
     model = model_of(name)
     samples = whole_frames(model, 200)
@@ -219,20 +219,6 @@ def test_what_is_wrong_is_told(runner_of):
         runner_of(model_of("unconditional"), target="avx1024")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (MODELS["code table"], "libwavenet runs models with code_table None only"),
-        (MODELS["stretch"], "with upsampling learned or repeat only; this one has stretch"),
-        ({"pre_emphasis": 0.9}, "with pre_emphasis 0.0 only; this one has 0.9"),
-        ({"gain": 2.0}, "with gain 1.0 only; this one has 2.0"),
-    ],
-)
-def test_models_that_it_cannot_run_are_refused(arguments, message):
-    with pytest.raises(InputError, match=message):
-        deployment.convert_native(small_model(**arguments))
-
-
 @functools.cache
 def exported(name: str, precision: str) -> bytes:
     return deployment.convert_native(model_of(name), precision)
@@ -241,7 +227,9 @@ def exported(name: str, precision: str) -> bytes:
 CHANGES = st.lists(st.tuples(st.floats(0.0, 1.0), st.integers(1, 255)), max_size=4)
 
 
-@pytest.mark.parametrize("name", ["exported plain", "exported everything"])
+@pytest.mark.parametrize(
+    "name", ["exported plain", "exported stretch", "exported code table", "exported everything"]
+)
 @hypothesis.settings(max_examples=100, deadline=None, derandomize=True)
 @hypothesis.given(
     precision=st.sampled_from(["float32", "int8"]),
@@ -311,3 +299,103 @@ def test_the_programs_export_and_sample_without_tensorflow(run_without, tmp_path
     result = run_without(TENSORFLOW, program, *flags)
     assert result.returncode == 1 and len(result.stderr.splitlines()) == 1
     assert "is no model of export/native.py, or is corrupted" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["unconditional", "all", "exported everything"])
+def test_generate_draws_from_the_model_in_the_native_runtime(name):
+    model = model_of(name)
+    prompt, samples = tone(0.04)[None, : whole_frames(model, 160)], whole_frames(model, 200)
+    conditions = random_conditions(model, 2, prompt.shape[1] + samples)
+    audio = model.generate(
+        samples, 2, prompt, seed=5, runtime="native", **conditions, progress=True
+    )
+    assert_drawn_from(model, audio, 5, prompt=np.repeat(prompt, 2, axis=0), conditions=conditions)
+
+
+def test_the_native_runtime_follows_the_weights(runner_of):
+    model = small_model(**PLAIN)
+    first = model.generate(300, seed=1, runtime="native_int8")
+    np.testing.assert_array_equal(first, generated(runner_of(model, "int8"), 300, seed=1))
+    model.head.weights[-1].assign_add(np.linspace(-3.0, 3.0, 256))
+    assert np.any(model.generate(300, seed=1, runtime="native_int8") != first)
+
+
+def test_a_native_stream_changes_conditions_and_ends(runner_of):
+    model = small_model(num_speakers=3)
+    stream = model.stream(2, speaker_id=1, seed=2, block_size=50, threads=2, runtime="native")
+    assert stream.description.startswith("libwavenet (")
+    assert stream.description.endswith("), streams: 2, threads: 2")
+    expected = runner_of(model, batch_size=2, block_size=50).stream(speaker_id=1, seed=2)
+    for each in (stream, expected):
+        each.change_at(50, speaker_id=2)
+    for _ in range(3):
+        np.testing.assert_array_equal(next(stream), next(expected))
+    stream.close()
+    with pytest.raises(StopIteration):
+        next(stream)
+
+
+def test_arguments_that_the_native_runtime_does_not_have_are_refused():
+    model = small_model(**PLAIN)
+    with pytest.raises(InputError, match="runtime must be one of auto, tensorflow, native"):
+        model.generate(10, runtime="c")
+    for name, value in (("top_k", 5), ("top_p", 0.5), ("jit_compile", True)):
+        with pytest.raises(
+            InputError, match=f"{name} is for the runtime tensorflow; received native"
+        ):
+            model.generate(10, runtime="native", **{name: value})
+    with pytest.raises(InputError, match="seed must be a whole number"):
+        model.generate(10, runtime="native", seed=-1)
+    with pytest.raises(InputError, match=r"prompt must be audio of shape \[1 or 1, samples\]"):
+        model.generate(10, prompt=np.zeros(10), runtime="native")
+
+
+def test_auto_takes_the_native_runtime_where_it_can():
+    model = small_model(**PLAIN)
+    assert model.stream(runtime="auto").description.startswith("libwavenet (")
+    assert "on CPU:0" in model.stream(runtime="auto", top_k=3).description
+    assert "on CPU:0" in model.stream(16, runtime="auto").description
+
+
+def save_model(model, folder):
+    model.compile("adam")
+    folder.mkdir()
+    runs.save(model, folder / "model.keras")
+    return folder
+
+
+def test_the_model_of_a_run_is_converted_once(tmp_path, monkeypatch):
+    run = save_model(small_model(**PLAIN), tmp_path / "run")
+    first = generated(runs.native_runner(run), 300, seed=1)
+    generated(runs.native_runner(run, precision="int8"), 10, seed=1)
+    files = sorted((run / "native").iterdir())
+    assert [path.name.partition("-")[0] for path in files] == ["float32", "int8"]
+    monkeypatch.setattr(runs.checkpointing, "load_model", None)  # it is not called again
+    again = runs.native_runner(run, batch_size=2, threads=1)
+    np.testing.assert_array_equal(generated(again, 300, seed=1).shape, [2, 300])
+    np.testing.assert_array_equal(generated(runs.native_runner(run), 300, seed=1), first)
+    monkeypatch.undo()
+    changed = small_model(**PLAIN)
+    changed.head.weights[-1].assign_add(np.linspace(-3.0, 3.0, 256))
+    changed.compile("adam")
+    runs.save(changed, run / "model.keras")
+    assert np.any(generated(runs.native_runner(run), 300, seed=1) != first)
+    assert len(list((run / "native").iterdir())) == 2
+
+
+@pytest.mark.slow
+def test_generate_starts_without_tensorflow_once_the_model_is_converted(tmp_path, run_without):
+    run = save_model(small_model(**PLAIN), tmp_path / "run")
+    flags = [f"--model_dir={run}", "--seconds=0.05", "--seed=3", "--temperature=0.9"]
+    first, again, exact = (f"{tmp_path / name}.wav" for name in ("first", "again", "exact"))
+    result = run_program("generate.py", *flags, f"--output={first}")
+    assert result.returncode == 0, result.stderr
+    assert "loaded model.keras of step 0" in result.stdout
+    assert "libwavenet (" in result.stderr
+    program = ROOT / "tools" / "generate.py"
+    result = run_without("tensorflow,keras,matplotlib", program, *flags, f"--output={again}")
+    assert result.returncode == 0, result.stderr
+    np.testing.assert_array_equal(soundfile.read(again)[0], soundfile.read(first)[0])
+    result = run_program("generate.py", *flags, f"--output={exact}", "--runtime=tensorflow")
+    assert result.returncode == 0, result.stderr
+    assert np.mean(soundfile.read(exact)[0] == soundfile.read(first)[0]) > 0.97

@@ -232,7 +232,7 @@ def test_upsamplers_and_speakers_condition_the_network(
     mean, scale = generator.normal(size=CHANNELS), generator.uniform(0.5, 2.0, CHANNELS)
     np.savez(tmp_path / "meanvar.npz", mean=mean, scale=scale)
     model, notes = imported(tmp_path, tensors, statistics=tmp_path / "meanvar.npz")
-    assert len(notes) == ("stretch" in upsampler)
+    assert any("frames are repeated" in note for note in notes) == ("stretch" in upsampler)
     inputs = {"audio": codes[None], "local_conditioning": frames[None]}
     vector = None
     if speakers:
@@ -333,6 +333,36 @@ def test_audio_passes_the_inverse_of_the_programs_filter(tmp_path):
     zi = [0.85 * recorded[-1]]
     expected, _ = scipy.signal.lfilter([1.0], [1.0, -0.85], continued / 0.55, zi=zi)
     np.testing.assert_allclose(prompted[0], expected.clip(-1.0, 1.0), atol=1e-4)
+
+
+def test_the_recipe_of_frames_is_stored_with_the_model(tmp_path):
+    tensors = network(outputs=30, inputs=1, upsampler="stretch")
+    audio_options = {
+        "fft_size": 256,
+        "win_length": -1,
+        "win_length_ms": 12.5,
+        "window": "hann",
+        "num_mels": CHANNELS,
+        "fmin": 125,
+        "fmax": 7600,
+        "highpass_cutoff": 70.0,
+    }
+    model, notes = imported(tmp_path, tensors, audio_options)
+    name = f"mel:window=200:fft=256:bands={CHANNELS}:min_hz=125:max_hz=7600"
+    assert model.config.features == (f"{name}:floor=1e-10:log=10:padding=reflect",)
+    assert any("high-pass of 70.0 Hz" in note for note in notes)
+    recording = 0.1 * np.random.default_rng(0).normal(size=1600)
+    frames = wt.audio.extract_features(recording, 16000, model.hop_length, model.config.features)
+    assert frames.shape == (160, CHANNELS)
+    for name, options, arguments in (
+        ("unknown", {}, {}),
+        ("given", {}, {"features": [f"mel:bands={CHANNELS}"]}),
+    ):
+        (tmp_path / name).mkdir()
+        model, notes = imported(tmp_path / name, tensors, options, **arguments)
+        expected = tuple(arguments["features"]) if arguments else None
+        assert model.config.features == expected
+        assert any("no configuration states how frames are made" in note for note in notes)
 
 
 def test_a_file_beside_averaged_weights_is_noted(tmp_path):

@@ -21,10 +21,10 @@ from programs import Program
 
 from wavenet_tf import data, evaluation, runs, training
 from wavenet_tf.errors import InputError
+from wavenet_tf.model_directory.log import cut_log
+from wavenet_tf.model_directory.model_files import find_model
 from wavenet_tf.runs.checkpointing import WriteCheckpoint, save
 from wavenet_tf.runs.interruption import SIGNALS, delayed_interruption
-from wavenet_tf.runs.log import cut_log
-from wavenet_tf.runs.model_files import find_model
 
 
 def settings_for(recordings_dir, **changes):

@@ -89,7 +89,7 @@ def measure(preset: str, batch_size: int, threads: int | None, repeats: int) -> 
     block_size = min(wt.sampling.BLOCK_SIZE, max(64, WEIGHTS_OF_A_BLOCK // weights))
     start = time.perf_counter()
     stream = model.stream(batch_size, seed=0, block_size=block_size, threads=threads)
-    num_threads = len(stream.plan.groups)
+    num_threads = len(wt.sampling.plan(batch_size, threads).groups)
     next(stream)
     first_block = time.perf_counter() - start
     next(stream)

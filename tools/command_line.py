@@ -56,6 +56,8 @@ from absl import app, flags  # noqa: E402
 from wavenet_tf import files  # noqa: E402
 from wavenet_tf.errors import InputError as InputError  # noqa: E402
 from wavenet_tf.errors import check_seed  # noqa: E402
+from wavenet_tf.model_directory import resolve_model_dir, trained_models  # noqa: E402
+from wavenet_tf.options import RUNTIMES, STREAMS_FOR_GPU  # noqa: E402
 
 # Exit code, as of shells.
 INTERRUPTED = 130
@@ -158,13 +160,36 @@ def define_positive(name: str, default: float | None, help: str):
 
 def define_model_dir(required: bool = True):
     """Defines --model_dir, of a program that loads a model."""
-    return define_path("model_dir", None, "Of a training run.", required)
+    return define_trained("model_dir", "Of a training run.", required)
+
+
+def define_trained(name: str, help: str, required: bool = False):
+    """Defines a flag that is a model directory or the name of a trained model; see `define`."""
+    names = trained_models()
+    if names:
+        help += f" Also the name of a trained model of the package: {', '.join(names)}."
+
+    def read(text) -> str:
+        return str(resolve_model_dir(os.path.expanduser(text)))
+
+    return define(name, None, help, read, required)
 
 
 def define_step():
     """Defines --step, of a program that loads a model."""
     help = "Load the checkpoint of this step, the 'best' one, or the model of the 'last' step."
     return flags.DEFINE_string("step", "last", help)
+
+
+def define_runtime():
+    """Defines --runtime, of a program that samples."""
+    return flags.DEFINE_enum(
+        "runtime",
+        "auto",
+        RUNTIMES,
+        "What samples: TensorFlow; the C library libwavenet, in float32 or int8; auto takes "
+        f"libwavenet in float32 where it can, for fewer than {STREAMS_FOR_GPU} streams.",
+    )
 
 
 def define_phones():
@@ -319,7 +344,7 @@ def generate(stream, num_samples: int, sample_rate: int):
     """Samples audio with a progress bar; an interruption ends it, and keeps what there is.
 
     Args:
-        stream: of `WaveNet.stream`.
+        stream: of a model or of an exported model.
         num_samples: to make, in samples.
         sample_rate: in Hz.
 
@@ -331,11 +356,11 @@ def generate(stream, num_samples: int, sample_rate: int):
     """
     import numpy as np
 
-    from wavenet_tf import sampling
+    from wavenet_tf import audio_blocks
 
     blocks: list[np.ndarray] = []
     try:
-        for block in sampling.take(stream, num_samples, sample_rate, progress=True):
+        for block in audio_blocks.take(stream, num_samples, sample_rate, progress=True):
             blocks.append(block)
     except KeyboardInterrupt:
         if not blocks:
@@ -352,19 +377,22 @@ def refuse_words(argv: Sequence[str]) -> None:
         raise InputError(f"unexpected argument {argv[1]!r}; options are written --name=value")
 
 
-def asked_speaker(model, speaker: str | None) -> int | None:
+def asked_speaker(conditioning, speaker: str | None) -> int | None:
     """The id of the speaker that a flag --speaker asks for.
 
     Args:
-        model: a `WaveNet`.
+        conditioning: the `ConditioningSpec` of a model.
         speaker: the flag's value.
 
     Raises:
         InputError: for an unknown speaker, or none if the speakers of the model have names.
     """
-    if speaker is None and model.config.speaker_names:
-        raise InputError(f"--speaker must be one of {', '.join(model.config.speaker_names)}")
-    return None if speaker is None else model.speaker_index(speaker)
+    from wavenet_tf.conditioning import speaker_index
+
+    names = conditioning.speaker_names
+    if speaker is None and names:
+        raise InputError(f"--speaker must be one of {', '.join(names)}")
+    return None if speaker is None else speaker_index(names, speaker)
 
 
 def only_folder(kind: str, words: Sequence[str], flag: str | None) -> str:
@@ -384,11 +412,11 @@ def only_folder(kind: str, words: Sequence[str], flag: str | None) -> str:
     return folders[0]
 
 
-def requested_tags(model, tags: Sequence[str] | None):
+def requested_tags(conditioning, tags: Sequence[str] | None):
     """Returns the value of `global_conditioning` for the flag --tags.
 
     Args:
-        model: a `WaveNet`.
+        conditioning: the `ConditioningSpec` of a model.
         tags: the flag's value; None if it is not given.
 
     Raises:
@@ -396,7 +424,7 @@ def requested_tags(model, tags: Sequence[str] | None):
     """
     from wavenet_tf.conditioning import parse_tags, tag_vector
 
-    names = model.config.tag_names
+    names = conditioning.tag_names
     if tags is None:
         if names:
             raise InputError(f"--tags must be some of {', '.join(names)}; --tags= sets none")

@@ -40,9 +40,8 @@ _COPY_SYNTHESIS = flags.DEFINE_integer(
     "ones.",
     0,
 )
-_RECOGNIZER_DIR = command_line.define_path(
+_RECOGNIZER_DIR = command_line.define_trained(
     "recognizer_dir",
-    None,
     "Training run of a recognizer: also compute its error rate on recordings as they are, from "
     "copy synthesis, and spoken with predicted prosody; for models that speak.",
 )
@@ -56,9 +55,8 @@ _GENERATED = flags.DEFINE_integer(
 _GENERATED_SECONDS = command_line.define_positive(
     "generated_seconds", 3.0, "Length of each of these clips, at most."
 )
-_CLASSIFIER_DIR = command_line.define_path(
+_CLASSIFIER_DIR = command_line.define_trained(
     "classifier_dir",
-    None,
     "Model directory of a classifier, such as of speakers, that scores the generated clips too.",
 )
 _WHOLE_CONTEXT = flags.DEFINE_bool(

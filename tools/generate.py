@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
-from wavenet_tf import audio, conditioning, runs
+from wavenet_tf import audio, conditioning, native, runs
 from wavenet_tf.errors import InputError
 
 _MODEL_DIR = command_line.define_model_dir()
@@ -33,6 +33,7 @@ _SEED = command_line.define_seed()
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 1, "Independent recordings to make at once: out_0.wav, out_1.wav, ...", 1
 )
+_RUNTIME = command_line.define_runtime()
 
 
 def main(argv):
@@ -51,8 +52,9 @@ def main(argv):
     frames = None if _FEATURES.value is None else conditioning.read_array(_FEATURES.value)[None]
     runs.find_model(_MODEL_DIR.value, _STEP.value)
 
-    model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
-    if model.config.local_channels and frames is None:
+    model = _load_model()
+    spec = model.conditioning
+    if spec.local_channels and frames is None:
         raise InputError(
             "the model makes audio from features of recordings: use tools/vocode.py for it, or "
             "give their frames by --features"
@@ -60,22 +62,23 @@ def main(argv):
     samples = round(_SECONDS.value * model.sample_rate)
     if not samples:
         raise InputError(f"seconds must give at least one sample; received {_SECONDS.value}")
-    prompt = None
+    arguments = {
+        "speaker_id": command_line.asked_speaker(spec, _SPEAKER.value),
+        "global_conditioning": command_line.requested_tags(spec, _TAGS.value),
+        "local_conditioning": frames,
+        "temperature": _TEMPERATURE.value,
+        "seed": _SEED.value,
+    }
     if _PROMPT.value is not None:
-        prompt = audio.read_audio(_PROMPT.value, model.sample_rate)[0][None]
-    stream = model.stream(
-        _BATCH_SIZE.value,
-        prompt=prompt,
-        speaker_id=command_line.asked_speaker(model, _SPEAKER.value),
-        global_conditioning=command_line.requested_tags(model, _TAGS.value),
-        local_conditioning=frames,
-        temperature=_TEMPERATURE.value,
-        top_k=_TOP_K.value,
-        top_p=_TOP_P.value,
-        seed=_SEED.value,
-    )
-    names = model.config.tag_names
-    command_line.change_tags(stream, names, model.sample_rate, _TAGS_AT.value)
+        arguments["prompt"] = audio.read_audio(_PROMPT.value, model.sample_rate)[0][None]
+    if not isinstance(model, native.Runner):
+        arguments |= {
+            "batch_size": _BATCH_SIZE.value,
+            "top_k": _TOP_K.value,
+            "top_p": _TOP_P.value,
+        }
+    stream = model.stream(**{name: value for name, value in arguments.items() if value is not None})
+    command_line.change_tags(stream, spec.tag_names, model.sample_rate, _TAGS_AT.value)
     samples = stream.num_samples or samples
     generated, complete = command_line.generate(stream, samples, model.sample_rate)
     for output, waveform in zip(outputs, generated, strict=True):
@@ -83,6 +86,17 @@ def main(argv):
         print(f"{output}: {len(waveform) / model.sample_rate:.2f} s at {model.sample_rate} Hz")
     if not complete:
         sys.exit(command_line.INTERRUPTED)
+
+
+def _load_model():
+    """Returns the model in TensorFlow or in libwavenet: both have `sample_rate` and `stream`."""
+    filters = {"top_k": _TOP_K.value, "top_p": _TOP_P.value}
+    runtime = native.choose_runtime(_RUNTIME.value, _BATCH_SIZE.value, filters)
+    if runtime != "tensorflow":
+        precision = "int8" if runtime == "native_int8" else "float32"
+        run = _MODEL_DIR.value, _STEP.value, precision, _BATCH_SIZE.value
+        return runs.native_runner(*run, verbose=True)
+    return runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
 
 
 if __name__ == "__main__":

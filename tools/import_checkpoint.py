@@ -7,7 +7,7 @@ import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
 
 from absl import flags
 
-from wavenet_tf import convert
+from wavenet_tf import audio, convert
 
 _CHECKPOINT = command_line.define_path("checkpoint", None, "Of the other program.", required=True)
 _OUTPUT_DIR = command_line.define_path(
@@ -29,6 +29,12 @@ _STATISTICS = command_line.define_path(
 _SAMPLE_RATE = flags.DEFINE_integer(
     "sample_rate", None, "Sample rate of the model in Hz, where no file states it.", 1
 )
+_FEATURES = flags.DEFINE_list(
+    "features",
+    None,
+    "What the frames are, where no file states it, such as mel:fft=1024:log=10; options of mel are "
+    f"{', '.join(audio.MEL_OPTIONS)}. tools/vocode.py then computes them.",
+)
 
 
 def main(argv):
@@ -38,6 +44,8 @@ def main(argv):
         command_line.check_exists("checkpoint", _CHECKPOINT.value)
     command_line.check_exists("configuration", _CONFIG.value)
     command_line.check_exists("statistics", _STATISTICS.value)
+    if _FEATURES.value is not None:
+        audio.feature_channels(_FEATURES.value)
     model, notes = convert.import_checkpoint(
         _CHECKPOINT.value,
         _OUTPUT_DIR.value,
@@ -45,6 +53,7 @@ def main(argv):
         _CONFIG.value,
         _SAMPLE_RATE.value,
         _STATISTICS.value,
+        _FEATURES.value,
     )
     for note in notes:
         print(f"note: {note}")

@@ -67,6 +67,7 @@ _RATE = command_line.define_rate()
 _PITCH = command_line.define_pitch()
 _TEMPERATURE = command_line.define_temperature()
 _SEED = command_line.define_seed()
+_RUNTIME = command_line.define_runtime()
 
 
 def main(argv):
@@ -75,8 +76,8 @@ def main(argv):
     _check_flags()
     runs.find_model(_MODEL_DIR.value, _STEP.value)
     sentences = None if _PROSODY.value else _sentences()
-    voice = runs.load_voice(_MODEL_DIR.value, _STEP.value)
-    command_line.asked_speaker(voice.wavenet, _SPEAKER.value)
+    voice = runs.load_voice(_MODEL_DIR.value, _STEP.value, runtime=_RUNTIME.value)
+    command_line.asked_speaker(voice.wavenet.conditioning, _SPEAKER.value)
     voice.warm_up()
     started = time.perf_counter()
     first_audio, seconds, spoken = 0.0, 0.0, []
@@ -155,13 +156,13 @@ def _planned(voice, sentences) -> Iterator[tuple[text.Sentence, speech.Prosody]]
 
 def _audio(voice, sentence, prosody, number: int) -> Iterator:
     """Yields the audio of a sentence in blocks, float32 `[samples]`."""
-    from wavenet_tf import sampling
+    from wavenet_tf import audio_blocks
 
     seed = None if _SEED.value is None else _SEED.value + number
     frames = voice.frames(sentence, prosody)
     stream = voice.stream(frames, _SPEAKER.value, _TEMPERATURE.value, seed)
     samples, rate = len(frames) * voice.wavenet.hop_length, voice.wavenet.sample_rate
-    for block in sampling.take(stream, samples, rate, progress=True):
+    for block in audio_blocks.take(stream, samples, rate, progress=True):
         yield block[0]
 
 

@@ -107,9 +107,8 @@ _SPEAKERS = flags.DEFINE_string(
     "for that column of a table in the folder of recordings, which has a column 'path' too, or a "
     "regular expression whose first group finds the speaker in a recording's path.",
 )
-_ADAPT_FROM = command_line.define_path(
+_ADAPT_FROM = command_line.define_trained(
     "adapt_from",
-    None,
     "Model directory of a model with speakers: learn the embedding of one new speaker, whose "
     "recordings are in --data_dir, and leave all other weights as they are.",
 )

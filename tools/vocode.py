@@ -21,6 +21,7 @@ _SPEAKER = command_line.define_speaker()
 _TAGS = command_line.define_tags()
 _TEMPERATURE = command_line.define_temperature()
 _SEED = command_line.define_seed()
+_RUNTIME = command_line.define_runtime()
 _PICTURE = command_line.define_path(
     "picture", None, "PNG, SVG or PDF file to draw both recordings into."
 )
@@ -39,17 +40,18 @@ def main(argv):
     model = runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
     if not model.config.features:
         raise InputError(f"the model in {_MODEL_DIR.value} was not trained with --features")
-    speaker_id = command_line.asked_speaker(model, _SPEAKER.value)
+    speaker_id = command_line.asked_speaker(model.conditioning, _SPEAKER.value)
     recorded, _ = audio.read_audio(_INPUT.value, model.sample_rate)
     frames = audio.extract_features(
         recorded, model.sample_rate, model.hop_length, model.config.features
     )
     stream = model.stream(
         speaker_id=speaker_id,
-        global_conditioning=command_line.requested_tags(model, _TAGS.value),
+        global_conditioning=command_line.requested_tags(model.conditioning, _TAGS.value),
         local_conditioning=frames[None],
         temperature=_TEMPERATURE.value,
         seed=_SEED.value,
+        runtime=_RUNTIME.value,
     )
     samples = len(frames) * model.hop_length
     batch, complete = command_line.generate(stream, samples, model.sample_rate)

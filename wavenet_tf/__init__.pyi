@@ -10,6 +10,7 @@ from wavenet_tf import evaluation as evaluation
 from wavenet_tf import files as files
 from wavenet_tf import layers as layers
 from wavenet_tf import lite as lite
+from wavenet_tf import model_directory as model_directory
 from wavenet_tf import models as models
 from wavenet_tf import native as native
 from wavenet_tf import options as options
@@ -40,5 +41,6 @@ from wavenet_tf.models import WaveNet as WaveNet
 from wavenet_tf.models import WaveNetClassifier as WaveNetClassifier
 from wavenet_tf.models import WaveNetConfig as WaveNetConfig
 from wavenet_tf.models import WaveNetTrunk as WaveNetTrunk
+from wavenet_tf.models import list_presets as list_presets
 
 __version__: str

@@ -6,7 +6,11 @@ from typing import Any
 import numpy as np
 
 from wavenet_tf import clients
-from wavenet_tf.conditioning import LOCAL_CONDITIONING, ConditioningSpec
+from wavenet_tf.conditioning import (
+    LOCAL_CONDITIONING,
+    ConditioningSpec,
+    check_frame_statistics,
+)
 from wavenet_tf.errors import InputError
 
 
@@ -18,8 +22,10 @@ class BlockGenerator(abc.ABC):
         conditioning: the `ConditioningSpec` of the model.
         batch_size: number of streams.
         block_size: samples of a block.
+        description: how the streams are sampled, in words.
     """
 
+    description: str
     metadata: dict[str, Any]
     conditioning: ConditioningSpec
     batch_size: int
@@ -117,6 +123,11 @@ class BlockGenerator(abc.ABC):
         if prompt is not None and state is not None:
             raise InputError("give a prompt or a state to continue from, not both")
         checked = self.conditioning.checked(conditions, self.batch_size)
+        mean = self.metadata.get("frame_mean")
+        if mean is not None and LOCAL_CONDITIONING in checked:
+            check_frame_statistics(
+                checked[LOCAL_CONDITIONING], mean, self.metadata["frame_deviation"]
+            )
         start = 0
         if prompt is not None:
             state, scores = self.prime(prompt, **conditions)
@@ -126,7 +137,14 @@ class BlockGenerator(abc.ABC):
         else:
             state = self.checked_state(state)
         return clients.AudioStream(
-            self.call_signature, self.metadata, checked, state, start, temperature, seed
+            self.call_signature,
+            self.metadata,
+            checked,
+            state,
+            start,
+            temperature,
+            seed,
+            self.description,
         )
 
     def check_sampling(self) -> None:

@@ -303,8 +303,10 @@ class AudioStream(Iterator[np.ndarray]):
         start: samples of the prompt.
         temperature: as `WaveNet.generate` takes it.
         seed: as `WaveNet.generate` takes it: the same seed gives the same audio as there.
+        description: how the streams are sampled, in words.
 
     Attributes:
+        description: how the streams are sampled, in words.
         state: state after the last block, from which another stream may continue.
         num_samples: samples until the stream ends; None for no end.
         samples_done: samples of each stream so far.
@@ -323,9 +325,11 @@ class AudioStream(Iterator[np.ndarray]):
         start: int = 0,
         temperature: float = 1.0,
         seed: int | None = None,
+        description: str = "",
     ):
         check_temperature(temperature)
         self.call_signature, self.metadata = call_signature, metadata
+        self.description = description
         self.state, self.start = state, start
         streams = len(next(iter(state.values())))
         spec = ConditioningSpec.from_metadata(metadata)
@@ -384,6 +388,11 @@ class AudioStream(Iterator[np.ndarray]):
         """
         with self.lock:
             self.changes.add(sample, conditions)
+
+    def close(self) -> None:
+        """Ends the stream, after a block that another thread waits for."""
+        with self.lock:
+            self.num_samples = self.samples_done
 
     @property
     def real_time_factor(self) -> float:

@@ -7,6 +7,7 @@ Training data, `generate`, exported models and their clients all describe condit
 import dataclasses
 import math
 import tokenize
+import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -18,6 +19,12 @@ from wavenet_tf.errors import InputError
 SPEAKER_ID = "speaker_id"
 GLOBAL_CONDITIONING = "global_conditioning"
 LOCAL_CONDITIONING = "local_conditioning"
+
+# Frames are of another scale if their distance from those of training is so many times the size of
+# these. Silence and loud sounds are nearer.
+LARGEST_DISTANCE = 5.0
+# Fewer frames are no sample of a recording.
+FEWEST_COMPARED = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +169,44 @@ def check_finite(name: str, value: np.ndarray) -> None:
     """Raises InputError if the value holds NaN or infinity."""
     if not np.isfinite(value).all():
         raise InputError(f"{name} holds numbers that are not finite (NaN or infinity)")
+
+
+def check_frame_statistics(frames: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> None:
+    """Raises InputError for frames that are not made as those that a model was trained on.
+
+    A vocoder that is given frames of another recipe (another base of the logarithm, decibels,
+    another range) makes noise. The frames are compared with the statistics of the training
+    data; those that are only suspicious are a warning, as recordings differ too.
+
+    Args:
+        frames: `[streams, frames, channels]`; fewer than `FEWEST_COMPARED` frames pass.
+        mean: of each channel of the training data.
+        deviation: of each channel of the training data.
+
+    Example:
+    >>> frames = np.random.default_rng(0).normal(-6.0, 2.0, [1, 100, 3])
+    >>> check_frame_statistics(frames, np.full(3, -6.0), np.full(3, 2.0))
+    >>> check_frame_statistics(8.7 * frames, np.full(3, -6.0), np.full(3, 2.0))
+    Traceback (most recent call last):
+    wavenet_tf.errors.InputError: local_conditioning must be frames as in training, with the same \
+scale and range; these have a mean -23.4 deviations from there, and vary by 8.83 of them
+    """
+    frames = np.asarray(frames, np.float64)
+    if frames.shape[1] < FEWEST_COMPARED:
+        return
+    mean, deviation = np.asarray(mean), np.asarray(deviation)
+    distance = frames.mean(axis=(0, 1)) - mean
+    size = np.maximum(np.abs(mean), 3.0 * deviation)
+    shift = float((distance / deviation).mean())
+    spread = float((frames.std(axis=1) / deviation).mean())
+    message = (
+        "local_conditioning must be frames as in training, with the same scale and range; these "
+        f"have a mean {shift:+.1f} deviations from there, and vary by {spread:.2f} of them"
+    )
+    if float(np.abs(distance / size).mean()) > LARGEST_DISTANCE:
+        raise InputError(message)
+    if shift > 2.5 or (shift > 1.0 and spread < 0.6):
+        warnings.warn(message, stacklevel=3)
 
 
 def speaker_index(names, speaker: str) -> int:

@@ -1,6 +1,8 @@
 """Names of the features of recordings; importable without TensorFlow."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from wavenet_tf.errors import InputError
 
@@ -12,26 +14,74 @@ MEL_BANDS = 80
 # a model never gets the values of another tracker than the one it was trained on.
 FEATURES: dict[str, int] = {"mel": MEL_BANDS, "energy": 1, "f0": 2, "f0_world": 2}
 F0_FEATURES = ("f0", "f0_world")
+# Options of the feature "mel": the argument of `log_mel` that each sets, and how its text is read.
+MEL_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "window": ("window_length", int),
+    "fft": ("fft_length", int),
+    "bands": ("num_bands", int),
+    "min_hz": ("min_hz", float),
+    "max_hz": ("max_hz", float),
+    "floor": ("floor", float),
+    "log": ("log_base", lambda text: {"e": math.e, "10": 10.0}[text]),
+    "padding": ("padding", str),
+}
+
+
+def parse_feature(feature: str) -> tuple[str, dict[str, Any]]:
+    """Returns the name of a feature, and the arguments that its options set.
+
+    Options make a model's features explicit, as those of a vocoder that another program trained:
+    "mel:fft=1024:log=10". They follow the name after colons.
+
+    Args:
+        feature: a name of `FEATURES`; "mel" with any of `MEL_OPTIONS`.
+
+    Raises:
+        InputError: for an unknown name or option, or a value that is none.
+
+    Example:
+    >>> parse_feature("mel:bands=40:floor=1e-10")
+    ('mel', {'num_bands': 40, 'floor': 1e-10})
+    """
+    name, *options = feature.split(":")
+    if name not in FEATURES:
+        raise InputError(f"names must be some of {', '.join(FEATURES)}; received {feature!r}")
+    arguments = {}
+    for option in options:
+        key, _, value = option.partition("=")
+        if name != "mel" or key not in MEL_OPTIONS:
+            known = f"one of {', '.join(MEL_OPTIONS)}" if name == "mel" else "none"
+            raise InputError(f"options of the feature {name} must be {known}; received {option!r}")
+        argument, read = MEL_OPTIONS[key]
+        try:
+            arguments[argument] = read(value)
+        except (ValueError, KeyError) as error:
+            raise InputError(
+                f"the option {key} of the feature {name} has the value {value!r}, which cannot be "
+                "read"
+            ) from error
+    return name, arguments
 
 
 def feature_channels(names: Sequence[str]) -> int:
     """Number of channels of `extract_features`.
 
     Args:
-        names: of `FEATURES`.
+        names: of `FEATURES`, with options as `parse_feature` reads them.
 
     Returns:
         The channels of all of them together.
 
     Raises:
-        InputError: if a name is unknown or there twice, or none is given.
+        InputError: if a name or an option is unknown, a name there twice, or none is given.
 
     Example:
-    >>> feature_channels(["mel", "f0"])
-    82
+    >>> feature_channels(["mel", "f0"]), feature_channels(["mel:bands=40"])
+    (82, 40)
     """
-    if not names or any(name not in FEATURES for name in names):
+    if not names or any(name.partition(":")[0] not in FEATURES for name in names):
         raise InputError(f"names must be some of {', '.join(FEATURES)}; received {names!r}")
-    if len(set(names)) < len(names):
+    parsed = [parse_feature(name) for name in names]
+    if len({name for name, _ in parsed}) < len(parsed):
         raise InputError(f"names of features must differ from each other; received {names!r}")
-    return sum(FEATURES[name] for name in names)
+    return sum(arguments.get("num_bands", FEATURES[name]) for name, arguments in parsed)

@@ -5,18 +5,21 @@ with zeros beyond both ends: `ceil(samples / hop_length)` frames.
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf.audio.feature_names import HOP_SECONDS, MEL_BANDS, feature_channels
+from wavenet_tf.audio.feature_names import HOP_SECONDS, MEL_BANDS, feature_channels, parse_feature
 from wavenet_tf.errors import InputError, positive_integer
 
 # Tacotron 2's framing (arXiv 1712.05884).
 WINDOW_SECONDS = 0.05
 # Tacotron 2's, 0.01, would cut off three quarters of the values of ordinary recordings.
 MEL_FLOOR = 1e-5
+# What lies beyond both ends of the audio, as `tf.pad` names it.
+PADDINGS = {"zeros": "CONSTANT", "reflect": "REFLECT"}
 
 
 def log_mel(
@@ -28,6 +31,9 @@ def log_mel(
     min_hz: float = 125.0,
     max_hz: float = 7600.0,
     floor: float = MEL_FLOOR,
+    fft_length: int | None = None,
+    log_base: float = math.e,
+    padding: str = "zeros",
 ) -> tf.Tensor:
     """Log mel spectrogram, with Tacotron 2's framing and bands by default; works in graphs.
 
@@ -43,9 +49,12 @@ def log_mel(
         min_hz: where the lowest band begins.
         max_hz: where the highest band ends; at most half the sample rate is used.
         floor: smallest band magnitude, below which the logarithm is cut off.
+        fft_length: samples of the Fourier transform of a window. None takes the next power of two.
+        log_base: base of the logarithms.
+        padding: what lies beyond both ends of the audio: "zeros", or its reflection, "reflect".
 
     Returns:
-        float32 `[..., frames, num_bands]`: natural logarithms.
+        float32 `[..., frames, num_bands]`: logarithms.
 
     Raises:
         InputError: if an argument is out of its range.
@@ -64,10 +73,20 @@ def log_mel(
             f"min_hz must be at least 0 and below {max_hz:g}, the lower of max_hz and half the "
             f"sample rate; received {min_hz!r}"
         )
-    magnitudes = _magnitudes(audio, sample_rate, hop_length, window_length)
-    fft_length = 2 * (magnitudes.shape[-1] - 1)
+    if fft_length is None:
+        fft_length = _next_power_of_two(window_length)
+    if positive_integer("fft_length", fft_length) < window_length:
+        raise InputError(
+            f"fft_length must be at least the window's {window_length} samples; received "
+            f"{fft_length}"
+        )
+    if not log_base > 1.0:
+        raise InputError(f"log_base must be above 1; received {log_base!r}")
+    if padding not in PADDINGS:
+        raise InputError(f"padding must be one of {', '.join(PADDINGS)}; received {padding!r}")
+    magnitudes = _magnitudes(audio, sample_rate, hop_length, window_length, fft_length, padding)
     filters = _mel_filters(sample_rate, fft_length, num_bands, float(min_hz), float(max_hz))
-    return _floored_log(tf.tensordot(magnitudes, filters, axes=1), floor)
+    return _floored_log(tf.tensordot(magnitudes, filters, axes=1), floor) / math.log(log_base)
 
 
 def spectral_levels(audio, sample_rate: int, hop_length: int | None = None) -> np.ndarray:
@@ -87,7 +106,8 @@ def spectral_levels(audio, sample_rate: int, hop_length: int | None = None) -> n
     0.0
     """
     window_length = _length("window_length", None, WINDOW_SECONDS, sample_rate)
-    magnitudes = _magnitudes(audio, sample_rate, hop_length, window_length)
+    fft_length = _next_power_of_two(window_length)
+    magnitudes = _magnitudes(audio, sample_rate, hop_length, window_length, fft_length)
     return 20.0 * np.log10(np.maximum(magnitudes / (0.25 * window_length), 1e-10))
 
 
@@ -274,22 +294,25 @@ def extract_features(
         audio: float `[samples]` in [-1, 1].
         sample_rate: in Hz.
         hop_length: samples from frame to frame. None takes 12.5 ms.
-        names: of `FEATURES`, in the order of the channels.
+        names: of `FEATURES`, with options as `parse_feature` reads them, in the order of the
+            channels.
 
     Returns:
         float32 `[frames, feature_channels(names)]`.
 
     Raises:
-        InputError: if a name is unknown, or none is given.
+        InputError: if a name or an option is unknown, or none is given.
 
     Example:
     >>> extract_features(np.zeros(8000), 16000, 200, ["mel", "energy"]).shape
     (40, 81)
     """
     feature_channels(names)
-    return np.concatenate(
-        [np.asarray(_EXTRACTORS[name](audio, sample_rate, hop_length)) for name in names], axis=-1
-    )
+    features = []
+    for feature in names:
+        name, arguments = parse_feature(feature)
+        features.append(np.asarray(_EXTRACTORS[name](audio, sample_rate, hop_length, **arguments)))
+    return np.concatenate(features, axis=-1)
 
 
 def _length(name: str, value, seconds: float, sample_rate: int) -> int:
@@ -297,23 +320,42 @@ def _length(name: str, value, seconds: float, sample_rate: int) -> int:
     return positive_integer(name, round(seconds * sample_rate) if value is None else value)
 
 
-def _frames(audio, sample_rate: int, hop_length: int | None, frame_length: int) -> tf.Tensor:
+def _frames(
+    audio, sample_rate: int, hop_length: int | None, frame_length: int, padding: str = "zeros"
+) -> tf.Tensor:
     """Cuts audio into overlapping frames `[..., frames, frame_length]`, centred on the hops."""
     hop_length = _length("hop_length", hop_length, HOP_SECONDS, sample_rate)
     audio = tf.cast(audio, tf.float32)
     if not audio.shape.rank:
         raise InputError(f"audio must have shape [..., samples]; received shape {audio.shape}")
     before = frame_length // 2
-    padding = [[0, 0]] * (audio.shape.rank - 1) + [[before, frame_length - before]]
-    frames = tf.signal.frame(tf.pad(audio, padding), frame_length, hop_length)
+    margins = [[0, 0]] * (audio.shape.rank - 1) + [[before, frame_length - before]]
+    samples = audio.shape[-1]
+    if padding == "reflect" and samples is not None and samples <= frame_length - before:
+        raise InputError(
+            f"reflected audio must have more than {frame_length - before} samples; received "
+            f"{samples}"
+        )
+    frames = tf.signal.frame(tf.pad(audio, margins, PADDINGS[padding]), frame_length, hop_length)
     return frames[..., : -(-tf.shape(audio)[-1] // hop_length), :]
 
 
-def _magnitudes(audio, sample_rate: int, hop_length: int | None, window_length: int) -> tf.Tensor:
+def _next_power_of_two(length: int) -> int:
+    return 1 << (length - 1).bit_length()
+
+
+def _magnitudes(
+    audio,
+    sample_rate: int,
+    hop_length: int | None,
+    window_length: int,
+    fft_length: int,
+    padding: str = "zeros",
+) -> tf.Tensor:
     """Of the spectrum of Hann windows: `[..., frames, fft_length // 2 + 1]`."""
-    fft_length = 1 << (window_length - 1).bit_length()
-    frames = _frames(audio, sample_rate, hop_length, fft_length)
-    return tf.abs(tf.signal.rfft(frames * _hann_window(window_length, fft_length)))
+    frames = _frames(audio, sample_rate, hop_length, fft_length, padding)
+    windowed = frames * _hann_window(window_length, fft_length)
+    return tf.abs(tf.signal.rfft(windowed, [fft_length]))
 
 
 def _floored_log(values, floor: float) -> tf.Tensor:

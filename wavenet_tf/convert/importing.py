@@ -4,7 +4,7 @@ import importlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +27,7 @@ def import_checkpoint(
     config: str | os.PathLike | None = None,
     sample_rate: int | None = None,
     statistics: str | os.PathLike | None = None,
+    features: Sequence[str] | None = None,
 ) -> tuple[models.WaveNet, tuple[str, ...]]:
     """Writes a model directory with the model of another program's checkpoint.
 
@@ -38,6 +39,8 @@ def import_checkpoint(
         sample_rate: in Hz; None takes that of the options.
         statistics: file of the mean and the deviation of the frames that condition the model, see
             `read_statistics`; None for frames that are normalized already.
+        features: what the frames are, as `audio.parse_feature` reads it; None takes what the
+            options state, if anything.
 
     Returns:
         The model, and notes on what was assumed or left out.
@@ -61,7 +64,7 @@ def import_checkpoint(
         contents = contents._replace(
             statistics=read_statistics(statistics, options.get("feature_type"))
         )
-    model, notes = convert_checkpoint(contents._replace(options=options), source)
+    model, notes = convert_checkpoint(contents._replace(options=options), source, features)
     model.compile("adam")
     runs.save(model, final)
     return model, notes
@@ -83,13 +86,14 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
 
 
 def convert_checkpoint(
-    checkpoint: Checkpoint, source: str = AUTO
+    checkpoint: Checkpoint, source: str = AUTO, features: Sequence[str] | None = None
 ) -> tuple[models.WaveNet, tuple[str, ...]]:
     """Returns the model of another program's checkpoint, and notes on what was assumed.
 
     Args:
         checkpoint: the weights and options.
         source: the program, of `SOURCES`; "auto" finds it by the names of the weights.
+        features: as `import_checkpoint` takes them.
 
     Raises:
         InputError: if the model cannot be represented, or a weight is missing or left over.
@@ -101,7 +105,10 @@ def convert_checkpoint(
     module = nearest if source == AUTO else _module(source)
     try:
         conversion = module.convert(checkpoint)
-        model = models.WaveNet(**conversion.arguments)
+        arguments = dict(conversion.arguments)
+        if features is not None:
+            arguments["features"] = tuple(features)
+        model = models.WaveNet(**arguments)
         tensors = checkpoint.tensors if conversion.tensors is None else conversion.tensors
         assign_weights(model, conversion.rows, tensors, conversion.unused)
     except LayoutError as error:

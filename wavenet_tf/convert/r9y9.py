@@ -199,8 +199,37 @@ def _conditioning(options: Options) -> tuple[dict[str, Any], list[Row]]:
         channels = options.tensor(LAYER.format(0, "conv1x1c.weight"), rank=3).shape[1]
         upsampling, upsampler_rows = convert_upsampling(options, channels)
         arguments |= {"local_channels": channels, "upsampled_channels": channels, **upsampling}
+        features = None if _is_old(options) else _mel_feature(options)
+        if features is not None:
+            arguments["features"] = (features,)
         rows += upsampler_rows
     return arguments, rows
+
+
+def _mel_feature(options: Options) -> str | None:
+    """Returns the feature that the program's last version makes frames of; None if it is unknown.
+
+    Its frames are logarithms to the base 10 of mel spectrograms of the recordings, before gain and
+    pre-emphasis, whose ends are reflected.
+    """
+    needed = {"fft": "fft_size", "bands": "num_mels", "min_hz": "fmin", "max_hz": "fmax"}
+    found = {option: options.get(name) for option, name in needed.items()}
+    window = options.get("win_length", -1)
+    if window is not None and window < 0 and options.get("win_length_ms") is not None:
+        window = int(options.number("win_length_ms", 0.0) / 1000 * options.sample_rate(22050))
+    if None in found.values() or not window or window < 0 or options.get("window") != "hann":
+        options.note(
+            "no configuration states how frames are made: tools/vocode.py does not take the model, "
+            "unless --features is given"
+        )
+        return None
+    if options.number("highpass_cutoff", 0.0) > 0.0:
+        options.note(
+            f"the program filters recordings by a high-pass of {options.get('highpass_cutoff')} Hz "
+            "before everything else; tools/vocode.py does not"
+        )
+    settings = {"window": window, **found, "floor": 1e-10, "log": 10, "padding": "reflect"}
+    return ":".join(["mel", *(f"{name}={value}" for name, value in settings.items())])
 
 
 def _layer_rows(options: Options, index: int, residual: bool) -> list[Row]:

@@ -4,7 +4,6 @@ from wavenet_tf.deployment import saved_model as saved_model
 from wavenet_tf.deployment import signatures as signatures
 from wavenet_tf.deployment import tflite as tflite
 from wavenet_tf.deployment import tflite_file as tflite_file
-from wavenet_tf.deployment.generator_native import convert_native as convert_native
 from wavenet_tf.deployment.generator_saved_model import SavedModelSignatures as SavedModelSignatures
 from wavenet_tf.deployment.generator_signatures import GeneratorSignatures as GeneratorSignatures
 from wavenet_tf.deployment.generator_tflite import TFLiteSignatures as TFLiteSignatures
@@ -25,3 +24,4 @@ from wavenet_tf.deployment.speech_saved_model import (
 )
 from wavenet_tf.deployment.speech_tflite import TFLiteSpeechSignatures as TFLiteSpeechSignatures
 from wavenet_tf.deployment.tflite import convert as convert
+from wavenet_tf.sampling import convert_native as convert_native

@@ -4,7 +4,6 @@ A client streams without this package: `initial_state` or `prime` returns tensor
 `generate_block` takes these and uniform numbers, and returns audio and the next state.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +12,9 @@ import tensorflow as tf
 from wavenet_tf import sampling
 from wavenet_tf.clients import GENERATION
 from wavenet_tf.conditioning import LOCAL_CONDITIONING, SPEAKER_ID
-from wavenet_tf.deployment.signatures import Signatures, checked_block_size, model_metadata
+from wavenet_tf.deployment.signatures import Signatures
 from wavenet_tf.layers import RepeatedFrames
+from wavenet_tf.sampling import checked_block_size, generator_metadata
 
 
 class GeneratorSignatures(Signatures):
@@ -110,36 +110,6 @@ class GeneratorSignatures(Signatures):
         return sampling.prime(self.model, nothing, conditions)
 
 
-def generator_metadata(model, block_size: int) -> dict[str, Any]:
-    """Returns what clients of any exported generator need, as JSON holds it.
-
-    Args:
-        model: a `WaveNet`.
-        block_size: samples of a block.
-    """
-    spec = model.conditioning
-    has_frames = spec.local_channels is not None
-    return {
-        **model_metadata(model, GENERATION),
-        "block_size": block_size,
-        "uniforms_per_sample": math.prod(model.distribution.uniforms_shape),
-        "conditioning": list(spec.names),
-        "num_speakers": spec.num_speakers,
-        "speaker_names": _optional_list(spec.speaker_names),
-        "global_channels": spec.global_channels,
-        "tag_names": _optional_list(spec.tag_names),
-        "local_channels": spec.local_channels,
-        "features": _optional_list(spec.features),
-        "phone_set": _optional_list(spec.phone_set),
-        "hop_length": spec.hop_length,
-        # Frames that a block takes, besides its own.
-        "frames_before": spec.frames_before if has_frames else None,
-        "frames_after": spec.frames_after if has_frames else None,
-        # Whether there is the signature `prosody`.
-        "prosody": False,
-    }
-
-
 def conditioning_of_block(
     model, conditions: Mapping[str, tf.Tensor], first, block_size: int
 ) -> dict[str, Any]:
@@ -164,7 +134,3 @@ def conditioning_of_block(
         "global_conditioning": global_conditioning,
         "local_conditioning": local_conditioning,
     }
-
-
-def _optional_list(values) -> list[str] | None:
-    return None if values is None else list(values)

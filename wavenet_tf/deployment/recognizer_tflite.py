@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.deployment.recognizer_signatures import RecognizerSignatures
-from wavenet_tf.deployment.signatures import checked_block_size, traced
+from wavenet_tf.deployment.signatures import traced
 from wavenet_tf.errors import InputError, positive_integer
 from wavenet_tf.layers import observed_activations
+from wavenet_tf.sampling import checked_block_size
 
 BLOCK_SECONDS = 0.1  # of a block: each call copies the whole state
 

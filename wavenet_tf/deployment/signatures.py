@@ -4,10 +4,10 @@ import abc
 import json
 from typing import Any
 
-import keras
 import tensorflow as tf
 
-from wavenet_tf.errors import InputError, positive_integer
+from wavenet_tf.errors import InputError
+from wavenet_tf.sampling import model_metadata
 
 
 class Signatures(abc.ABC):
@@ -48,49 +48,6 @@ class Signatures(abc.ABC):
     @abc.abstractmethod
     def concrete_functions(self) -> dict[str, Any]:
         """Returns the signatures by name, traced."""
-
-
-def model_metadata(model, task: str) -> dict[str, Any]:
-    """Returns what clients of any exported model need, as JSON holds it.
-
-    Args:
-        model: a `WaveNet` or a `WaveNetClassifier`.
-        task: what the model does.
-    """
-    from wavenet_tf import __version__
-
-    config = model.config
-    return {
-        "wavenet_tf_version": __version__,
-        "tensorflow_version": tf.__version__,
-        "keras_version": keras.__version__,
-        "task": task,
-        "sample_rate": config.sample_rate,
-        "receptive_field": model.receptive_field,
-        "output_distribution": config.output_distribution,
-        "quantization_channels": config.quantization_channels,
-    }
-
-
-def checked_block_size(block_size: int | None, default: int, unit: int, frames: str) -> int:
-    """Returns the samples of a block.
-
-    Args:
-        block_size: number of samples; None takes the default.
-        default: the default, or the next multiple of `unit`.
-        unit: samples of a frame, of which a block has whole ones.
-        frames: what the frames are, for the error.
-
-    Raises:
-        InputError: for a block size that is no multiple of `unit`.
-    """
-    if block_size is None:
-        return -(-default // unit) * unit
-    if positive_integer("block_size", block_size) % unit:
-        raise InputError(
-            f"block_size must be a multiple of {unit}, {frames}; received {block_size}"
-        )
-    return block_size
 
 
 def checked_max_samples(max_seconds: float, sample_rate: int, unit: int) -> int:

@@ -106,6 +106,12 @@ class ConditioningUpsampler(keras.layers.Layer):
         """
         raise NotImplementedError
 
+    @property
+    def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The mean and the deviation of each feature; None before `adapt`."""
+        mean, scale = np.asarray(self.mean), np.asarray(self.scale)
+        return (mean, 1.0 / scale) if np.any(mean) else None
+
     def adapt(self, frames) -> None:
         """Computes the mean and the deviation of each feature, which normalize it.
 

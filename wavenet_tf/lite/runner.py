@@ -36,6 +36,7 @@ class Runner(ModelFile, BlockGenerator):
     def __init__(self, path: str | os.PathLike, threads: int = 1):
         super().__init__(path, threads)
         self.conditioning = ConditioningSpec.from_metadata(self.metadata)
+        self.description = f"TFLite, streams: {self.batch_size}, threads: {threads}"
 
     def check_input(self, name: str, value) -> None:
         """Raises InputError for uniform numbers out of their range."""

@@ -13,6 +13,8 @@ from wavenet_tf.models.config import PRESETS as PRESETS
 from wavenet_tf.models.config import ContextConfig as ContextConfig
 from wavenet_tf.models.config import WaveNetConfig as WaveNetConfig
 from wavenet_tf.models.heads import OutputHead as OutputHead
+from wavenet_tf.models.presets import Preset as Preset
+from wavenet_tf.models.presets import list_presets as list_presets
 from wavenet_tf.models.prosody import DurationModel as DurationModel
 from wavenet_tf.models.prosody import LogF0Model as LogF0Model
 from wavenet_tf.models.scoring import distribution_parameters as distribution_parameters

@@ -14,6 +14,7 @@ from wavenet_tf.layers import CausalConv1D, FramePooling, observe
 from wavenet_tf.models.class_targets import CLASS_TARGETS, ClassTargets
 from wavenet_tf.models.config import NEXT_SAMPLE_LOSS_WEIGHT, WaveNetConfig
 from wavenet_tf.models.heads import OutputHead
+from wavenet_tf.models.loading import load_pretrained
 from wavenet_tf.models.trainer import TrainableModel
 from wavenet_tf.models.trunk import WaveNetTrunk, audio_of
 from wavenet_tf.models.wavenet import WaveNet
@@ -176,6 +177,20 @@ class WaveNetClassifier(TrainableModel):
             model.trunk.trainable = model.head.trainable = False
             arguments.setdefault("next_sample", False)
         return cls(model.trunk, num_classes, head=model.head, **arguments)
+
+    @classmethod
+    def from_preset(cls, name: str, *, dtype: str | None = None) -> "WaveNetClassifier":
+        """Loads a trained classifier.
+
+        Args:
+            name: of a trained model of the package, see `list_presets`, of a model directory, or
+                of a `.keras` file.
+            dtype: as the constructor takes it; None for that of the trained model.
+
+        Raises:
+            InputError: for an unknown name, or a model that is no classifier.
+        """
+        return load_pretrained(name, cls, dtype)
 
     def build(self, inputs_shape=None):
         """Makes the weights; every shape follows from the arguments."""

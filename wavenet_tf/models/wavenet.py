@@ -10,14 +10,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from wavenet_tf import data, sampling, training
+from wavenet_tf import audio_blocks, clients, data, native, sampling, training
 from wavenet_tf.audio import Emphasis
-from wavenet_tf.conditioning import ConditioningSpec, speaker_index
+from wavenet_tf.conditioning import ConditioningSpec, check_frame_statistics, speaker_index
 from wavenet_tf.distributions import Categorical
 from wavenet_tf.errors import InputError, positive_integer
 from wavenet_tf.layers.convolutions import with_state_shape
-from wavenet_tf.models.config import WaveNetConfig
+from wavenet_tf.models.config import PRESETS, WaveNetConfig
 from wavenet_tf.models.heads import OutputHead
+from wavenet_tf.models.loading import load_pretrained
 from wavenet_tf.models.trainer import TrainableModel
 from wavenet_tf.models.trunk import WaveNetTrunk, audio_of
 from wavenet_tf.options import PRECISIONS
@@ -127,17 +128,32 @@ class WaveNet(TrainableModel):
 
     @classmethod
     def from_preset(cls, name: str, *, dtype=None, **overrides) -> "WaveNet":
-        """Makes an untrained model of a named configuration.
+        """Makes an untrained model of a named configuration, or loads a trained model.
 
         Args:
-            name: "tiny" (a laptop demo), "small", "music", "medium" or "paper".
-            dtype: as the constructor takes it.
-            **overrides: arguments that replace those of the preset.
+            name: a configuration: "tiny" (a laptop demo), "small", "music", "medium" or "paper";
+                or a trained model: one of the package, see `list_presets`, a model directory, or a
+                `.keras` file.
+            dtype: as the constructor takes it; None for float32, or for that of a trained model.
+            **overrides: arguments that replace those of the configuration; none for a trained
+                model.
 
         Raises:
-            InputError: for an unknown preset or an unknown argument.
+            InputError: for an unknown name or an unknown argument; for arguments of a trained
+                model.
+
+        Example:
+        >>> WaveNet.from_preset("tiny", sample_rate=8000).sample_rate
+        8000
         """
-        return cls(dtype=dtype, **WaveNetConfig.from_preset(name, **overrides).to_dict())
+        if name in PRESETS:
+            return cls(dtype=dtype, **WaveNetConfig.from_preset(name, **overrides).to_dict())
+        if overrides:
+            raise InputError(
+                f"the trained model {name} takes no other arguments; received "
+                f"{', '.join(overrides)}"
+            )
+        return load_pretrained(name, cls, dtype)
 
     @property
     def trained(self) -> str:
@@ -219,6 +235,11 @@ class WaveNet(TrainableModel):
     def sampler(self) -> sampling.Sampler:
         """The sampler of this model, which keeps what does not change between streams."""
         return sampling.Sampler(self)
+
+    @functools.cached_property
+    def native_sampler(self) -> sampling.NativeSampler:
+        """The sampler of this model in libwavenet."""
+        return sampling.NativeSampler(self)
 
     def call(self, inputs, state=None, local_conditioning=None):
         with self.explained_errors():
@@ -328,6 +349,7 @@ class WaveNet(TrainableModel):
         seed: int | None = None,
         progress: bool = False,
         jit_compile: bool | None = None,
+        runtime: str = "tensorflow",
     ) -> np.ndarray:
         """Samples audio, one sample after the other, at a cost of O(layers) per sample.
 
@@ -351,6 +373,9 @@ class WaveNet(TrainableModel):
             progress: whether to show a progress bar with samples/s and the real-time factor.
             jit_compile: True compiles with XLA; False makes a plain graph, which starts sooner and
                 samples several times slower; None takes XLA where TensorFlow has it.
+            runtime: "tensorflow"; "native" for the C library libwavenet, which is faster on CPUs,
+                starts at once and draws the same samples up to rounding; "native_int8" for weights
+                in int8 there; or "auto" for "native" where it can, see `native.choose_runtime`.
 
         Returns:
             float32 `[batch_size, num_samples]` in [-1, 1], without the prompt.
@@ -370,13 +395,14 @@ class WaveNet(TrainableModel):
             top_p,
             seed,
             jit_compile=jit_compile,
+            runtime=runtime,
         )
         if stream.num_samples not in (None, num_samples):
             raise InputError(
                 f"num_samples must be {stream.num_samples}, which the frames of local_conditioning "
                 f"are for, {self.hop_length} samples each, after the prompt; received {num_samples}"
             )
-        return sampling.collect(stream, num_samples, self.sample_rate, progress)
+        return audio_blocks.collect(stream, num_samples, self.sample_rate, progress)
 
     def stream(
         self,
@@ -393,7 +419,8 @@ class WaveNet(TrainableModel):
         threads: int | None = None,
         jit_compile: bool | None = None,
         device: str | None = None,
-    ) -> sampling.AudioStream:
+        runtime: str = "tensorflow",
+    ) -> sampling.AudioStream | clients.AudioStream:
         """Samples audio without end, or to the end of its frames, in blocks and constant memory.
 
         Args:
@@ -406,35 +433,58 @@ class WaveNet(TrainableModel):
             top_k: as `generate` takes it.
             top_p: as `generate` takes it.
             seed: as `generate` takes it.
-            block_size: samples per block; None takes `sampling.BLOCK_SIZE`.
+            block_size: samples per block; None takes `sampling.BLOCK_SIZE`, or about 1024 in a
+                native runtime, which needs whole frames.
             threads: largest number of threads; None uses every core.
             jit_compile: as `generate` takes it.
             device: as `tf.device` takes it; None takes a GPU if there is one and enough streams to
                 keep it busy.
+            runtime: as `generate` takes it.
 
         Returns:
             An iterator of float32 `[batch_size, block_size]` in [-1, 1], with `close()`; its
-            `plan` holds the choices made. All blocks joined are what `generate` returns for the
-            same arguments.
+            `description` names the choices made. All blocks joined are what `generate` returns
+            for the same arguments.
 
         Raises:
             InputError: for an argument out of range or a prompt of the wrong shape.
         """
+        conditions = {
+            "speaker_id": speaker_id,
+            "global_conditioning": global_conditioning,
+            "local_conditioning": local_conditioning,
+        }
+        batch_size = positive_integer("batch_size", batch_size)
+        if local_conditioning is not None:
+            self._check_frame_statistics(local_conditioning)
+        tensorflow_only = {
+            "top_k": top_k,
+            "top_p": top_p,
+            "jit_compile": jit_compile,
+            "device": device,
+        }
+        runtime = native.choose_runtime(runtime, batch_size, tensorflow_only)
+        if runtime != "tensorflow":
+            return self.native_sampler.stream(
+                runtime, batch_size, prompt, conditions, temperature, seed, block_size, threads
+            )
         return self.sampler.stream(
             batch_size,
             prompt,
-            {
-                "speaker_id": speaker_id,
-                "global_conditioning": global_conditioning,
-                "local_conditioning": local_conditioning,
-            },
+            conditions,
             temperature,
             top_k,
             top_p,
             seed,
             block_size,
-            sampling.plan(positive_integer("batch_size", batch_size), threads, jit_compile, device),
+            sampling.plan(batch_size, threads, jit_compile, device),
         )
+
+    def _check_frame_statistics(self, frames) -> None:
+        """Raises InputError for frames that are not made as those of the training data."""
+        statistics = sampling.frame_statistics(self)
+        if statistics is not None and np.shape(frames)[2:] == statistics[0].shape:
+            check_frame_statistics(frames, *statistics)
 
     def get_config(self):
         return {**super().get_config(), **self.config.to_dict(), "trained": self.trained}

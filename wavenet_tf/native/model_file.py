@@ -16,7 +16,7 @@ import numpy as np
 
 # Entry of the metadata that clients read.
 METADATA_NAME = "wavenet"
-FORMAT = "1"
+FORMAT = "2"
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "I32": np.dtype("<i4"),

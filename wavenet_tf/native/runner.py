@@ -26,7 +26,7 @@ class Runner(BlockGenerator):
     Threads may call one runner at the same time. Each stream carries its own state.
 
     Args:
-        path: of the file.
+        file: its path, or its content.
         threads: number of threads among which the streams of a call are divided.
         batch_size: number of streams.
         block_size: samples of a block, a multiple of the metadata's `frame_unit`; None takes the
@@ -46,7 +46,7 @@ class Runner(BlockGenerator):
 
     def __init__(
         self,
-        path: str | os.PathLike,
+        file: str | os.PathLike | bytes,
         threads: int = 1,
         batch_size: int = 1,
         block_size: int | None = None,
@@ -54,7 +54,7 @@ class Runner(BlockGenerator):
     ):
         self.threads = positive_integer("threads", threads)
         self.batch_size = positive_integer("batch_size", batch_size)
-        self.model, metadata = _open(path, target)
+        self.model, metadata = _open(file, target)
         unit = metadata.get("frame_unit", 1)
         if block_size is not None:
             metadata["block_size"] = positive_integer("block_size", block_size)
@@ -64,13 +64,17 @@ class Runner(BlockGenerator):
                     f"conditioning and context stacks; received {block_size}"
                 )
         metadata["batch_size"] = self.batch_size
-        self.metadata = clients.checked_metadata(metadata, str(path), "batch_size")
+        self.metadata = clients.checked_metadata(metadata, _name(file), "batch_size")
         self.block_size = self.metadata["block_size"]
         self.sample_rate: int = self.metadata["sample_rate"]
         self.conditioning = ConditioningSpec.from_metadata(self.metadata)
         ends = np.linspace(0, self.batch_size, min(self.threads, self.batch_size) + 1).astype(int)
         self._groups = [slice(*pair) for pair in itertools.pairwise(ends.tolist())]
         self._pool = ThreadPoolExecutor(len(self._groups)) if len(self._groups) > 1 else None
+        self.description = (
+            f"libwavenet ({self.model.target}), streams: {self.batch_size}, threads: "
+            f"{len(self._groups)}"
+        )
 
     def call_signature(self, signature: str, **inputs) -> dict[str, np.ndarray]:
         """Calls `initial_state`, `prime` or `generate_block`, with inputs as keyword arguments.
@@ -140,19 +144,25 @@ class Runner(BlockGenerator):
         return self.conditioning.frames_before * (self.conditioning.hop_length or 0)
 
 
-def _open(path: str | os.PathLike, target: str | None) -> tuple[Model, dict[str, Any]]:
+def _open(file: str | os.PathLike | bytes, target: str | None) -> tuple[Model, dict[str, Any]]:
     """Returns the model of a file, and its metadata."""
     try:
-        file = Path(path).read_bytes()
+        content = file if isinstance(file, bytes) else Path(file).read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+        raise InputError(f"cannot read {_name(file)}: {error.strerror}") from error
     try:
-        model = Model(file, target)  # it checks the checksum
-        metadata = json.loads(unpack(file)[1][METADATA_NAME])
+        model = Model(content, target)  # it checks the checksum
+        metadata = json.loads(unpack(content)[1][METADATA_NAME])
     except InputError as error:
-        raise InputError(f"cannot open {path}: {error}") from error
+        raise InputError(f"cannot open {_name(file)}: {error}") from error
     except (KeyError, ValueError) as error:
-        raise InputError(f"{path} has no metadata that clients can read: {error}") from error
+        raise InputError(f"{_name(file)} has no metadata that clients can read: {error}") from error
     if not isinstance(metadata, dict):
-        raise InputError(f"{path} has no metadata that clients can read: it is no JSON object")
+        raise InputError(
+            f"{_name(file)} has no metadata that clients can read: it is no JSON object"
+        )
     return model, metadata
+
+
+def _name(file: str | os.PathLike | bytes) -> str:
+    return "the model" if isinstance(file, bytes) else os.fspath(file)

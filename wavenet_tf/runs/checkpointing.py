@@ -11,24 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from wavenet_tf import files, training
 from wavenet_tf.errors import InputError
-from wavenet_tf.models import TrainableModel, WaveNet
-from wavenet_tf.options import compared_metric
-from wavenet_tf.runs.interruption import Interruption, metrics_state
-from wavenet_tf.runs.log import BestValidation, best_validation
-from wavenet_tf.runs.model_files import (
-    FINAL_MODEL,
+from wavenet_tf.model_directory.log import BestValidation, best_validation
+from wavenet_tf.model_directory.model_files import (
     LAST,
     POSITION,
     Position,
     checkpoints,
+    describe_model,
     find_model,
     read_position,
     step_from_name,
 )
+from wavenet_tf.models import TrainableModel, WaveNet
+from wavenet_tf.models.loading import assign_ema_weights, read_model
+from wavenet_tf.options import compared_metric
+from wavenet_tf.runs.interruption import Interruption, metrics_state
 
 
 def load_model(
@@ -53,39 +53,10 @@ def load_model(
         InputError: if there is no such model, it cannot be read, or it is of another class.
     """
     path = find_model(model_dir, step)
-    model = load(path)
-    if not issubclass(type(model), kind):
-        raise InputError(f"{path} holds a {type(model).__name__}, not a {kind.__name__}")
+    model = read_model(path, kind)
     if verbose:
-        file = FINAL_MODEL if path.name == FINAL_MODEL else "the checkpoint"
-        loaded_step = f"{training.num_steps(model.optimizer):,}" if model.compiled else "unknown"
-        print(f"loaded {file} of step {loaded_step}")
+        print(f"loaded {describe_model(path)}")
     assign_ema_weights(model)
-    return model
-
-
-def assign_ema_weights(model: TrainableModel) -> None:
-    """Replaces a model's weights by their average (EMA), if its optimizer computes one."""
-    if model.compiled:
-        model.optimizer.finalize_variable_values(model.trainable_weights)
-
-
-def load(path: Path) -> Any:
-    """Returns the model of a file.
-
-    Raises:
-        InputError: if the file cannot be read, or holds another model.
-    """
-    try:
-        model = keras.models.load_model(path)
-    except (InputError, MemoryError, tf.errors.ResourceExhaustedError):
-        raise
-    except Exception as error:  # zip, HDF5, JSON and Keras each raise their own for corrupted files
-        raise InputError(f"cannot read {path} as a model: {error}") from error
-    if not isinstance(model, TrainableModel):
-        raise InputError(
-            f"{path} holds a {type(model).__name__}, not a WaveNet or a WaveNetClassifier"
-        )
     return model
 
 
@@ -104,7 +75,7 @@ def load_last_checkpoint(model_dir: Path) -> tuple[Any, Position] | None:
     corrupted = []
     for path in reversed(existing):
         try:
-            model, position = load(path), read_position(path)
+            model, position = read_model(path), read_position(path)
         except InputError as error:
             warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
             corrupted.append(path)

@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from wavenet_tf import data, training
 from wavenet_tf.data.crops import NEXT_SAMPLE
+from wavenet_tf.model_directory.model_files import Position
 from wavenet_tf.models import WaveNet, WaveNetClassifier
 from wavenet_tf.models.config import PRESETS
 from wavenet_tf.runs.adaptation import adapted_model
 from wavenet_tf.runs.checkpointing import load_last_checkpoint
 from wavenet_tf.runs.memory import check_memory, min_step_memory
-from wavenet_tf.runs.model_files import Position
 from wavenet_tf.runs.new_model import class_sources, new_model
 from wavenet_tf.runs.recordings import read_run_recordings, split_recordings
 from wavenet_tf.runs.settings import Settings

@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from wavenet_tf import data, evaluation, files, training
 from wavenet_tf.errors import InputError
+from wavenet_tf.model_directory.model_files import LAST
 from wavenet_tf.models import DurationModel, LogF0Model, WaveNet
 from wavenet_tf.models.prosody import ProsodyModel
 from wavenet_tf.runs.checkpointing import load_model
-from wavenet_tf.runs.model_files import LAST
 from wavenet_tf.runs.open_run import Run
 from wavenet_tf.speech import Voice
 
@@ -105,7 +105,10 @@ def load_prosody(model_dir: str | os.PathLike, wavenet: WaveNet) -> dict[str, Pr
 
 
 def load_voice(
-    model_dir: str | os.PathLike, step: int | str = LAST, verbose: bool = False
+    model_dir: str | os.PathLike,
+    step: int | str = LAST,
+    verbose: bool = False,
+    runtime: str = "tensorflow",
 ) -> Voice:
     """Returns the voice of a run of the task "speak".
 
@@ -113,6 +116,7 @@ def load_voice(
         model_dir: of the run.
         step: of the WaveNet, as `load_model` takes it.
         verbose: as `load_model` takes it.
+        runtime: as `WaveNet.stream` takes it.
 
     Raises:
         InputError: as `load_model` and `load_prosody` raise it; for a run of another task, or
@@ -129,7 +133,7 @@ def load_voice(
                 f"{model_dir} has no {FILES[name]}: train it with --task speak --models {name}"
             )
     log_f0 = models.get("log_f0") if wavenet.config.features else None
-    return Voice(wavenet, models["durations"], log_f0)
+    return Voice(wavenet, models["durations"], log_f0, runtime)
 
 
 def evaluate_prosody(

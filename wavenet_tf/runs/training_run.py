@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from wavenet_tf import data, files, training
 from wavenet_tf.errors import InputError
+from wavenet_tf.model_directory.log import LOG, best_validation, cut_log
+from wavenet_tf.model_directory.model_files import FINAL_MODEL
 from wavenet_tf.models import WaveNet, WaveNetClassifier
 from wavenet_tf.runs.adaptation import ROW
 from wavenet_tf.runs.checkpointing import (
@@ -23,8 +25,6 @@ from wavenet_tf.runs.checkpointing import (
 )
 from wavenet_tf.runs.generated_audio import LogGeneratedScore
 from wavenet_tf.runs.interruption import FinishEpoch, Interruption, delayed_interruption
-from wavenet_tf.runs.log import LOG, best_validation, cut_log
-from wavenet_tf.runs.model_files import FINAL_MODEL
 from wavenet_tf.runs.open_run import Run, open_run
 from wavenet_tf.runs.prosody import train_prosody
 from wavenet_tf.runs.recognition import LogLabelErrorRate, write_decoder

@@ -12,7 +12,12 @@ from wavenet_tf.sampling.config import SamplerConfig as SamplerConfig
 from wavenet_tf.sampling.config import sampler_config as sampler_config
 from wavenet_tf.sampling.filters import keep_top_k as keep_top_k
 from wavenet_tf.sampling.filters import keep_top_p as keep_top_p
-from wavenet_tf.sampling.plan import STREAMS_FOR_GPU as STREAMS_FOR_GPU
+from wavenet_tf.sampling.metadata import checked_block_size as checked_block_size
+from wavenet_tf.sampling.metadata import frame_statistics as frame_statistics
+from wavenet_tf.sampling.metadata import generator_metadata as generator_metadata
+from wavenet_tf.sampling.metadata import model_metadata as model_metadata
+from wavenet_tf.sampling.native_file import convert_native as convert_native
+from wavenet_tf.sampling.native_stream import NativeSampler as NativeSampler
 from wavenet_tf.sampling.plan import STREAMS_PER_THREAD as STREAMS_PER_THREAD
 from wavenet_tf.sampling.plan import Plan as Plan
 from wavenet_tf.sampling.plan import plan as plan
@@ -24,8 +29,6 @@ from wavenet_tf.sampling.state import state_tensors as state_tensors
 from wavenet_tf.sampling.stream import BLOCK_SIZE as BLOCK_SIZE
 from wavenet_tf.sampling.stream import AudioStream as AudioStream
 from wavenet_tf.sampling.stream import Sampler as Sampler
-from wavenet_tf.sampling.stream import collect as collect
 from wavenet_tf.sampling.stream import compiled_sampler as compiled_sampler
-from wavenet_tf.sampling.stream import take as take
 from wavenet_tf.sampling.weights import Weights as Weights
 from wavenet_tf.sampling.weights import prepare_weights as prepare_weights

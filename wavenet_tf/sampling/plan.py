@@ -7,11 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from wavenet_tf.errors import InputError, positive_integer
+from wavenet_tf.options import STREAMS_FOR_GPU
 
 # With this many streams per thread, a further thread is worth its own loop.
 STREAMS_PER_THREAD = 4
-# Fewer streams leave a GPU idle between its kernels, each of them shorter than its launch.
-STREAMS_FOR_GPU = 16
 
 
 class Plan(NamedTuple):

@@ -26,9 +26,8 @@ from wavenet_tf.sampling.buffers import ShiftBuffers
 from wavenet_tf.sampling.codec import AudioCodec, Memory
 from wavenet_tf.sampling.config import SamplerConfig, sampler_config
 from wavenet_tf.sampling.plan import Plan
-from wavenet_tf.sampling.progress import ProgressBar
 from wavenet_tf.sampling.state import SamplerState, in_float32, prime
-from wavenet_tf.sampling.weights import Weights, prepare_weights
+from wavenet_tf.sampling.weights import Weights, WeightSnapshot, prepare_weights
 
 # Samples per call of the compiled loop: many enough that the call itself takes no time to speak of,
 # few enough that progress is live.
@@ -84,7 +83,7 @@ class Sampler:
     def __init__(self, model):
         self.model = model
         self._lock = threading.RLock()
-        self._snapshot: list[np.ndarray] = []
+        self._snapshot = WeightSnapshot(model)
         self._weights: dict[str, Weights] = {}
         self._primed: collections.OrderedDict[Any, SamplerState] = collections.OrderedDict()
         self._primed_eagerly = 0
@@ -120,20 +119,15 @@ class Sampler:
         """
         block_size = BLOCK_SIZE if block_size is None else block_size
         block_size = positive_integer("block_size", block_size)
-        check_seed(seed)
-        check_temperature(temperature)
-        if temperature == 0.0:
-            warnings.warn(
-                "temperature 0 always takes the most likely value; such audio tends to fall "
-                "silent. Sample with a temperature near 1 instead.",
-                stacklevel=3,
-            )
+        check_draws(temperature, seed)
         config = sampler_config(self.model, top_k, top_p)
         prompt = checked_prompt(prompt, batch_size)
         checked = self.model.conditioning.checked(conditions, batch_size)
         num_samples = samples_after_prompt(checked, self.model.hop_length, prompt.shape[1])
         with self._lock, tf.device(plan.device):
-            self._forget_old_weights()
+            if self._snapshot.changed():
+                self._weights.clear()
+                self._primed.clear()
             weights = self._weights.get(plan.device) or prepare_weights(self.model)
             self._weights[plan.device] = weights
             codec = self.model.codec
@@ -170,17 +164,6 @@ class Sampler:
             block_size=block_size,
             seed=seed,
         )
-
-    def _forget_old_weights(self) -> None:
-        """Drops what was computed from weights that have changed since."""
-        values = [weight.numpy() for weight in self.model.weights]
-        same = len(values) == len(self._snapshot) and all(
-            map(np.array_equal, values, self._snapshot)
-        )
-        if not same:
-            self._snapshot = values
-            self._weights.clear()
-            self._primed.clear()
 
     def _group(self, conditions: Mapping[str, np.ndarray], streams: np.ndarray) -> _Group:
         rows = {name: tf.constant(value[streams]) for name, value in conditions.items()}
@@ -334,6 +317,11 @@ class AudioStream(Iterator[np.ndarray]):
         with self._lock:
             return next(self._blocks)
 
+    @property
+    def description(self) -> str:
+        """How the streams are sampled, in words."""
+        return f"{self.plan}; compiling ..."
+
     def change_at(self, sample: int, **conditions) -> None:
         """Changes conditions from a sample on: from the first block that begins there or later.
 
@@ -353,6 +341,18 @@ class AudioStream(Iterator[np.ndarray]):
             self._blocks.close()
 
 
+def check_draws(temperature: float, seed: int | None) -> None:
+    """Raises InputError unless temperature and seed are in range; warns of temperature 0."""
+    check_seed(seed)
+    check_temperature(temperature)
+    if temperature == 0.0:
+        warnings.warn(
+            "temperature 0 always takes the most likely value; such audio tends to fall silent. "
+            "Sample with a temperature near 1 instead.",
+            stacklevel=4,
+        )
+
+
 def checked_prompt(prompt, batch_size: int) -> np.ndarray:
     """Returns a prompt as float32 audio `[batch_size or 1, samples]`, empty if it is None.
 
@@ -368,37 +368,3 @@ def checked_prompt(prompt, batch_size: int) -> np.ndarray:
             f"{list(prompt.shape)}"
         )
     return prompt
-
-
-def collect(stream: AudioStream, num_samples: int, sample_rate: int, progress: bool) -> np.ndarray:
-    """Returns the next samples of a stream, `[batch, num_samples]`, and closes it.
-
-    Args:
-        stream: to read.
-        num_samples: number of samples.
-        sample_rate: in Hz, for the progress bar.
-        progress: whether to show a progress bar.
-    """
-    return np.concatenate(list(take(stream, num_samples, sample_rate, progress)), axis=1)
-
-
-def take(
-    stream: AudioStream, num_samples: int, sample_rate: int, progress: bool
-) -> Iterator[np.ndarray]:
-    """Yields the blocks of a stream up to `num_samples`, then closes the stream.
-
-    Args:
-        stream: to read.
-        num_samples: in all; the last block is cut there.
-        sample_rate: in Hz, for the progress bar.
-        progress: whether to show a progress bar.
-    """
-    bar = ProgressBar(num_samples, sample_rate, stream.plan) if progress else None
-    done = 0
-    while done < num_samples:
-        block = next(stream)[:, : num_samples - done]
-        done += block.shape[1]
-        if bar:
-            bar.update(done, streams=block.shape[0])
-        yield block
-    stream.close()

@@ -6,6 +6,25 @@ import numpy as np
 import tensorflow as tf
 
 
+class WeightSnapshot:
+    """The weights of a model at some time, to notice later that they have changed.
+
+    Args:
+        model: a Keras model.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self._values: list[np.ndarray] = []
+
+    def changed(self) -> bool:
+        """Returns whether the weights differ from those at the last call; at the first, True."""
+        values = [weight.numpy() for weight in self.model.weights]
+        same = len(values) == len(self._values) and all(map(np.array_equal, values, self._values))
+        self._values = values
+        return not same
+
+
 class BlockWeights(NamedTuple):
     """Weights of a gated residual block, with both halvings of `prepare_weights`.
 

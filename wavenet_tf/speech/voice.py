@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wavenet_tf import audio, data, sampling
+from wavenet_tf import audio, data
+from wavenet_tf.audio_blocks import BlockStream
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import DurationModel, LogF0Model, WaveNet
 from wavenet_tf.text import LinguisticFeatures, Sentence
@@ -39,6 +40,7 @@ class Voice:
         wavenet: conditioned on linguistic features, and on F0 if there is a model of it.
         durations: predicts how long phones are.
         log_f0: predicts F0; None for a WaveNet without F0.
+        runtime: what samples, as `WaveNet.stream` takes it.
 
     Attributes:
         hop_length: samples per frame.
@@ -61,11 +63,16 @@ class Voice:
     """
 
     def __init__(
-        self, wavenet: WaveNet, durations: DurationModel, log_f0: LogF0Model | None = None
+        self,
+        wavenet: WaveNet,
+        durations: DurationModel,
+        log_f0: LogF0Model | None = None,
+        runtime: str = "tensorflow",
     ):
         if wavenet.config.phone_set is None or wavenet.hop_length is None:
             raise InputError("the model was not trained to speak: it has no phone set")
         self.wavenet, self.durations, self.log_f0 = wavenet, durations, log_f0
+        self.runtime = runtime
         self.hop_length = wavenet.hop_length
         self.features = LinguisticFeatures(wavenet.config.phone_set)
         if not math.isclose(durations.frame_seconds, self.frame_seconds):
@@ -139,7 +146,7 @@ class Voice:
         speaker: str | None = None,
         temperature: float = 1.0,
         seed: int | None = None,
-    ) -> sampling.AudioStream:
+    ) -> BlockStream:
         """Returns the audio of frames in blocks, as `WaveNet.stream` does.
 
         Args:
@@ -155,6 +162,7 @@ class Voice:
             temperature=temperature,
             seed=seed,
             block_size=block,
+            runtime=self.runtime,
         )
 
     def alignment(

@@ -7,7 +7,8 @@
 
 #pragma GCC visibility push(hidden) /* only wavenet.h is public */
 
-enum { MOST_CHANNELS = 65536, MOST_DILATION = 1 << 20, MOST_BLOCKS = 4096, ALIGNMENT = 64 };
+enum { MOST_CHANNELS = 65536, MOST_DILATION = 1 << 20, MOST_BLOCKS = 4096, MOST_FRAMES_AROUND = 256,
+       MOST_UPSAMPLED = 1 << 27, ALIGNMENT = 64 };
 
 /* Builds a model from a file. A first pass, without memory, counts the bytes of all weights. */
 typedef struct {

@@ -26,13 +26,29 @@ static float compand(float audio, float mu, float log1p_of_mu) {
 
 Value silence(const Distribution *distribution) {
   Value value = {0};
-  if (distribution->kind == CATEGORICAL) value.code = distribution->size / 2;
+  if (distribution->kind == CATEGORICAL) value.code = distribution->silence;
   return value;
+}
+
+/* Returns how many of the ascending thresholds are at or below a sample of audio. */
+static int32_t count_reached(const float *thresholds, int count, float audio) {
+  int lowest = 0, above = count;
+  while (lowest < above) {
+    int middle = lowest + (above - lowest) / 2;
+    if (audio >= thresholds[middle]) {
+      lowest = middle + 1;
+    } else {
+      above = middle;
+    }
+  }
+  return lowest;
 }
 
 Value encode(const Distribution *distribution, float audio) {
   Value value;
-  if (distribution->kind == CATEGORICAL) {
+  if (distribution->thresholds) {
+    value.code = count_reached(distribution->thresholds, distribution->size - 1, audio);
+  } else if (distribution->kind == CATEGORICAL) {
     float mu = (float)distribution->size - 1.0f;
     float position = (compand(audio, mu, log1pf(mu)) + 1.0f) / 2.0f * mu;
     value.code = (int32_t)limited(floorf(position + 0.5f), 0.0f, mu);
@@ -52,7 +68,7 @@ float decode(const Distribution *distribution, Value value) {
 
 float companded(const Distribution *distribution, Value value) {
   if (distribution->kind != CATEGORICAL) return compand(value.audio, MU, LOG1P_OF_MU);
-  return (float)(value.code - distribution->size / 2) / ((float)distribution->size / 2.0f);
+  return (float)(value.code - distribution->silence) / ((float)distribution->size / 2.0f);
 }
 
 int is_value(const Distribution *distribution, Value value) {

@@ -6,7 +6,7 @@
 #include "builder.h"
 
 static const int64_t MOST_STATE_BYTES = (int64_t)1 << 31;
-static const char FORMAT[] = "1";
+static const char FORMAT[] = "2";
 
 /* -------------------------------------------------------------------------------------- Stacks */
 
@@ -105,20 +105,41 @@ static void read_stack(Builder *builder, Stack *stack, const char *prefix) {
 
 /* -------------------------------------------------------------------------------- Conditioning */
 
+/* Reads the filters that follow the first convolution of an upsampler. */
+static void read_filters(Builder *builder) {
+  Upsampler *upsampler = &builder->model->upsampler;
+  char name[64];
+  upsampler->bands = get_integer(builder, "upsampling_bands", 1, MOST_CHANNELS);
+  upsampler->reach = get_integer(builder, "upsampling_reach", 1, MOST_FRAMES_AROUND);
+  if (upsampler->reach > upsampler->frames_before ||
+      upsampler->frames_before != upsampler->frames_after || upsampler->bands % 2 == 0) {
+    fail(builder, WAVENET_NO_MODEL);
+  }
+  int64_t rows = (int64_t)(2 * upsampler->reach + 1) * upsampler->rows_per_frame;
+  if (rows * upsampler->channels > MOST_UPSAMPLED) fail(builder, WAVENET_NO_MODEL);
+  if (!ALLOCATE(builder, upsampler->filters, upsampler->num_factors)) return;
+  for (int i = 0; i < upsampler->num_factors; ++i) {
+    size_t taps = 2 * (size_t)upsampler->factors[i] + 1;
+    snprintf(name, sizeof name, "upsampler.filter_%d", i);
+    upsampler->filters[i] = read_floats(builder, name, taps * (size_t)upsampler->bands);
+  }
+}
+
 static void read_upsampler(Builder *builder) {
   wavenet_model *model = builder->model;
   Upsampler *upsampler = &model->upsampler;
   char name[64];
   int repeat = has_text(builder->file, "upsampling", "repeat");
+  int stretch = has_text(builder->file, "upsampling", "stretch");
   model->info.local_channels = upsampler->features =
       get_integer(builder, "local_channels", 0, MOST_CHANNELS);
   if (!upsampler->features) return;
-  if (!repeat && !has_text(builder->file, "upsampling", "learned")) {
+  if (!repeat && !stretch && !has_text(builder->file, "upsampling", "learned")) {
     fail(builder, WAVENET_NO_MODEL);
   }
   upsampler->channels = get_integer(builder, "upsampled_channels", 1, MOST_CHANNELS);
-  upsampler->frames_before = get_integer(builder, "frames_before", 0, 1);
-  upsampler->frames_after = get_integer(builder, "frames_after", 0, 1);
+  upsampler->frames_before = get_integer(builder, "frames_before", 0, MOST_FRAMES_AROUND);
+  upsampler->frames_after = get_integer(builder, "frames_after", 0, MOST_FRAMES_AROUND);
   model->info.frames_before = upsampler->frames_before;
   model->info.frames_after = upsampler->frames_after;
   upsampler->num_factors =
@@ -130,18 +151,21 @@ static void read_upsampler(Builder *builder) {
   if (hop > MOST_CHANNELS) fail(builder, WAVENET_NO_MODEL);
   model->info.hop_length = (int32_t)hop;
   upsampler->rows_per_frame = repeat ? 1 : (int)hop;
-  if (repeat) upsampler->num_factors = 1;
-  int taps = upsampler->frames_before + 1 + upsampler->frames_after;
+  if (stretch) read_filters(builder);
+  int convolutions = repeat || stretch ? 1 : upsampler->num_factors;
+  int taps = upsampler->frames_before + 1 + upsampler->frames_after - 2 * upsampler->reach;
   if (builder->status != WAVENET_OK || !ALLOCATE(builder, upsampler->taps, taps) ||
-      !ALLOCATE(builder, upsampler->others, upsampler->num_factors) ||
-      !ALLOCATE(builder, upsampler->biases, upsampler->num_factors)) {
+      !ALLOCATE(builder, upsampler->others, convolutions) ||
+      !ALLOCATE(builder, upsampler->biases, convolutions)) {
     return;
   }
   upsampler->is_rectified = get_integer(builder, "upsampling_rectified", 0, 1);
   upsampler->mean = read_floats(builder, "upsampler.mean", (size_t)upsampler->features);
   upsampler->scale = read_floats(builder, "upsampler.scale", (size_t)upsampler->features);
-  for (int i = 0; i < upsampler->num_factors; ++i) {
-    int64_t outputs = (int64_t)(repeat ? 1 : upsampler->factors[i]) * upsampler->channels;
+  upsampler->num_convolutions = convolutions;
+  for (int i = 0; i < convolutions; ++i) {
+    int64_t outputs = upsampler->channels;
+    if (!repeat && !stretch) outputs *= upsampler->factors[i];
     if (outputs > MOST_CHANNELS) {
       fail(builder, WAVENET_NO_MODEL);
       return;
@@ -235,13 +259,25 @@ static void read_global_conditioning(Builder *builder) {
 static void read_distribution(Builder *builder) {
   Distribution *distribution = &builder->model->distribution;
   const File *file = builder->file;
+  builder->model->info.uniforms_per_sample =
+      has_text(file, "output_distribution", "categorical") ? 1 : 2;
   int is_logistic = has_text(file, "output_distribution", "logistic_mixture");
   int is_gaussian = has_text(file, "output_distribution", "gaussian_mixture");
   if (has_text(file, "output_distribution", "categorical")) {
     distribution->kind = CATEGORICAL;
     distribution->size = get_integer(builder, "quantization_channels", 2, MOST_CHANNELS);
     distribution->parameters = distribution->size;
+    distribution->silence = get_integer(builder, "silence", 0, distribution->size - 1);
     if (!ALLOCATE(builder, distribution->audio_of_code, distribution->size)) return;
+    if (get_integer(builder, "has_code_table", 0, 1)) {
+      size_t codes = (size_t)distribution->size;
+      distribution->thresholds = read_floats(builder, "code_thresholds", codes - 1);
+      const float *values = read_floats(builder, "code_values", codes);
+      for (size_t code = 0; values && code < codes; ++code) {
+        distribution->audio_of_code[code] = values[code];
+      }
+      return;
+    }
     double mu = distribution->size - 1.0;
     for (int code = 0; code < distribution->size; ++code) {
       double companded = 2.0 * code / mu - 1.0;
@@ -258,7 +294,6 @@ static void read_distribution(Builder *builder) {
   } else {
     fail(builder, WAVENET_NO_MODEL);
   }
-  builder->model->info.uniforms_per_sample = distribution->kind == CATEGORICAL ? 1 : 2;
 }
 
 void read_model(Builder *builder) {
@@ -268,6 +303,11 @@ void read_model(Builder *builder) {
   model->input_taps = get_integer(builder, "input_taps", 1, 1024);
   model->is_input_companded = get_integer(builder, "compand_input", 0, 1);
   model->info.sample_rate = get_integer(builder, "sample_rate", 1, 1 << 30);
+  model->pre_emphasis = get_float(builder, "pre_emphasis");
+  model->gain = get_float(builder, "gain");
+  if (!(model->pre_emphasis >= 0.0f && model->pre_emphasis < 1.0f && model->gain > 0.0f)) {
+    fail(builder, WAVENET_NO_MODEL);
+  }
   read_distribution(builder);
   read_global_conditioning(builder);
   read_upsampler(builder);

@@ -54,12 +54,16 @@ typedef struct {
   int features, channels;
   int frames_before, frames_after;
   int num_factors, *factors;
+  int num_convolutions; /* as many as factors, or 1 if the frame's row is repeated or filtered */
   int rows_per_frame; /* the hop length, or 1 if the frame's row is repeated */
   int is_rectified; /* a ReLU after each convolution; otherwise a leaky one between them */
+  int reach;        /* frames on each side that filters reach, in place of further convolutions */
+  int bands;        /* channels that a filter spans; 0 for an upsampler without filters */
   const float *mean, *scale;
   Matrix *taps;   /* of the first convolution, the oldest frame first */
   Matrix *others; /* of the further ones */
   const float **biases;
+  const float **filters; /* of each factor, [2 * factor + 1, bands] */
 } Upsampler;
 
 typedef enum { CATEGORICAL, LOGISTIC_MIXTURE, GAUSSIAN_MIXTURE } DistributionKind;
@@ -69,14 +73,17 @@ typedef struct {
   DistributionKind kind;
   int size; /* codes, or components of the mixture */
   int parameters;
+  int silence; /* the code of digital silence */
   int has_absolute_means, is_rounded; /* of a mixture */
   float log_scale_floor;
   float *audio_of_code;
+  const float *thresholds; /* smallest audio of each code but the first; NULL for the mu-law */
 } Distribution;
 
 /* The start of the state of a stream: its previous values follow, then rings, then contexts. */
 typedef struct {
-  uint32_t checksum, unused;
+  uint32_t checksum;
+  float last_audio; /* before pre-emphasis */
   uint64_t time;
 } StateHeader;
 
@@ -93,6 +100,7 @@ struct wavenet_model {
   Stack trunk;
   Upsampler upsampler;
   int input_taps, is_input_companded;
+  float pre_emphasis, gain; /* the waveform is gain * (audio[t] - pre_emphasis * audio[t - 1]) */
   int num_contexts, num_repeated, global_inputs, speaker_channels;
   int64_t trunk_receptive_field;
   Context *contexts;

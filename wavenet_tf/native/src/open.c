@@ -81,6 +81,7 @@ void wavenet_close(wavenet_model *model) {
   free(model->upsampler.taps);
   free(model->upsampler.others);
   free((void *)model->upsampler.biases);
+  free((void *)model->upsampler.filters);
   free(model->distribution.audio_of_code);
   free(model->memory);
   free(model);

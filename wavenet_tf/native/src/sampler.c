@@ -107,6 +107,7 @@ static wavenet_status check_states(const wavenet_model *model, int32_t streams, 
   for (int32_t s = 0; s < streams; ++s) {
     unsigned char *state = state_of(model, states, s);
     if (header_of(state)->checksum != model->checksum) return WAVENET_BAD_STATE;
+    if (!isfinite(header_of(state)->last_audio)) return WAVENET_BAD_STATE;
     for (int tap = 0; tap < model->input_taps; ++tap) {
       if (!is_value(&model->distribution, history_of(model, state)[tap])) {
         return WAVENET_BAD_STATE;
@@ -139,6 +140,21 @@ typedef struct {
   unsigned char *state;
 } Call;
 
+/* Returns the next sample of the waveform that the model is of, from audio. */
+static float emphasize(const wavenet_model *model, unsigned char *state, float audio) {
+  StateHeader *header = header_of(state);
+  float waveform = model->gain * (audio - model->pre_emphasis * header->last_audio);
+  header->last_audio = audio;
+  return waveform;
+}
+
+/* Returns the next sample of audio from the waveform that the model is of. */
+static float deemphasize(const wavenet_model *model, unsigned char *state, float waveform) {
+  StateHeader *header = header_of(state);
+  header->last_audio = waveform / model->gain + model->pre_emphasis * header->last_audio;
+  return fminf(fmaxf(header->last_audio, -1.0f), 1.0f);
+}
+
 /* Advances a stream by a chunk of given values; returns how many, at most `most`.
  *
  * values: of `most` samples that follow; silence if NULL.
@@ -157,8 +173,9 @@ static int run_chunk(const Call *call, const float *audio, int64_t most, int64_t
   int count = (int)(alike < most ? alike : most);
   if (count > CHUNK) count = CHUNK;
   for (int i = 0; i < count; ++i) {
-    window[taps + i] = audio ? encode(&model->distribution, audio[i])
-                             : silence(&model->distribution);
+    window[taps + i] =
+        audio ? encode(&model->distribution, emphasize(model, call->state, audio[i]))
+              : silence(&model->distribution);
     if (i) advance_contexts(workspace, call->state, window[taps - 1 + i]);
     workspace->values[i] = window + i;
     const float *row = upsampled ? upsampled + i * model->upsampler.channels : NULL;
@@ -259,8 +276,9 @@ wavenet_status wavenet_generate(wavenet_workspace *workspace, int32_t streams,
                          workspace->outputs + (size_t)s * workspace->output_stride,
                          workspace->values[s][last], uniforms + index * per_sample,
                          temperature[s], workspace->probabilities);
-      push_value(model, state_of(model, states, s), value);
-      audio[index] = decode(&model->distribution, value);
+      unsigned char *state = state_of(model, states, s);
+      push_value(model, state, value);
+      audio[index] = deemphasize(model, state, decode(&model->distribution, value));
     }
   }
   return WAVENET_OK;

@@ -71,8 +71,11 @@ static void take_conditioning(wavenet_workspace *workspace, Arena *arena) {
   const wavenet_model *model = workspace->model;
   const Upsampler *upsampler = &model->upsampler;
   size_t rows = 1, padded = PADDED((size_t)(upsampler->features ? upsampler->taps[0].outputs : 0));
-  if (upsampler->features && upsampler->num_factors > 1) rows = (size_t)upsampler->factors[0];
-  for (int i = 1; i < upsampler->num_factors; ++i) {
+  if (upsampler->bands) {
+    padded *= (2 * (size_t)upsampler->reach + 1) * (size_t)upsampler->rows_per_frame;
+  }
+  if (upsampler->num_convolutions > 1) rows = (size_t)upsampler->factors[0];
+  for (int i = 1; i < upsampler->num_convolutions; ++i) {
     padded = larger(padded, rows * PADDED((size_t)upsampler->others[i].outputs));
     rows *= (size_t)upsampler->factors[i];
   }

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 from wavenet_tf.errors import InputError
-from wavenet_tf.runs.log import best_validation
+from wavenet_tf.model_directory.log import best_validation
 
 FINAL_MODEL = "model.keras"
 BEST = "best"
@@ -47,6 +47,13 @@ def read_position(path: Path) -> Position:
             return Position(**json.loads(archive.read(POSITION))) if stored else Position()
     except (zipfile.BadZipFile, zlib.error, ValueError, TypeError, EOFError) as error:
         raise InputError(f"cannot read {path} as a model: {error}") from error
+
+
+def describe_model(path: Path) -> str:
+    """Returns the kind and the step of a model's file, such as "model.keras of step 7"."""
+    step = read_position(path).step
+    file = FINAL_MODEL if path.name == FINAL_MODEL else "the checkpoint"
+    return f"{file} of step {'unknown' if step is None else f'{step:,}'}"
 
 
 def checkpoints(model_dir: Path) -> list[Path]:

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from wavenet_tf import sampling
-from wavenet_tf.deployment.generator_signatures import generator_metadata
-from wavenet_tf.deployment.signatures import checked_block_size
 from wavenet_tf.distributions import Categorical
 from wavenet_tf.errors import InputError
 from wavenet_tf.native import model_file
 from wavenet_tf.options import NATIVE_PRECISIONS
+from wavenet_tf.sampling.metadata import checked_block_size, generator_metadata
+from wavenet_tf.sampling.weights import prepare_weights
 
 # Samples per block: each call copies the whole state, a cost that the samples of a block share.
 BLOCK_SIZE = 1024
@@ -19,14 +18,6 @@ BLOCK_SIZE = 1024
 # a mixture stay float32, which costs nothing.
 QUANTIZED = ("dilated_kernel", "residual_kernel", "skip_kernel", "head_kernel")
 QUANTIZED_OF_CODES = (*QUANTIZED, "output_kernel")
-
-# Arguments of models of other programs that the library cannot run, with the values that it can.
-SUPPORTED: dict[str, tuple] = {
-    "code_table": (None,),
-    "upsampling": ("learned", "repeat"),
-    "pre_emphasis": (0.0,),
-    "gain": (1.0,),
-}
 
 
 def convert_native(model, precision: str = "float32", block_size: int | None = None) -> bytes:
@@ -40,8 +31,7 @@ def convert_native(model, precision: str = "float32", block_size: int | None = N
         block_size: samples of a block in `wavenet_tf.native.Runner`; None takes about 1024.
 
     Raises:
-        InputError: for an unknown precision, a block size that does not fit, or a model that the
-            library cannot run, see `SUPPORTED`.
+        InputError: for an unknown precision, or a block size that does not fit.
 
     Example:
     >>> import wavenet_tf as wt
@@ -53,7 +43,6 @@ def convert_native(model, precision: str = "float32", block_size: int | None = N
         raise InputError(
             f"precision must be one of {', '.join(NATIVE_PRECISIONS)}; received {precision!r}"
         )
-    _check_supported(model.config)
     unit = model.config.frame_unit
     block_size = checked_block_size(
         block_size,
@@ -72,17 +61,6 @@ def convert_native(model, precision: str = "float32", block_size: int | None = N
         tensors = _quantized(tensors, QUANTIZED_OF_CODES if is_categorical else QUANTIZED)
     texts = {name: str(value) for name, value in _settings(model).items()}
     return model_file.pack(tensors, {**texts, model_file.METADATA_NAME: json.dumps(metadata)})
-
-
-def _check_supported(config) -> None:
-    """Raises InputError for a model that the library cannot run."""
-    for name, values in SUPPORTED.items():
-        value = getattr(config, name)
-        if value not in values:
-            raise InputError(
-                f"libwavenet runs models with {name} {' or '.join(map(str, values))} only; this "
-                f"one has {str(value)[:40]}"
-            )
 
 
 def _settings(model) -> dict[str, Any]:
@@ -105,6 +83,11 @@ def _settings(model) -> dict[str, Any]:
         "local_channels": spec.local_channels or 0,
         "num_contexts": len(model.trunk.context_stacks),
     }
+    if isinstance(model.distribution, Categorical):
+        settings |= {
+            "silence": model.distribution.silence,
+            "has_code_table": int(model.distribution.code_table is not None),
+        }
     if upsampler:
         settings |= {
             "upsampling": config.upsampling,
@@ -115,6 +98,11 @@ def _settings(model) -> dict[str, Any]:
             "frames_before": spec.frames_before,
             "frames_after": spec.frames_after,
         }
+        if config.upsampling == "stretch":
+            settings |= {
+                "upsampling_reach": upsampler.reach,
+                "upsampling_bands": upsampler.bands,
+            }
     for index, stack in enumerate(model.trunk.context_stacks):
         settings[f"context_{index}.pooling"] = stack.pooling
         settings[f"context_{index}.kernel_size"] = stack.kernel_size
@@ -122,12 +110,14 @@ def _settings(model) -> dict[str, Any]:
 
 
 def _tensors(model) -> dict[str, np.ndarray]:
-    """Returns the weights as `sampling.prepare_weights` orders them, by name."""
-    weights, trunk = sampling.prepare_weights(model), model.trunk
+    """Returns the weights as `prepare_weights` orders them, by name."""
+    weights, trunk = prepare_weights(model), model.trunk
     tensors = {
         "input_kernel": weights.input_kernel,
         "input_bias": weights.input_bias,
         "skip_bias": weights.skip_bias,
+        "pre_emphasis": np.array([model.config.pre_emphasis], np.float32),
+        "gain": np.array([model.config.gain], np.float32),
         **_stack_tensors("", weights.blocks, trunk.stack, weights.skip_bias.shape[0]),
     }
     for name, (kernel, bias) in zip(("head", "output"), weights.head, strict=True):
@@ -149,8 +139,12 @@ def _tensors(model) -> dict[str, np.ndarray]:
             f"{prefix}skip_bias": context.skip_bias,
             **_stack_tensors(prefix, context.blocks, stack.stack, stack.channels),
         }
-    if not isinstance(model.distribution, Categorical):
-        tensors["log_scale_floor"] = np.array([model.distribution.log_scale_floor], np.float32)
+    distribution = model.distribution
+    if not isinstance(distribution, Categorical):
+        tensors["log_scale_floor"] = np.array([distribution.log_scale_floor], np.float32)
+    elif distribution.code_table is not None:
+        tensors["code_thresholds"] = np.array(distribution.code_table.thresholds, np.float32)
+        tensors["code_values"] = np.array(distribution.code_table.values, np.float32)
     if trunk.upsampler:
         tensors |= _upsampler_tensors(trunk.upsampler)
     arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
@@ -165,7 +159,7 @@ def _stack_tensors(prefix: str, blocks, stack, skip_channels: int) -> dict[str, 
 
     Args:
         prefix: of their names.
-        blocks: `sampling.weights.BlockWeights` of each block.
+        blocks: `BlockWeights` of each block.
         stack: the `DilatedStack`.
         skip_channels: channels of the sum of the skip connections.
     """
@@ -199,6 +193,8 @@ def _upsampler_tensors(upsampler) -> dict[str, Any]:
         kernel = np.asarray(convolution.kernel)
         tensors[f"upsampler.kernel_{index}"] = kernel.reshape(-1, kernel.shape[-1])
         tensors[f"upsampler.bias_{index}"] = convolution.bias
+    for index, filter in enumerate(getattr(upsampler, "filters", ())):
+        tensors[f"upsampler.filter_{index}"] = filter
     return tensors
 
 

@@ -1,9 +1,24 @@
-"""Progress of sampling, shown in one line."""
+"""Blocks of a stream of audio, read with a progress bar; importable without TensorFlow."""
 
 import sys
 import time
+from collections.abc import Iterator
+from typing import Protocol
 
-from wavenet_tf.sampling.plan import Plan
+import numpy as np
+
+
+class BlockStream(Protocol):
+    """A stream of blocks of audio, `[batch, samples]`, of a model or of an exported one."""
+
+    @property
+    def description(self) -> str:
+        """How the streams are sampled, in words."""
+
+    def __next__(self) -> np.ndarray: ...
+
+    def close(self) -> None:
+        """Ends the stream."""
 
 
 class ProgressBar:
@@ -12,17 +27,17 @@ class ProgressBar:
     Args:
         num_samples: samples per stream.
         sample_rate: in Hz.
-        plan: how the streams are sampled.
+        description: how the streams are sampled.
     """
 
-    def __init__(self, num_samples: int, sample_rate: int, plan: Plan):
+    def __init__(self, num_samples: int, sample_rate: int, description: str):
         self.num_samples = num_samples
         self.sample_rate = sample_rate
         self.started = time.perf_counter()
         # Time and samples at the end of the first block: compiling does not count in the speed.
         self.first_block: tuple[float, int] | None = None
         self.next_time = 0.0
-        self._show(f"{plan}; compiling ...", last=True)
+        self._show(description, last=True)
 
     def update(self, done: int, streams: int) -> None:
         """Shows that `done` samples of each of `streams` are sampled."""
@@ -50,3 +65,37 @@ class ProgressBar:
         """Replaces the line shown, and starts a new line after the last one."""
         start = "\r" if sys.stderr.isatty() else ""
         print(f"{start}{line:<79}", end="\n" if last else "", file=sys.stderr, flush=True)
+
+
+def collect(stream: BlockStream, num_samples: int, sample_rate: int, progress: bool) -> np.ndarray:
+    """Returns the next samples of a stream, `[batch, num_samples]`, and closes it.
+
+    Args:
+        stream: to read.
+        num_samples: number of samples.
+        sample_rate: in Hz, for the progress bar.
+        progress: whether to show a progress bar.
+    """
+    return np.concatenate(list(take(stream, num_samples, sample_rate, progress)), axis=1)
+
+
+def take(
+    stream: BlockStream, num_samples: int, sample_rate: int, progress: bool
+) -> Iterator[np.ndarray]:
+    """Yields the blocks of a stream up to `num_samples`, then closes the stream.
+
+    Args:
+        stream: to read.
+        num_samples: in all; the last block is cut there.
+        sample_rate: in Hz, for the progress bar.
+        progress: whether to show a progress bar.
+    """
+    bar = ProgressBar(num_samples, sample_rate, stream.description) if progress else None
+    done = 0
+    while done < num_samples:
+        block = next(stream)[:, : num_samples - done]
+        done += block.shape[1]
+        if bar:
+            bar.update(done, streams=block.shape[0])
+        yield block
+    stream.close()

@@ -1,0 +1,13 @@
+from wavenet_tf.model_directory.log import BestValidation as BestValidation
+from wavenet_tf.model_directory.log import best_validation as best_validation
+from wavenet_tf.model_directory.log import read_log as read_log
+from wavenet_tf.model_directory.model_files import FINAL_MODEL as FINAL_MODEL
+from wavenet_tf.model_directory.model_files import LAST as LAST
+from wavenet_tf.model_directory.model_files import checkpoints as checkpoints
+from wavenet_tf.model_directory.model_files import find_model as find_model
+from wavenet_tf.model_directory.trained import CARD as CARD
+from wavenet_tf.model_directory.trained import TRAINED_MODELS as TRAINED_MODELS
+from wavenet_tf.model_directory.trained import ModelCard as ModelCard
+from wavenet_tf.model_directory.trained import model_card as model_card
+from wavenet_tf.model_directory.trained import resolve_model_dir as resolve_model_dir
+from wavenet_tf.model_directory.trained import trained_models as trained_models
