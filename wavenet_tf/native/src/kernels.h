@@ -32,7 +32,7 @@ typedef struct {
   const int32_t *offsets; /* of int8 weights: what is added to the product with unsigned inputs */
 } Matrix;
 
-/* An activation row that int8 weights are multiplied with: a scale and unsigned bytes, 128 for 0. */
+/* An activation row that int8 weights are multiplied with: a scale, and bytes as a target reads them. */
 #define QUANTIZED_BYTES(count) (sizeof(float) + ((size_t)(count) + 3) / 4 * 4)
 
 typedef struct {

@@ -18,6 +18,8 @@ TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma")
 #define LANES 16
 #define GROUP 4
 #define OFFSET 128
+#define ZERO 128
+#define TWO_CHAINS 1
 #define MAX_ROWS 6
 #define MAX_ROWS_INT8 6
 

@@ -17,6 +17,8 @@ TARGET_BEGIN("avx2,fma,avxvnni")
 #define LANES 8
 #define GROUP 4
 #define OFFSET 128
+#define ZERO 128
+#define TWO_CHAINS 1
 #define MAX_ROWS 3
 #define MAX_ROWS_INT8 3
 

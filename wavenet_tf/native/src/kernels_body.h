@@ -1,5 +1,6 @@
-/* The kernels, in vectors of LANES floats; a kernels_*.c file defines TARGET, LANES, GROUP, OFFSET,
- * MAX_ROWS, is_supported, vector_max and the sums of int8 products, and includes this file.
+/* The kernels, in vectors of LANES floats. A kernels_*.c file defines TARGET, LANES, GROUP, OFFSET,
+ * ZERO (the byte of an activation of 0), TWO_CHAINS (whether sums of int8 products have a latency to
+ * hide), MAX_ROWS, is_supported, vector_max and the sums of int8 products, and includes this file.
  */
 #include <math.h>
 #include <string.h>
@@ -16,6 +17,7 @@ typedef uint8_t Bytes __attribute__((vector_size(LANES), aligned(1), may_alias))
 #define PANEL_VECTORS 4
 /* Bytes of weights that are fetched ahead: a step reads all matrices one after the other. */
 #define AHEAD 4096
+#define LINE 64
 
 INLINE Vector load(const float *from) { return *(const Vector *)from; }
 INLINE void store(float *to, Vector value) { *(Vector *)to = value; }
@@ -84,7 +86,7 @@ INLINE void multiply_panel_int8(const int vectors, const int rows, int inputs,
   }
   const int groups = (inputs + GROUP - 1) / GROUP, bytes = vectors * LANES * GROUP;
   int g = 0;
-  if (rows == 1) {
+  if (rows == 1 && TWO_CHAINS) {
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) odd[v] = sums_of(0);
     for (; g + 1 < groups; g += 2, weights += 2 * bytes) {
@@ -108,6 +110,9 @@ INLINE void multiply_panel_int8(const int vectors, const int rows, int inputs,
     for (int r = 0; r < rows; ++r) input[r] = input_of(row[r] + g * GROUP);
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) {
+      if (rows == 1 && v * LANES * GROUP % LINE == 0) {
+        __builtin_prefetch((const char *)weights + v * LANES * GROUP + AHEAD);
+      }
       Weights weight = weights_of(weights + v * LANES * GROUP);
 #pragma GCC unroll 8
       for (int r = 0; r < rows; ++r) sums[r][v] = add_products(sums[r][v], weight, input[r]);
@@ -236,7 +241,7 @@ static void quantize(const float *x, int count, unsigned char *row) {
   float inverse = most > 1e-30f ? 127.0f / most : 0.0f;
   memcpy(row, &scale, sizeof scale);
   for (int i = 0; i < count; i += LANES) {
-    Vector rounded = load(x + i) * inverse + (ROUND_TO_INTEGER + 128.0f);
+    Vector rounded = load(x + i) * inverse + (ROUND_TO_INTEGER + ZERO);
     *(Bytes *)(row + sizeof scale + i) = __builtin_convertvector((Unsigned)rounded & 255, Bytes);
   }
 }

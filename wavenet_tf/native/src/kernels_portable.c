@@ -5,6 +5,8 @@
 #define LANES 4
 #define GROUP 4
 #define OFFSET 0
+#define ZERO 128
+#define TWO_CHAINS 1
 #define MAX_ROWS 3
 #define MAX_ROWS_INT8 2
 
