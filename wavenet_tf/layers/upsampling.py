@@ -109,7 +109,8 @@ class ConditioningUpsampler(keras.layers.Layer):
     @property
     def statistics(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The mean and the deviation of each feature; None before `adapt`."""
-        mean, scale = np.asarray(self.mean), np.asarray(self.scale)
+        with tf.init_scope():  # exports ask for it while they trace
+            mean, scale = np.asarray(self.mean), np.asarray(self.scale)
         return (mean, 1.0 / scale) if np.any(mean) else None
 
     def adapt(self, frames) -> None:
