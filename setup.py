@@ -9,6 +9,13 @@ from pathlib import Path
 from setuptools import Extension, find_packages, setup
 
 SOURCES = Path("wavenet_tf", "native", "src")
+LIBWAVENET = Extension(
+    "wavenet_tf.native._libwavenet",
+    sources=sorted(map(str, SOURCES.glob("*.c"))),
+    depends=sorted(map(str, SOURCES.glob("*.h"))),
+    extra_compile_args=["-O3", "-g0", "-std=gnu99"],
+    optional=True,
+)
 
 setup(
     packages=[
@@ -16,14 +23,6 @@ setup(
         "wavenet_tf.tools",
         "wavenet_tf.export",
     ],
-    ext_modules=[
-        Extension(
-            "wavenet_tf.native._libwavenet",
-            sources=sorted(map(str, SOURCES.glob("*.c"))),
-            depends=sorted(map(str, SOURCES.glob("*.h"))),
-            extra_compile_args=["-O3", "-g0", "-std=gnu99"],
-            optional=True,
-        )
-    ],
+    ext_modules=[LIBWAVENET] if LIBWAVENET.sources else [],
     package_dir={"wavenet_tf.tools": "tools", "wavenet_tf.export": "export"},
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from wavenet_tf import command
+from wavenet_tf import command, native
 
 # Everything of these folders that a user starts.
 PROGRAMS = {"train", "generate", "evaluate", "prepare-data", "saved-model", "tflite", "verify"}
@@ -20,7 +20,7 @@ def installed(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source, target = folder / "source", folder / "site"
     for name in ("wavenet_tf", "tools", "export"):
-        copy_python(ROOT / name, source / name)
+        copy_sources(ROOT / name, source / name)
     for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         (source / name).write_bytes((ROOT / name).read_bytes())
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
@@ -32,9 +32,9 @@ def installed(tmp_path_factory) -> Path:
     return target
 
 
-def copy_python(source: Path, target: Path) -> None:
-    for path in source.rglob("*.py*"):
-        if path.suffix in (".py", ".pyi"):
+def copy_sources(source: Path, target: Path) -> None:
+    for path in source.rglob("*.*"):
+        if path.suffix in (".py", ".pyi", ".c", ".h"):
             copy = target / path.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
@@ -87,5 +87,7 @@ def test_the_command_of_a_wheel_trains_generates_and_exports(installed, recordin
     ):
         ended = wavenet(installed, *words, folder=tmp_path)
         assert ended.returncode == 0, ended.stderr
+        if words[0] == "generate" and native.is_available():
+            assert "libwavenet (" in ended.stderr
     assert (tmp_path / "out.wav").exists()
     assert (tmp_path / "lite.wav").exists()
