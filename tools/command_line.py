@@ -188,7 +188,8 @@ def define_runtime():
         "auto",
         RUNTIMES,
         "What samples: TensorFlow; the C library libwavenet, in float32 or int8; auto takes "
-        f"libwavenet in float32 where it can, for fewer than {STREAMS_FOR_GPU} streams.",
+        f"libwavenet in float32 where it is built, for fewer than {STREAMS_FOR_GPU} streams and "
+        "without --top_k and --top_p.",
     )
 
 

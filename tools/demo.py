@@ -59,7 +59,7 @@ def main(argv):
     _, held_out = recordings.split(settings.validation_fraction, model.receptive_field)
     held_out = held_out.select(range(min(len(held_out.names), 16)))
     speaker = int(held_out.speaker_ids[0]) if model.config.num_speakers else None
-    heard_as = "" if speaker is None else f" as {model.config.speaker_names[speaker]}"
+    as_speaker = "" if speaker is None else f" as {model.config.speaker_names[speaker]}"
     bits = wt.evaluation.score(model, held_out).bits_per_sample
 
     generated_path, picture_path = output_dir / "generated.wav", output_dir / "picture.png"
@@ -74,7 +74,7 @@ def main(argv):
     reports.draw_recordings(
         [
             (f"recorded: {held_out.names[0]}", held_out.waveform(0)[: len(generated)], SAMPLE_RATE),
-            (f"generated{heard_as} after {settings.steps} steps", generated, SAMPLE_RATE),
+            (f"generated{as_speaker} after {settings.steps} steps", generated, SAMPLE_RATE),
         ],
         picture_path,
     )

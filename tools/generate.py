@@ -93,8 +93,7 @@ def _load_model():
     filters = {"top_k": _TOP_K.value, "top_p": _TOP_P.value}
     runtime = native.choose_runtime(_RUNTIME.value, _BATCH_SIZE.value, filters)
     if runtime != "tensorflow":
-        precision = "int8" if runtime == "native_int8" else "float32"
-        run = _MODEL_DIR.value, _STEP.value, precision, _BATCH_SIZE.value
+        run = _MODEL_DIR.value, _STEP.value, native.PRECISIONS[runtime], _BATCH_SIZE.value
         return runs.native_runner(*run, verbose=True)
     return runs.load_model(_MODEL_DIR.value, _STEP.value, verbose=True)
 

@@ -21,7 +21,7 @@ from wavenet_tf.errors import InputError
 
 _WORK_DIR = command_line.define_path("work_dir", "trained", "Folder of the data and the runs.")
 _OUTPUT_DIR = command_line.define_path(
-    "output_dir", str(model_directory.TRAINED_MODELS), "Folder of the trained models."
+    "output_dir", None, "Folder of the trained models (that of the package)."
 )
 
 LICENCE = "Apache-2.0, as the package"
@@ -123,8 +123,9 @@ def main(argv: Sequence[str]) -> None:
             raise InputError(f"unknown model {name!r}: expected some of {', '.join(RECIPES)}")
     work_dir = Path(_WORK_DIR.value)
     files.check_writable_folder(work_dir)
+    output_dir = Path(_OUTPUT_DIR.value or model_directory.TRAINED_MODELS)
     for name in names:
-        make(RECIPES[name], work_dir, Path(_OUTPUT_DIR.value) / name)
+        make(RECIPES[name], work_dir, output_dir / name)
 
 
 def make(recipe: Recipe, work_dir: Path, output_dir: Path) -> None:

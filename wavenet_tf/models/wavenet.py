@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from wavenet_tf import audio_blocks, clients, data, native, sampling, training
 from wavenet_tf.audio import Emphasis
-from wavenet_tf.conditioning import ConditioningSpec, check_frame_statistics, speaker_index
+from wavenet_tf.conditioning import ConditioningSpec, speaker_index
 from wavenet_tf.distributions import Categorical
 from wavenet_tf.errors import InputError, positive_integer
 from wavenet_tf.layers.convolutions import with_state_shape
@@ -455,8 +455,6 @@ class WaveNet(TrainableModel):
             "local_conditioning": local_conditioning,
         }
         batch_size = positive_integer("batch_size", batch_size)
-        if local_conditioning is not None:
-            self._check_frame_statistics(local_conditioning)
         tensorflow_only = {
             "top_k": top_k,
             "top_p": top_p,
@@ -479,12 +477,6 @@ class WaveNet(TrainableModel):
             block_size,
             sampling.plan(batch_size, threads, jit_compile, device),
         )
-
-    def _check_frame_statistics(self, frames) -> None:
-        """Raises InputError for frames that are not made as those of the training data."""
-        statistics = sampling.frame_statistics(self)
-        if statistics is not None and np.shape(frames)[2:] == statistics[0].shape:
-            check_frame_statistics(frames, *statistics)
 
     def get_config(self):
         return {**super().get_config(), **self.config.to_dict(), "trained": self.trained}

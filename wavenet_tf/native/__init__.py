@@ -9,6 +9,7 @@ Example, with a file that `export/native.py` wrote:
 streams of its own: they run in parallel.
 """
 
+from wavenet_tf.native.choice import PRECISIONS as PRECISIONS
 from wavenet_tf.native.choice import choose_runtime as choose_runtime
 from wavenet_tf.native.library import Model as Model
 from wavenet_tf.native.library import is_available as is_available

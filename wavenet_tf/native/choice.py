@@ -7,6 +7,9 @@ from wavenet_tf.errors import InputError
 from wavenet_tf.native.library import is_available
 from wavenet_tf.options import RUNTIMES, STREAMS_FOR_GPU
 
+# The precision of the weights in each runtime of libwavenet.
+PRECISIONS = {"native": "float32", "native_int8": "int8"}
+
 
 def choose_runtime(runtime: str, batch_size: int, tensorflow_only: Mapping[str, Any]) -> str:
     """Returns the runtime that samples: "tensorflow", "native" or "native_int8".

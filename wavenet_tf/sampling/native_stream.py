@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from wavenet_tf.clients import AudioStream
-from wavenet_tf.native import Runner
+from wavenet_tf.native import PRECISIONS, Runner
 from wavenet_tf.sampling.native_file import convert_native
 from wavenet_tf.sampling.stream import check_draws, checked_prompt
 from wavenet_tf.sampling.weights import WeightSnapshot
-
-PRECISIONS = {"native": "float32", "native_int8": "int8"}
 
 
 class NativeSampler:

@@ -17,6 +17,7 @@ from wavenet_tf.conditioning import (
     LOCAL_CONDITIONING,
     ConditionChanges,
     as_finite_floats,
+    check_frame_statistics,
     samples_after_prompt,
 )
 from wavenet_tf.errors import InputError, check_seed, check_temperature, positive_integer
@@ -25,6 +26,7 @@ from wavenet_tf.sampling.block import sample_block
 from wavenet_tf.sampling.buffers import ShiftBuffers
 from wavenet_tf.sampling.codec import AudioCodec, Memory
 from wavenet_tf.sampling.config import SamplerConfig, sampler_config
+from wavenet_tf.sampling.metadata import frame_statistics
 from wavenet_tf.sampling.plan import Plan
 from wavenet_tf.sampling.state import SamplerState, in_float32, prime
 from wavenet_tf.sampling.weights import Weights, WeightSnapshot, prepare_weights
@@ -123,6 +125,9 @@ class Sampler:
         config = sampler_config(self.model, top_k, top_p)
         prompt = checked_prompt(prompt, batch_size)
         checked = self.model.conditioning.checked(conditions, batch_size)
+        statistics = frame_statistics(self.model)
+        if statistics is not None:
+            check_frame_statistics(checked[LOCAL_CONDITIONING], *statistics)
         num_samples = samples_after_prompt(checked, self.model.hop_length, prompt.shape[1])
         with self._lock, tf.device(plan.device):
             if self._snapshot.changed():
