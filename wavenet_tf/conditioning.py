@@ -20,10 +20,10 @@ SPEAKER_ID = "speaker_id"
 GLOBAL_CONDITIONING = "global_conditioning"
 LOCAL_CONDITIONING = "local_conditioning"
 
-# Frames are of another scale if their distance from those of training is so many times the size of
-# these. Silence and loud sounds are nearer.
+# Frames have another scale than in training if their mean is further from that of training than so
+# many times its size. Silence and loud sounds are nearer.
 LARGEST_DISTANCE = 5.0
-# Fewer frames are no sample of a recording.
+# So few frames say nothing about how frames were computed.
 FEWEST_COMPARED = 20
 
 

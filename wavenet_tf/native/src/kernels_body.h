@@ -17,6 +17,7 @@ typedef uint8_t Bytes __attribute__((vector_size(LANES), aligned(1), may_alias))
 #define PANEL_VECTORS 4
 /* Bytes of weights that are fetched ahead: a step reads all matrices one after the other. */
 #define AHEAD 4096
+/* Bytes of a cache line. */
 #define LINE 64
 
 INLINE Vector load(const float *from) { return *(const Vector *)from; }

@@ -140,7 +140,7 @@ typedef struct {
   unsigned char *state;
 } Call;
 
-/* Returns the next sample of the waveform that the model is of, from audio. */
+/* Returns a sample of the network's waveform, which has pre-emphasis and gain, from audio. */
 static float emphasize(const wavenet_model *model, unsigned char *state, float audio) {
   StateHeader *header = header_of(state);
   float waveform = model->gain * (audio - model->pre_emphasis * header->last_audio);
@@ -148,7 +148,7 @@ static float emphasize(const wavenet_model *model, unsigned char *state, float a
   return waveform;
 }
 
-/* Returns the next sample of audio from the waveform that the model is of. */
+/* Returns a sample of audio from the network's waveform, without its pre-emphasis and gain. */
 static float deemphasize(const wavenet_model *model, unsigned char *state, float waveform) {
   StateHeader *header = header_of(state);
   header->last_audio = waveform / model->gain + model->pre_emphasis * header->last_audio;
