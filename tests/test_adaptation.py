@@ -60,6 +60,7 @@ def assert_others_unchanged(adapted, base):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_only_the_row_of_the_new_speaker_is_learned(folder):
     base = runs.load_model(folder / "base")
     runs.train(adaptation(folder, steps=20), folder / "adapted")
@@ -84,6 +85,7 @@ def test_only_the_row_of_the_new_speaker_is_learned(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_all_weights_are_adapted_after_the_row(folder):
     result = run_program(
         "train.py",

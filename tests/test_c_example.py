@@ -89,6 +89,7 @@ def expected(path, samples: int, uniforms_path, seed=5, temperature=1.0, **condi
     return audio.formats.to_16_bits(np.concatenate(blocks, axis=1)[:, :samples].T)
 
 
+@pytest.mark.slow
 def test_same_audio_as_the_runner(program, plain, tmp_path):
     codes = expected(plain, 1234, tmp_path / "uniforms.f32")
     made = run(
@@ -101,6 +102,7 @@ def test_same_audio_as_the_runner(program, plain, tmp_path):
     np.testing.assert_array_equal(written, codes)
 
 
+@pytest.mark.slow
 def test_speakers_streams_and_temperature(program, speakers, tmp_path):
     codes = expected(speakers, 500, tmp_path / "uniforms.f32", temperature=0.5, speaker_id=2)
     words = ["--uniforms", tmp_path / "uniforms.f32", "--temperature", 0.5]

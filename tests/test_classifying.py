@@ -149,6 +149,7 @@ def settings_for(folder: Path, **changes) -> runs.Settings:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_frames_are_recognized_and_a_resumed_run_is_the_same_bit_by_bit(folder, tmp_path):
     whole = runs.train(settings_for(folder), tmp_path / "whole")
     assert (whole.targets, whole.class_names) == ("frames", ["high", "low", "sil"])
@@ -169,6 +170,7 @@ def recognized(folder) -> wt.WaveNetClassifier:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_run_of_frames_tunes_a_decoder_that_scores_and_recognizes(folder, recognized, tmp_path):
     log = runs.read_log(folder / "frames")
     assert np.all(np.isfinite(log["val_label_error_rate"]))
@@ -261,6 +263,7 @@ def test_characters_are_learned_from_texts_without_alignments(folder, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_phones_of_texts_are_learned_and_aligned_with_stress_and_words(folder, tmp_path):
     settings = settings_for(
         folder, labels="lexicon", alignments=None, crop_seconds=None, steps=3, next_sample_weight=0

@@ -324,6 +324,7 @@ class PhoneSource(data.FrameSource):
         return frames
 
 
+@pytest.mark.slow
 def test_a_toy_source_conditions_a_model(tmp_path):
     """Nothing but the two classes above is needed for new conditions."""
     phones = [(0.0, 0.25, "a"), (0.25, 0.5, "b")]

@@ -118,6 +118,7 @@ def _duration(samples):
     return f"0:{seconds // 60:02}:{seconds % 60:02}"
 
 
+@pytest.mark.once
 def test_page_is_one_file_that_fetches_nothing(page):
     assert not page.tags & {"script", "link", "iframe", "object", "b"}
     source = re.sub('"data:[^"]*"', "", page.source)

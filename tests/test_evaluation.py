@@ -14,6 +14,7 @@ from wavenet_tf.evaluation import spectral
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_the_right_speaker_is_the_most_likely(tmp_path):
     """High tones are ana's, low ones are ben's: a trained model separates them."""
     for index in range(12):

@@ -252,6 +252,7 @@ REFUSED = [
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_wrong_flags_are_refused_in_a_line_before_tensorflow_is_imported(folder):
     (folder / "folder.png").mkdir(exist_ok=True)
     (folder / "folder.wav").mkdir(exist_ok=True)

@@ -145,6 +145,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_best_is_the_checkpoint_with_the_best_score(folder):
     log = runs.read_log(folder / "model")
     scores = log["val_generated_frechet"]
@@ -178,6 +179,7 @@ def test_recordings_taken_as_generated_audio_get_perfect_scores(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_the_program_and_the_report_show_scores(folder):
     model_dir = folder / "model"
     result = run_program(

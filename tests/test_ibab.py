@@ -13,6 +13,8 @@ import wavenet_tf as wt
 from wavenet_tf import convert
 from wavenet_tf.errors import InputError
 
+pytestmark = pytest.mark.once
+
 CODES = 32
 DILATIONS = [1, 2, 4, 1, 3]
 PARAMS = {"dilations": DILATIONS, "sample_rate": 11025, "filter_width": 2}

@@ -13,6 +13,8 @@ from wavenet_tf import convert
 from wavenet_tf.convert import kan_bayashi
 from wavenet_tf.errors import InputError
 
+pytestmark = pytest.mark.once
+
 CODES, DEPTH, REPEATS, CHANNELS, FACTOR = 32, 3, 2, 5, 10
 OPTIONS = {"dilation_depth": DEPTH, "dilation_repeat": REPEATS, "upsampling_factor": FACTOR}
 DILATIONS = [2**layer for layer in range(DEPTH)] * REPEATS

@@ -62,6 +62,8 @@ def made(stream, blocks):
     return np.concatenate([next(stream) for _ in range(blocks)], axis=1)
 
 
+@pytest.mark.slow
+@pytest.mark.once
 def test_a_stream_is_what_the_model_generates(voices):
     assert (voices.sample_rate, voices.block_size, voices.batch_size) == (RATE, 64, 2)
     stream = voices.stream(seed=5, speaker_id=[2, 0])

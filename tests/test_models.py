@@ -298,6 +298,7 @@ def test_every_weight_has_a_part_in_the_output():
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_overfits_one_short_clip():
     keras.utils.set_random_seed(0)
     model = wt.WaveNet(**SMALL)
@@ -329,6 +330,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_says_what_to_do():
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_any_integers_are_codes_and_all_else_is_named():
     model = small_model()
     model.compile("adam")
@@ -503,6 +505,7 @@ def test_output_shapes_are_computed_with_and_without_states():
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_rematerialized_blocks_are_those_of_the_network_and_take_conditions(monkeypatch):
     calls, call = collections.Counter(), GatedResidualBlock.call
 

@@ -286,6 +286,7 @@ def test_int8_makes_int8_operators(quantized):
     assert set(kinds[schema.TensorType.INT8]) == {schema.TensorType.INT8}
 
 
+@pytest.mark.once
 def test_int8_of_a_conditioned_mixture():
     model = small_model(**KINDS["everything"])
     rounded, samples = File(model, quantization="int8"), 3 * BLOCK

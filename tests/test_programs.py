@@ -41,6 +41,7 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_dry_run_prints_an_estimate_and_writes_nothing(run, tmp_path):
     result = run_program(
         "train.py",
@@ -216,6 +217,7 @@ def test_a_vocoder_is_trained_scored_and_makes_a_recording_again(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_corpus_is_prepared_trained_on_and_scored(tmp_path):
     """A corpus whose layout names speakers and a test set, prepared with features."""
     for take in range(8):
@@ -287,7 +289,7 @@ def test_benchmark_measures_how_fast_models_train(tmp_path):
         "--preset=tiny",
         "--precision=float32",
         "--precision=mixed_bfloat16",
-        "--batch_sizes=1,2",
+        "--batch_sizes=2",
         "--crop_samples=200",
         "--repeats=1",
         f"--json={tmp_path / 'figures.json'}",
@@ -295,7 +297,8 @@ def test_benchmark_measures_how_fast_models_train(tmp_path):
     assert result.returncode == 0, result.stderr
     rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
     assert [(row["precision"], row["batch_size"]) for row in rows] == [
-        (precision, size) for precision in ("float32", "mixed_bfloat16") for size in (1, 2)
+        ("float32", 2),
+        ("mixed_bfloat16", 2),
     ]
     weights = 16 * (2 * 32 * 64 + 32 * 32 + 32 * 64) + 64 * 64 + 64 * 256 - 32 * 32
     for row in rows:
@@ -312,7 +315,7 @@ def test_benchmark_renews_its_table(tmp_path):
     result = run_program(
         "benchmark.py",
         "--preset=tiny",
-        "--batch_sizes=1,8",
+        "--batch_sizes=8",
         "--threads=2",
         "--repeats=1",
         "--conditioning=tiny",
@@ -321,20 +324,20 @@ def test_benchmark_renews_its_table(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
-    assert [(row["batch_size"], row["threads"]) for row in rows] == [(1, 1), (8, 2)]
+    assert [(row["batch_size"], row["threads"]) for row in rows] == [(8, 2)]
     for row in rows:
         assert row.pop("preset") == "tiny"
         assert min(row.values()) > 0
         ratio = row["step_microseconds"] / row["blas_microseconds"]
         np.testing.assert_allclose(row["ratio"], ratio)
     conditioned = json.loads((tmp_path / "figures.json").read_text())["conditioning"]
-    assert [row["batch_size"] for row in conditioned] == [1, 8]
+    assert [row["batch_size"] for row in conditioned] == [8]
     assert all(min(row["step_microseconds"].values()) > 0 for row in conditioned)
     page = (tmp_path / "page.md").read_text()
     assert "| context stack | " in page
     assert page.startswith("above") and page.endswith("below")
     assert "old" not in page
-    assert f"| `tiny` | 8 | 2 | {rows[1]['samples_per_second']:,.0f} |" in page
+    assert f"| `tiny` | 8 | 2 | {rows[0]['samples_per_second']:,.0f} |" in page
 
 
 @pytest.mark.slow

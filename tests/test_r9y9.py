@@ -15,6 +15,8 @@ from wavenet_tf import convert
 from wavenet_tf.convert import r9y9
 from wavenet_tf.errors import InputError
 
+pytestmark = pytest.mark.once
+
 LAYERS, STACKS, CODES, CHANNELS, SPEAKER_CHANNELS = 6, 2, 32, 7, 3
 SCALES = (2, 5)
 DILATIONS = [2 ** (layer % (LAYERS // STACKS)) for layer in range(LAYERS)]

@@ -123,6 +123,7 @@ def trained(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_quantized_files_lose_at_most_1_percent_and_are_smaller(trained):
     model, audio, labels, files = trained
     expected = tf.argmax(model(audio), axis=-1).numpy()

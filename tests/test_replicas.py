@@ -29,6 +29,7 @@ BATCH, STEPS = 6, 3
 CLIP_NORM = 0.2  # below the norm of most gradients here
 LONGEST = 240  # seconds that a process may take; an ordinary one takes 15
 NOTICED = 60  # seconds until a dead worker is noticed, at most
+TWO_BLOCKS = {**SMALL, "num_stacks": 1, "layers_per_stack": 2}  # traced by each process
 
 
 def padded_crops(crops: int) -> tf.data.Dataset:
@@ -44,7 +45,7 @@ def padded_crops(crops: int) -> tf.data.Dataset:
 
 
 def new_model(optimizer, **overrides) -> wt.WaveNet:
-    model = wt.WaveNet(**{**SMALL, "num_stacks": 1, **overrides})
+    model = wt.WaveNet(**{**TWO_BLOCKS, **overrides})
     randomise(model)
     model.compile(optimizer)
     return model
@@ -115,7 +116,7 @@ def train_a_run(strategy, folder: Path, task: int):
     for steps in (STEPS, 2 * STEPS):
         settings = runs.Settings(
             str(recordings),
-            overrides=SMALL,
+            overrides=TWO_BLOCKS,
             steps=steps,
             batch_size=BATCH,
             crop_seconds=0.05,
@@ -322,6 +323,7 @@ def assert_same_training(folder: Path, alone: Path, tasks: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_two_devices_train_as_one(alone, tmp_path):
     ((code, output),) = start([{}], "mirrored", tmp_path)
     assert code == 0, output
@@ -335,6 +337,7 @@ def test_models_with_two_losses_train_on_two_devices_as_on_one(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_two_processes_train_as_one_and_end_when_one_dies(alone, tmp_path):
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     environments = [{"TF_CONFIG": tf_config(*addresses, index=index)} for index in range(2)]

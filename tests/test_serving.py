@@ -212,6 +212,7 @@ def test_what_is_wrong_with_a_request_is_told(exported):
     assert set(state) == {*sampling.state_specs(model), *memory}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_streams_at_once_do_not_mix(tmp_path, jit_compile):
     """Eight clients of one loaded model; without them, it makes the same."""
@@ -276,6 +277,7 @@ def assert_exported(folder, version):
     assert result.stderr == ""
 
 
+@pytest.mark.once
 def test_the_program_writes_the_next_version(program_export):
     served = program_export / "served"
     assert_exported(program_export, version=2)

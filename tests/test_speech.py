@@ -176,6 +176,7 @@ def test_evaluation_reports_bits_durations_and_f0(trained, corpus, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_recognizer_scores_what_is_spoken(trained, corpus, tmp_path):
     folder, _ = trained
     recognizer = tmp_path / "recognizer"

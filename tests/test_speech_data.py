@@ -367,6 +367,7 @@ def test_times_agree_with_the_audio(corpus):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_recognizer_trains_on_the_corpus(corpus, tmp_path):
     flags = ["--alignments=*.TextGrid", "--speakers=corpus", "--task=recognize", "--preset=tiny"]
     flags += ["--steps=1", "--batch_size=1", "--crop_seconds=0.2", "--set=layers_per_stack=2"]

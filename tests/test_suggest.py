@@ -44,6 +44,8 @@ def test_long_recordings_get_a_context_stack_and_a_rate_of_the_presets(tmp_path)
     assert "most files have 22050 Hz" in str(suggestion)
 
 
+@pytest.mark.slow
+@pytest.mark.once
 def test_speakers_and_tags_of_the_corpus_are_used(tmp_path):
     write(tmp_path, 4, 0.4)
     rows = [{"path": f"{i}.wav", "speaker": "ab"[i % 2], "tags": ["slow"]} for i in range(4)]
@@ -69,6 +71,7 @@ def test_chosen_settings_are_kept(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_the_programs_print_and_take_the_suggestion(tmp_path):
     write(tmp_path / "recordings", 8, 0.4)
     result = run_program("suggest.py", tmp_path / "recordings")

@@ -73,6 +73,7 @@ def test_batches_hold_the_tags_of_their_clips(corpus):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_the_names_are_kept_with_the_model_and_say_what_it_generates(model_dir, tmp_path):
     model = runs.load_model(model_dir)
     assert model.config.tag_names == ("high", "low")

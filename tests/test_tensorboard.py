@@ -90,6 +90,7 @@ def decoded(audio_summary):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_scalars_are_written_at_their_steps(recordings_dir, tmp_path):
     model = compiled_model()
     norm = keras.callbacks.LambdaCallback(
@@ -152,6 +153,7 @@ def spoken(model):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("overrides", "function", "labels", "clips"),
     [
@@ -195,6 +197,7 @@ def test_audio_comes_from_the_current_weights(
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_audio_comes_from_the_ema_weights_and_training_is_unchanged(recordings_dir, tmp_path):
     weights, audio = [], []
     for folder in (None, tmp_path):
@@ -307,6 +310,7 @@ def test_histograms_hold_weights_and_gradients(recordings_dir, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_two_replicas_write_what_one_writes(recordings_dir, tmp_path):
     """Runs in a subprocess, because logical devices must be created before any other use."""
     program = """if True:

@@ -43,6 +43,7 @@ def test_a_published_model_has_rounded_weights_and_no_optimizer(tmp_path):
         runs.publish(run, tmp_path / "published")
 
 
+@pytest.mark.slow
 def test_a_published_model_has_the_averaged_weights(tmp_path):
     model = small_model()
     model.compile(wt.training.named_optimizer("adam", use_ema=True, ema_momentum=0.9))
@@ -70,6 +71,7 @@ def test_models_of_prosody_are_published_beside_the_model(tmp_path):
         np.testing.assert_array_equal(weight, original.astype(np.float16))
 
 
+@pytest.mark.slow
 def test_from_preset_takes_folders_and_files(tmp_path):
     model = small_model()
     run = save_run(model, tmp_path / "run")
@@ -161,6 +163,7 @@ def test_a_published_model_serves_programs(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_trained_models_are_made_by_their_recipes(tmp_path):
     recipe = make_trained_models.Recipe(
         "generate",

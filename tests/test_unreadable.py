@@ -94,6 +94,7 @@ def test_clips_whose_features_cannot_be_extracted_are_left_out_too(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.filterwarnings("ignore:left out")
 def test_a_run_in_which_nothing_is_scored_is_an_error(tmp_path):
     recordings = write_corpus(tmp_path)
@@ -129,6 +130,7 @@ def test_scores_leave_out_what_cannot_be_read(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.filterwarnings("ignore:left out")
 def test_a_run_names_what_it_could_not_read_and_caps_its_crops(tmp_path, monkeypatch, capsys):
     write_corpus(tmp_path / "r")

@@ -22,7 +22,8 @@ def trained(tmp_path_factory):
     for index, frequency in enumerate((200.0, 300.0, 400.0, 500.0)):
         path = folder / "recordings" / f"{index}.wav"
         wt.write_audio(path, tone(0.5, frequency=frequency), 8000)
-    flags = ["--preset=tiny", "--steps=20", "--crop_seconds=0.2", "--set=layers_per_stack=5"]
+    flags = ["--preset=tiny", "--steps=20", "--crop_seconds=0.2"]
+    flags += ["--set=layers_per_stack=4", "--set=num_stacks=1"]
     result = run_program(
         "train.py",
         f"--data_dir={folder / 'recordings'}",
@@ -103,6 +104,7 @@ def classifier(tmp_path_factory):
         "--steps=5",
         "--crop_seconds=0.2",
         "--set=layers_per_stack=4",
+        "--set=num_stacks=1",
         "--validation_fraction=0.5",
     )
     assert result.returncode == 0, result.stderr

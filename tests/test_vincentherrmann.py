@@ -11,6 +11,8 @@ from wavenet_tf import convert
 from wavenet_tf.convert import vincentherrmann
 from wavenet_tf.errors import InputError
 
+pytestmark = pytest.mark.once
+
 CODES, LAYERS, BLOCKS = 32, 3, 2
 NAME = f"melody_{LAYERS}-{BLOCKS}-{CODES}-8-6-12-2"
 DILATIONS = [2**layer for layer in range(LAYERS)] * BLOCKS

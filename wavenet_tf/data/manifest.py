@@ -1,11 +1,13 @@
 """`Clip`, the metadata of a recording, and manifests: files that list the clips of a corpus.
 
 A manifest is a JSONL file with one clip per line, or a CSV file with a header. Its columns are the
-attributes of `Clip`; only `path` is required. Other columns are kept in `Clip.other` and not used.
+attributes of `Clip`; only `path` is required. Other columns are kept in `Clip.other`, as classes of
+the clips for example.
 """
 
 import csv
 import dataclasses
+import difflib
 import json
 import math
 import os
@@ -149,15 +151,18 @@ def read_manifest(path: str | os.PathLike) -> Iterator[Clip]:
     path = Path(path)
     if path.suffix not in MANIFEST_SUFFIXES:
         raise InputError(f"a manifest is a .jsonl or .csv file; received {path}")
-    number, warned = 0, False
+    number, known = 0, {*COLUMNS}
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             for number, line in _lines(file, path.suffix):  # noqa: B007  (for the error)
                 clip = _parse(line)
-                if clip.other and not warned:
-                    names = ", ".join(map(repr, clip.other))
-                    warnings.warn(f"{path}: columns {names} are kept and not used", stacklevel=2)
-                    warned = True
+                for name in clip.other.keys() - known:
+                    known.add(name)
+                    if alike := difflib.get_close_matches(name.lower(), COLUMNS, n=1, cutoff=0.8):
+                        warnings.warn(
+                            f"{path}: column {name!r} is not read; did you mean {alike[0]!r}?",
+                            stacklevel=2,
+                        )
                 yield clip
     except FileNotFoundError as error:
         raise InputError(f"no manifest at {path}") from error
