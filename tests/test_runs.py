@@ -575,7 +575,12 @@ def test_accumulation_changes_neither_the_learning_rate_nor_the_ema_decay_per_st
 @pytest.mark.once
 def test_batches_whose_gradients_overflow_are_no_steps(recordings_dir, tmp_path):
     settings = settings_for(
-        recordings_dir, precision="mixed_float16", deterministic=True, schedule="constant", steps=3
+        recordings_dir,
+        overrides=SMALL,  # where the last batch before the middle does not overflow
+        precision="mixed_float16",
+        deterministic=True,
+        schedule="constant",
+        steps=3,
     )
     model = runs.train(settings, tmp_path / "whole")
     model.optimizer.dynamic_scale.assign(2.0**30)
@@ -656,7 +661,7 @@ def test_gradient_checkpointing_does_not_change_training(recordings_dir, tmp_pat
 @pytest.mark.slow
 def test_an_estimate_writes_nothing(recordings_dir, tmp_path):
     text = runs.estimate(settings_for(recordings_dir, steps=1000))
-    for line in ("8,998 parameters", "receptive field 16 samples (2 ms)", "memory      ", "GiB"):
+    for line in ("8,002 parameters", "receptive field 9 samples (1 ms)", "memory      ", "GiB"):
         assert line in text
     assert "for 1,000 steps of " in text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recordings"]
