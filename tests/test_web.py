@@ -19,7 +19,7 @@ import soundfile
 from conftest import ROOT, randomise, small_model, tone
 from registry import LOCAL, small_classifier
 
-from wavenet_tf import audio, deployment
+from wavenet_tf import audio, deployment, native, sampling
 from wavenet_tf.models.class_targets import CLASS_TARGETS
 
 # Node, the browser and C run files of LiteRT, whose version is one for all sets of packages.
@@ -29,7 +29,10 @@ lite = pytest.importorskip("wavenet_tf.lite", exc_type=ImportError)
 
 RATE = 8000
 NAMES = ["george", "lucas", "theo"]
+# Too few to be compared with those of training, whose statistics are random in a small model.
+FRAMES = 19
 NO_NETWORK = "ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH"
+NOT_COPIED = shutil.ignore_patterns("node_modules", "*.wasm")
 FIGURES = ("speed", "factor", "first", "made", "played")
 
 
@@ -42,7 +45,7 @@ def web(tmp_path_factory) -> Path:
     if not browser.program():
         pytest.skip("Chromium is not installed")
     folder = tmp_path_factory.mktemp("export") / "web"
-    shutil.copytree(ROOT / "export" / "web", folder, ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copytree(ROOT / "export" / "web", folder, ignore=NOT_COPIED)
     words = ["npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"]
     words += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
     made = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
@@ -75,6 +78,29 @@ def models(web, tmp_path_factory) -> Path:
         model = small_classifier(targets, class_names=NAMES)
         signatures = deployment.TFLiteRecognizerSignatures(model, 240, 1 + (targets == "frames"))
         (folder / f"{targets}_classes.tflite").write_bytes(deployment.convert(signatures))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def native_models(web, tmp_path_factory) -> Path:
+    """A folder of files of libwavenet, which is built beside the page."""
+    if not (native.is_available() and shutil.which("clang") and shutil.which("wasm-ld")):
+        pytest.skip("clang and lld are not installed")
+    words = ["sh", web / "build.sh", ROOT / "wavenet_tf" / "native" / "src"]
+    built = subprocess.run(words, capture_output=True, text=True, check=False)
+    if "file not found" in built.stderr:
+        pytest.skip("wasi-libc is not installed")
+    assert built.returncode == 0, built.stderr
+    folder = tmp_path_factory.mktemp("native_models")
+    mixture = {"num_speakers": 3, "output_distribution": "logistic_mixture"}
+    for name, kind in (
+        ("plain", {}),
+        ("frames", {**LOCAL, "global_channels": 2}),
+        ("speakers", {**mixture, "speaker_names": NAMES}),
+    ):
+        for precision in native.PRECISIONS.values():
+            content = sampling.convert_native(small_model(**kind), precision, 100)
+            (folder / f"{name}_{precision}.wn").write_bytes(content)
     return folder
 
 
@@ -138,7 +164,9 @@ def saved(page) -> np.ndarray:
 
 def expected(path, samples, seed, temperature=1.0, **conditions) -> np.ndarray:
     """What the runner gives, of its first stream."""
-    stream = lite.Runner(path).stream(seed=seed, temperature=temperature, **conditions)
+    # Kernels that round as those of WebAssembly do.
+    runner = native.Runner(path, target="portable") if path.suffix == ".wn" else lite.Runner(path)
+    stream = runner.stream(seed=seed, temperature=temperature, **conditions)
     blocks = []
     while stream.samples_done < samples:
         blocks.append(next(stream)[0])
@@ -284,11 +312,11 @@ def test_weights_of_8_bits(page, models):
 
 def test_local_and_global_conditioning(page, models, tmp_path):
     path, generator = models / "frames.tflite", np.random.default_rng(0)
-    frames = generator.normal(size=[23, LOCAL["local_channels"]])
+    frames = generator.normal(size=[FRAMES, LOCAL["local_channels"]])
     vector = [0.5, -1.25]
     wanted = expected(
         path,
-        23 * 20,  # its last block is cut
+        FRAMES * 20,  # its last block is cut
         seed=5,
         local_conditioning=frames[None].astype(np.float32),
         global_conditioning=[vector],
@@ -302,6 +330,51 @@ def test_local_and_global_conditioning(page, models, tmp_path):
     for name in ("single.npy", "double.npy", "list.json"):
         page.choose("#frames", tmp_path / name)
         np.testing.assert_array_equal(sample(page), wanted)
+
+
+@pytest.mark.parametrize("precision", native.PRECISIONS.values())
+def test_libwavenet_gives_the_audio_of_its_runner(page, native_models, tmp_path, precision):
+    path = native_models / f"plain_{precision}.wn"
+    choose(page, path)
+    assert page.text("#model") == f"{path.name}: 8000 Hz, {precision}, blocks of 100 samples"
+    assert "Ready: libwavenet and the model" in page.text("#status")
+    for seed, temperature in ((5, 1.0), (2**60 + 1, 0.5)):
+        steps = sample(page, seconds=0.3, seed=seed, temperature=temperature)
+        np.testing.assert_array_equal(steps, expected(path, 2400, seed, temperature))
+    path = native_models / f"speakers_{precision}.wn"
+    choose(page, path)
+    for speaker in (0, 2):
+        steps = sample(page, seconds=0.1, seed=5, temperature=1, speaker=speaker)
+        # Functions of C libraries differ in the last place.
+        np.testing.assert_allclose(steps, expected(path, 800, 5, speaker_id=speaker), atol=10)
+    path, vector = native_models / f"frames_{precision}.wn", [0.5, -1.25]
+    frames = (
+        np.random.default_rng(0).normal(size=[FRAMES, LOCAL["local_channels"]]).astype(np.float32)
+    )
+    np.save(tmp_path / "frames.npy", frames)
+    choose(page, path)
+    page.choose("#frames", tmp_path / "frames.npy")
+    set_up(page, seed=5, **{"global": "0.5, -1.25"})
+    conditions = {"local_conditioning": frames[None], "global_conditioning": [vector]}
+    for _ in range(2):
+        np.testing.assert_array_equal(sample(page), expected(path, FRAMES * 20, 5, **conditions))
+
+
+def test_files_that_are_none_of_libwavenet(page, native_models, tmp_path):
+    content = (native_models / "plain_float32.wn").read_bytes()
+    bad = tmp_path / "bad.wn"
+    for file, message in (
+        (content[:4], "bad.wn is no TFLite file and none of libwavenet, or is damaged"),
+        (content[:40], "bad.wn is no TFLite file and none of libwavenet, or is damaged"),
+        (content.replace(b'"__metadata__"', b"#__metadata__#"), "bad.wn is damaged"),
+        (content.replace(b'"wavenet"', b'"wavelet"'), "bad.wn is no file that export/native.py"),
+        (content[:-1], "cannot run bad.wn: the file is no model of export/native.py, or is corr"),
+    ):
+        bad.write_bytes(file)
+        page.choose("#file", bad)
+        page.wait(lambda: page.text("#problem"))
+        assert page.text("#problem").startswith(message)
+        page.evaluate("problem.textContent = ''")
 
 
 def test_it_plays_while_it_samples_until_stopped(page, models):
@@ -359,7 +432,8 @@ def test_files_that_are_no_models(page, models, tmp_path):
 
     for cut in np.linspace(0, len(content) - 1, 7).astype(int):
         assert "is damaged" in refused(content[:cut])
-    assert "is no TFLite file, or is damaged" in refused(b"no model" * 1000)
+    unknown = "is no TFLite file and none of libwavenet, or is damaged"
+    assert unknown in refused(b"no model" * 1000)
     flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
     assert "is damaged: its checksum" in refused(flipped)
     assert "it has no metadata" in refused(content.replace(b"wavenet\0", b"wavelet\0"))
@@ -548,12 +622,17 @@ def test_address_of_a_model_and_its_settings(page, address, models):
 
 
 def test_page_without_its_packages(page, models, tmp_path):
-    ignored = shutil.ignore_patterns("node_modules")
-    shutil.copytree(ROOT / "export" / "web", tmp_path / "web", ignore=ignored)
+    shutil.copytree(ROOT / "export" / "web", tmp_path / "web", ignore=NOT_COPIED)
     with served(tmp_path / "web", models / "plain.tflite") as address:
         page.go(address)
         page.wait(lambda: page.text("#problem"))
         assert "LiteRT is not installed: run npm ci" in page.text("#problem")
+    content = sampling.convert_native(small_model())
+    (tmp_path / "plain.wn").write_bytes(content)
+    with served(tmp_path / "web", tmp_path / "plain.wn") as address:
+        page.go(address)
+        page.wait(lambda: page.text("#problem"))
+        assert "libwavenet is not built: run npm run build" in page.text("#problem")
         page.go("about:blank")
     page.errors.clear()  # the browser's own
 
@@ -605,7 +684,7 @@ const send = (data) => self.onmessage({ data });
 (async () => {
   send({ type: "stop" });  // before there is a run
   send({ type: "played", samples: 1 });
-  await send({ type: "load", bytes: null, facts: null });
+  await send({ type: "load", bytes: null, facts: { runtime: "LiteRT" } });
   const runs = [1, 2, 3].map((seed) =>
     send({ type: "start", settings: { seed }, samples: seed === 3 ? 4 : Infinity }));
   await Promise.all(runs);

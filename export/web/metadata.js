@@ -1,4 +1,7 @@
-// Metadata of an exported model, read from the TFLite file, a flatbuffer.
+// Metadata of an exported model, read from the TFLite file, a flatbuffer, or from the file of
+// libwavenet.
+
+import { isNativeFile, readNativeMetadata } from "./native_file.js";
 
 const METADATA_NAME = "wavenet";
 const CHECKSUM_NAME = "wavenet_sha256";
@@ -29,11 +32,37 @@ export class FileError extends Error {}
  *
  * @param {Uint8Array} bytes of the file.
  * @param {string} name of the file, for messages.
- * @returns {Promise<{metadata: object, signatures: object}>} the exporter's metadata: task, sample
- *     rate, block size, conditioning, speakers, classes; and of each signature the names of the tensors that stand
- *     for its `inputs` and `outputs`.
+ * @returns {Promise<{metadata: object, signatures: object, runtime: string}>} the exporter's
+ *     metadata: task, sample rate, block size, conditioning, speakers, classes; of each signature
+ *     of a TFLite file the names of the tensors that stand for its `inputs` and `outputs`; and the
+ *     name of what runs the file.
  */
 export async function readModel(bytes, name) {
+  const facts = isNativeFile(bytes) ? readNative(bytes, name) : await readTFLite(bytes, name);
+  const { metadata } = facts;
+  for (const key of SIZES[metadata.task]) {
+    if (!(Number.isInteger(metadata[key]) && metadata[key] > 0)) {
+      throw new FileError(`${name} has no ${key}`);
+    }
+  }
+  (metadata.task === "recognition" ? checkRecognizer : checkGenerator)(metadata, name);
+  return facts;
+}
+
+function readNative(bytes, name) {
+  let metadata = null;
+  try {
+    metadata = readNativeMetadata(bytes);
+  } catch {
+    throw new FileError(`${name} is damaged`);
+  }
+  if (metadata?.task !== "generation") {
+    throw new FileError(`${name} is no file that export/native.py wrote: it has no metadata`);
+  }
+  return { metadata, runtime: "libwavenet" };
+}
+
+async function readTFLite(bytes, name) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let metadata = null;
   let whole = false;
@@ -55,7 +84,7 @@ export async function readModel(bytes, name) {
     }
     signatures = readSignatures(view, model);
   } catch {
-    throw new FileError(`${name} is no TFLite file, or is damaged`);
+    throw new FileError(`${name} is no TFLite file and none of libwavenet, or is damaged`);
   }
   if (metadata === null || typeof metadata !== "object") {
     throw new FileError(
@@ -73,13 +102,7 @@ export async function readModel(bytes, name) {
   if (missing.length) {
     throw new FileError(`${name} is no TFLite file of a WaveNet: it lacks ${missing.join(", ")}`);
   }
-  for (const key of SIZES[metadata.task]) {
-    if (!(Number.isInteger(metadata[key]) && metadata[key] > 0)) {
-      throw new FileError(`${name} has no ${key}`);
-    }
-  }
-  (metadata.task === "recognition" ? checkRecognizer : checkGenerator)(metadata, name);
-  return { metadata, signatures };
+  return { metadata, signatures, runtime: "LiteRT" };
 }
 
 /** Throws a FileError where the metadata lacks what recognition needs. */

@@ -18,6 +18,7 @@ const query = new URLSearchParams(location.search);
 let autostart = query.has("autostart");
 let worker = null;
 let metadata = null;
+let runtime = "";
 let fileName = "";
 // Which of the models chosen is being read; it may be overtaken by another.
 let loads = 0;
@@ -49,7 +50,8 @@ async function load(name, read) {
   fileName = name;
   metadata = facts.metadata;
   showModel();
-  show("status", "Starting LiteRT ...");
+  runtime = facts.runtime;
+  show("status", `Starting ${runtime} ...`);
   const recognizes = metadata.task === "recognition";
   worker = new Worker(
     new URL(recognizes ? "./recognition_worker.js" : "./worker.js", import.meta.url),
@@ -73,7 +75,8 @@ function leave() {
 
 function showModel() {
   const { sample_rate: rate, block_size: size, batch_size: batch, conditioning } = metadata;
-  const kind = metadata.quantization === "none" ? "float32" : metadata.quantization;
+  const { quantization } = metadata;
+  const kind = quantization === "none" ? "float32" : quantization;
   const streams = batch > 1 ? `, ${batch} streams at once, of which the first is played` : "";
   const recognizes = metadata.task === "recognition";
   part("settings").hidden = recognizes;
@@ -192,7 +195,7 @@ const handlers = {
   loaded({ seconds }) {
     part("settings").disabled = false;
     part("recognition").disabled = false;
-    show("status", `Ready: LiteRT and the model took ${number(seconds, 1)} s.`);
+    show("status", `Ready: ${runtime} and the model took ${number(seconds, 1)} s.`);
     if (autostart && metadata.task === "generation") {
       autostart = false;
       part("form").requestSubmit(); // checks the settings
@@ -224,7 +227,7 @@ const handlers = {
       const link = part("download");
       run.address = URL.createObjectURL(wavFile(run.kept, metadata.sample_rate));
       link.href = run.address;
-      link.download = `${fileName.replace(/\.tflite$/, "")}_${seed}.wav`;
+      link.download = `${fileName.replace(/\.(tflite|wn)$/, "")}_${seed}.wav`;
       link.hidden = false;
     }
     showStatus();

@@ -1,6 +1,6 @@
-// Serves this folder, LiteRT among it, and the models named, on this machine only.
+// Serves this folder, with LiteRT and libwavenet, and the models named, on this machine only.
 //
-// npm start -- [--port=8000] [model.tflite ...]
+// npm start -- [--port=8000] [model.wn | model.tflite ...]
 
 import { accessSync, constants, createReadStream, statSync } from "node:fs";
 import { stat } from "node:fs/promises";

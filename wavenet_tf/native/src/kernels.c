@@ -12,6 +12,8 @@ const Kernels *find_kernels(const char *name) {
       &kernels_avxvnni,
 #endif
       &kernels_avx2,
+#elif defined(__wasm_simd128__)
+      &kernels_simd128,
 #endif
       &kernels_portable,
   };

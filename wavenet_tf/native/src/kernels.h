@@ -53,7 +53,8 @@ typedef struct {
   void (*exponentials)(const float *logits, int count, float temperature, float *weights);
 } Kernels;
 
-extern const Kernels kernels_portable, kernels_avx2, kernels_avxvnni, kernels_avx512vnni;
+extern const Kernels kernels_portable, kernels_avx2, kernels_avxvnni, kernels_avx512vnni,
+    kernels_simd128;
 
 /* Returns the kernels of a name, or the best ones for NULL; NULL if the processor lacks them. */
 const Kernels *find_kernels(const char *name);
