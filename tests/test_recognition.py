@@ -121,9 +121,15 @@ def test_ctc_is_aligned_as_exhaustive_search_aligns_it(labels, seed):
         return sum(log_probabilities[frame, label] for frame, label in enumerate(path))
 
     best = max(filter(collapses_to_labels, all_paths(3, 6)), key=score)
-    starts = [
-        frame for frame in range(6) if best[frame] and (not frame or best[frame - 1] != best[frame])
-    ]
+    sounds, frame = [], 0
+    for label, run in itertools.groupby(best):
+        length = len(list(run))
+        if label:
+            sounds.append((frame, frame + length))
+        frame += length
+    # A boundary is in the middle of the blank frames between two labels.
+    middles = [(before[1] + after[0]) // 2 for before, after in itertools.pairwise(sounds)]
+    starts = [sounds[0][0], *middles]
     spans = force_align(log_probabilities, labels, blank=0)
     assert [start for start, _, _ in spans] == starts
     assert [label for _, _, label in spans] == labels

@@ -1,6 +1,7 @@
 """Segments from the probabilities of frames: greedy, by Viterbi with a bigram, or forced."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 
@@ -211,8 +212,9 @@ def force_align(
         labels: indices of classes, in their order.
         optional: whether each label may be missing, such as silences between words; no two
             neighbors. None for no such label.
-        blank: index of the blank of a model trained by CTC, whose frames then belong to the label
-            before them; None for a model of frames.
+        blank: index of the blank of a model trained by CTC. Such a model has each label in a few
+            frames within the sound; of the blank frames between two labels, the first half then
+            belongs to the label before them. None for a model of frames.
 
     Returns:
         A span per label that is there. They cover all frames, for a model trained by CTC those
@@ -240,8 +242,9 @@ def force_align(
     path = _best_path(log_probabilities[:, states], skippable)
     if blank is None:
         return [(start, end, labels[state]) for start, end, state in _runs(path)]
-    starts = [int(np.argmax(path == 2 * index + 1)) for index in range(len(labels))]
-    return list(zip(starts, [*starts[1:], frames], labels, strict=True))
+    spans = [(start, end) for start, end, state in _runs(path) if state % 2]
+    ends = [(end + start) // 2 for (_, end), (start, _) in itertools.pairwise(spans)]
+    return list(zip([spans[0][0], *ends], [*ends, frames], labels, strict=True))
 
 
 def _best_path(scores: np.ndarray, skippable: np.ndarray) -> np.ndarray:
