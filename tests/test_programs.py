@@ -289,7 +289,7 @@ def test_benchmark_measures_how_fast_models_train(tmp_path):
         "--preset=tiny",
         "--precision=float32",
         "--precision=mixed_bfloat16",
-        "--batch_sizes=2",
+        "--batch_sizes=1,2",
         "--crop_samples=200",
         "--repeats=1",
         f"--json={tmp_path / 'figures.json'}",
@@ -297,8 +297,7 @@ def test_benchmark_measures_how_fast_models_train(tmp_path):
     assert result.returncode == 0, result.stderr
     rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
     assert [(row["precision"], row["batch_size"]) for row in rows] == [
-        ("float32", 2),
-        ("mixed_bfloat16", 2),
+        (precision, size) for precision in ("float32", "mixed_bfloat16") for size in (1, 2)
     ]
     weights = 16 * (2 * 32 * 64 + 32 * 32 + 32 * 64) + 64 * 64 + 64 * 256 - 32 * 32
     for row in rows:
@@ -315,7 +314,7 @@ def test_benchmark_renews_its_table(tmp_path):
     result = run_program(
         "benchmark.py",
         "--preset=tiny",
-        "--batch_sizes=8",
+        "--batch_sizes=1,8",
         "--threads=2",
         "--repeats=1",
         "--conditioning=tiny",
@@ -324,20 +323,20 @@ def test_benchmark_renews_its_table(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
-    assert [(row["batch_size"], row["threads"]) for row in rows] == [(8, 2)]
+    assert [(row["batch_size"], row["threads"]) for row in rows] == [(1, 1), (8, 2)]
     for row in rows:
         assert row.pop("preset") == "tiny"
         assert min(row.values()) > 0
         ratio = row["step_microseconds"] / row["blas_microseconds"]
         np.testing.assert_allclose(row["ratio"], ratio)
     conditioned = json.loads((tmp_path / "figures.json").read_text())["conditioning"]
-    assert [row["batch_size"] for row in conditioned] == [8]
+    assert [row["batch_size"] for row in conditioned] == [1, 8]
     assert all(min(row["step_microseconds"].values()) > 0 for row in conditioned)
     page = (tmp_path / "page.md").read_text()
     assert "| context stack | " in page
     assert page.startswith("above") and page.endswith("below")
     assert "old" not in page
-    assert f"| `tiny` | 8 | 2 | {rows[0]['samples_per_second']:,.0f} |" in page
+    assert f"| `tiny` | 8 | 2 | {rows[1]['samples_per_second']:,.0f} |" in page
 
 
 @pytest.mark.slow

@@ -3,13 +3,14 @@
 import { Generator } from "./random.js";
 
 const LIBRARY = new URL("./libwavenet.wasm", import.meta.url);
-// It opens no files; its C library asks for these all the same.
-const NO_FILES = { fd_close: () => 8, fd_seek: () => 8, fd_write: () => 8 };
+// libwavenet opens no files, but its C library imports these functions.
+const BAD_DESCRIPTOR = () => 8; // WASI's error EBADF
+const NO_FILES = { fd_close: BAD_DESCRIPTOR, fd_seek: BAD_DESCRIPTOR, fd_write: BAD_DESCRIPTOR };
 // Places of fields in the structures of wavenet.h, in bytes.
 const INFO_STATE_BYTES = 40;
 const SPEAKERS = 0, GLOBAL = 4, LOCAL = 8, FRAMES = 16, FIRST_SAMPLE = 24, CONDITIONS_BYTES = 32;
 
-export class NativeSampler {
+export class Sampler {
   /**
    * @param {Uint8Array} bytes of the model file.
    * @param {{metadata: object}} facts of readModel.
@@ -34,13 +35,13 @@ export class NativeSampler {
     this.metadata = metadata;
     library._initialize();
     const content = this.place(bytes);
-    const [model, workspace] = [this.allocate(4), this.allocate(4)];
-    this.check(library.wavenet_open_memory(content, bytes.length, 0, model));
+    const result = this.allocate(4); // of functions that open or make something
+    this.check(library.wavenet_open_memory(content, bytes.length, 0, result));
     library.free(content);
-    const opened = this.view.getUint32(model, true);
-    this.check(library.wavenet_new_workspace(opened, 1, workspace));
-    this.workspace = this.view.getUint32(workspace, true);
-    const info = library.wavenet_get_info(opened);
+    const model = this.view.getUint32(result, true);
+    this.check(library.wavenet_new_workspace(model, 1, result));
+    this.workspace = this.view.getUint32(result, true);
+    const info = library.wavenet_get_info(model);
     this.state = this.allocate(Number(this.view.getBigInt64(info + INFO_STATE_BYTES, true)));
     const { block_size: size, uniforms_per_sample: each } = metadata;
     this.uniforms = this.allocate(4 * size * each);
@@ -50,7 +51,7 @@ export class NativeSampler {
     this.placed = [];
   }
 
-  /** Begins anew, after digital silence; see `Sampler.start`. */
+  /** Begins anew, after digital silence; see sampler.js. */
   async start({ seed, temperature, conditions }) {
     this.generator = new Generator(seed);
     this.view.setFloat32(this.temperature, temperature, true);
@@ -108,8 +109,9 @@ export class NativeSampler {
     [SPEAKERS, GLOBAL, LOCAL].forEach((field, index) =>
       view.setUint32(structure + field, this.placed[index], true),
     );
-    view.setBigInt64(structure + FRAMES, BigInt(this.conditions.local_conditioning?.count ?? 0), true);
-    view.setBigInt64(structure + FIRST_SAMPLE, BigInt(this.made ?? 0), true);
+    const frames = this.conditions.local_conditioning?.count ?? 0;
+    view.setBigInt64(structure + FRAMES, BigInt(frames), true);
+    view.setBigInt64(structure + FIRST_SAMPLE, BigInt(this.made), true);
     return structure;
   }
 

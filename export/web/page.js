@@ -75,8 +75,7 @@ function leave() {
 
 function showModel() {
   const { sample_rate: rate, block_size: size, batch_size: batch, conditioning } = metadata;
-  const { quantization } = metadata;
-  const kind = quantization === "none" ? "float32" : quantization;
+  const kind = metadata.quantization === "none" ? "float32" : metadata.quantization;
   const streams = batch > 1 ? `, ${batch} streams at once, of which the first is played` : "";
   const recognizes = metadata.task === "recognition";
   part("settings").hidden = recognizes;

@@ -8,9 +8,9 @@ let run = null;
 const handlers = {
   async load({ bytes, facts }) {
     const started = performance.now();
-    const native = facts.runtime === "libwavenet";
-    const samplers = native ? await import("./libwavenet.js") : await import("./sampler.js");
-    sampler = await (native ? samplers.NativeSampler : samplers.Sampler).load(bytes, facts);
+    const file = facts.runtime === "libwavenet" ? "./libwavenet.js" : "./sampler.js";
+    const { Sampler } = await import(file);
+    sampler = await Sampler.load(bytes, facts);
     postMessage({ type: "loaded", seconds: (performance.now() - started) / 1000 });
   },
 

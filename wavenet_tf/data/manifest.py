@@ -1,8 +1,8 @@
 """`Clip`, the metadata of a recording, and manifests: files that list the clips of a corpus.
 
 A manifest is a JSONL file with one clip per line, or a CSV file with a header. Its columns are the
-attributes of `Clip`; only `path` is required. Other columns are kept in `Clip.other`, as classes of
-the clips for example.
+attributes of `Clip`; only `path` is required. Other columns are kept in `Clip.other`; a
+classifier can learn them as classes.
 """
 
 import csv

@@ -64,8 +64,8 @@ wavenet_status wavenet_open(const char *path, wavenet_model **model);
 
 /* Opens the content of a model file, which may be freed afterwards.
  *
- * target: instruction set of the kernels: "avx512vnni", "avxvnni", "avx2" or "portable"; NULL takes
- *   the best one that this processor has.
+ * target: instruction set of the kernels: "avx512vnni", "avxvnni", "avx2", "simd128" (WebAssembly) or
+ *   "portable"; NULL takes the best one that this processor has.
  */
 wavenet_status wavenet_open_memory(const void *content, size_t size, const char *target,
                                    wavenet_model **model);
