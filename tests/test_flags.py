@@ -25,6 +25,7 @@ PROGRAMS = [
         for name in (
             "align",
             "benchmark",
+            "benchmark_browser",
             "benchmark_runtimes",
             "benchmark_training",
             "demo",

@@ -339,6 +339,13 @@ def test_benchmark_renews_its_table(tmp_path):
     assert f"| `tiny` | 8 | 2 | {rows[1]['samples_per_second']:,.0f} |" in page
 
 
+def test_the_benchmark_in_the_browser_names_what_is_missing(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    ran = run_program("benchmark_browser.py")
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1), ran.stderr
+    assert "Node is missing" in ran.stderr
+
+
 @pytest.mark.slow
 def test_bad_input_gives_one_line_and_exit_code_1(run, tmp_path):
     (tmp_path / "empty").mkdir()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -389,8 +390,19 @@ def test_a_text_file_and_digits_are_spoken(tmp_path):
     words = [label for _, _, label in cost.alignment["words"] if label != SILENCE]
     assert words == ["it", "costs", "24", "in", "the", "end"]
     assert make_corpus(tmp_path / "digits", "--sentences=5", "--kind=digits").returncode == 0
-    texts = [clip.text for clip in read_manifest(tmp_path / "digits" / speech_corpus.MANIFEST)]
-    assert sorted(texts) == sorted(sentences.DIGITS)
+    clips = read_manifest(tmp_path / "digits" / speech_corpus.MANIFEST)
+    assert sorted(clip.text for clip in clips) == sorted(sentences.DIGITS)
+    for clip in clips:  # named as in the Free Spoken Digit Dataset
+        digit, speaker, _ = re.fullmatch(r"(\d)_(.*)_(\d+)", Path(clip.path).stem).groups()
+        assert (sentences.DIGITS[int(digit)], speaker) == (clip.text, clip.speaker)
+
+
+def test_all_english_voices_exist_and_differ():
+    pytest.importorskip("espeakng_loader")
+    voices = speech_corpus.english_voices(len(speech_corpus.VARIANTS))
+    assert len({str(voice) for voice in voices}) == len(speech_corpus.VARIANTS) == 50
+    check = speech_corpus._check_voices
+    list(worker_processes.map_in_new_processes(check, {"voices": (voices,)}))
 
 
 @pytest.mark.slow
@@ -398,6 +410,7 @@ def test_a_text_file_and_digits_are_spoken(tmp_path):
     "flags, message",
     [
         (["--voices=en-us+f1,en-us+nobody"], "received 'en-us+nobody'"),
+        (["--voices=51"], "voices must be a number from 1 to 50 or names; received 51"),
         (["--voices=xx-yy+f1"], "such as en, en-us+f2 or de+m3; received 'xx-yy+f1'"),
         (["--text=text.txt", "--sentences=2"], "need 4 different lines; text.txt has 2"),
         (["--text=text.txt", "--sentences=1"], "nothing to speak in the text '...'"),

@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import benchmark_browser
 import browser
 import numpy as np
 import pytest
@@ -745,3 +746,11 @@ def test_server(web, address):
     words = ["node", web / "server.js", f"--port={place.port}"]
     made = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
     assert made.returncode == 1 and "cannot listen on port" in made.stderr, made
+
+
+def test_the_benchmark_measures_models_in_turn(web, models, monkeypatch):
+    monkeypatch.setattr(benchmark_browser, "WEB", web)
+    paths = [models / "plain.tflite", models / "int8.tflite"]
+    speeds = benchmark_browser.measure(paths, seconds=0.1, repeats=2)
+    assert list(speeds) == ["plain.tflite", "int8.tflite"]
+    assert min(speeds.values()) > 0

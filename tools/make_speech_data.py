@@ -3,13 +3,13 @@
 The sentences come from a grammar, or from the lines of a text file. No two recordings of a corpus
 have the same text, except those of single digits. Each voice has a folder of WAV files, with a
 TextGrid beside each, whose tiers are phones (IPA), the stress of vowels (0, 1 or 2) and words. A
-manifest has speaker, text and alignment of all recordings. The same flags always give the same
-files.
+manifest has speaker, text and alignment of all recordings. Single digits are named as in the Free
+Spoken Digit Dataset, such as 7_en-us_f1_12.wav. The same flags always give the same files.
 
 Usage:
     python tools/make_speech_data.py --output data/speech
     python tools/make_speech_data.py --output data/two --voices en-us+f1,en-us+m3:pitch=40:rate=150
-    python tools/make_speech_data.py --output data/digits --kind digits --sentences 50
+    python tools/make_speech_data.py --output data/digits --kind digits --sentences 50 --voices 50
 """
 
 import command_line  # isort: skip  (before TensorFlow is imported, to quiet it)
@@ -27,6 +27,8 @@ DEFAULT_SENTENCES = 100
 
 
 def _parse_voices(text: str) -> list[speech_corpus.Voice]:
+    if text.isascii() and text.isdecimal():
+        return speech_corpus.english_voices(int(text))
     return [speech_corpus.Voice.parse(voice) for voice in text.split(",")]
 
 
@@ -42,7 +44,8 @@ _VOICES = command_line.define(
     "voices",
     ",".join(speech_corpus.DEFAULT_VOICES),
     "Voices of espeak-ng, joined by commas: language and variant, and any of pitch (0 to 99) and "
-    "rate (80 to 450 words per minute), such as en-us+f2:pitch=60:rate=150.",
+    "rate (80 to 450 words per minute), such as en-us+f2:pitch=60:rate=150; or a number of "
+    "different English voices.",
     _parse_voices,
 )
 _KIND = flags.DEFINE_enum(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import sentences
 
 from wavenet_tf import audio, files, worker_processes
 from wavenet_tf.data.alignments import textgrid_text
@@ -29,6 +30,15 @@ DEFAULT_VOICES = (
     "en-us+m5:pitch=35:rate=180",
     "en-us+shelby:pitch=65:rate=160",
     "en-us+robert:pitch=45:rate=145",
+)
+# Accents of English and variants, from which `english_voices` makes voices without echo.
+ENGLISH_ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-029", "en-us")
+VARIANTS = (
+    *("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5", "linda"),
+    *("Annie", "steph", "shelby", "robert", "paul", "Andy", "Lee", "Gene", "Mike", "victor"),
+    *("zac", "adam", "anika", "antonio", "belinda", "benjamin", "boris", "david", "ed", "edward"),
+    *("iven", "ian", "john", "klatt2", "klatt4", "max", "Michael", "norbert", "pablo", "quincy"),
+    *("rob", "sandro", "travis", "caleb", "marcelo", "Mario"),
 )
 # Pitch and rate of a sentence differ from the voice's by at most this.
 PITCH_JITTER, RATE_JITTER = 6, 12
@@ -81,6 +91,33 @@ class Voice:
         return cls(name, **{key: int(value) for key, value in values.items()})
 
 
+def english_voices(count: int) -> list[Voice]:
+    """Returns different voices of English, whose accents, formants, pitches and rates differ.
+
+    Args:
+        count: number of voices.
+
+    Raises:
+        InputError: if there are not so many.
+
+    Example:
+    >>> [str(voice) for voice in english_voices(2)]
+    ['en-us+m1:pitch=25:rate=120', 'en+m2:pitch=62:rate=173']
+    """
+    if not 0 < count <= len(VARIANTS):
+        raise InputError(
+            f"voices must be a number from 1 to {len(VARIANTS)} or names; received {count}"
+        )
+    return [
+        Voice(
+            f"{ENGLISH_ACCENTS[index % len(ENGLISH_ACCENTS)]}+{variant}",
+            pitch=25 + 37 * index % 50,
+            rate=120 + 53 * index % 90,
+        )
+        for index, variant in enumerate(VARIANTS[:count])
+    ]
+
+
 def read_texts(path: str | os.PathLike) -> list[str]:
     """Returns the different lines of a text file that are not empty.
 
@@ -107,9 +144,10 @@ def write_corpus(
 ) -> list[Clip]:
     """Writes a corpus whose voices speak different texts.
 
-    Each voice has a folder of 16-bit WAV files, with a TextGrid beside each. The manifest has
-    speaker, text and alignment of all. The same arguments always give the same bytes, with any
-    number of workers.
+    Each voice has a folder of 16-bit WAV files, with a TextGrid beside each. Recordings of single
+    digits are named as those of the Free Spoken Digit Dataset, such as "7_en-us_f1_12.wav". The
+    manifest has speaker, text and alignment of all. The same arguments always give the same bytes,
+    with any number of workers.
 
     Args:
         output_dir: the folder, new or empty; it stays empty if a sentence cannot be spoken.
@@ -204,12 +242,18 @@ def _speak_texts(
             _vary(generator, voice.rate, RATE_JITTER, RATES),
         )
         speech = espeak_alignment.align(text, *spoken, synthesizer.sample_rate, sample_rate)
-        path = Path(speaker, f"{number:04d}.wav")
+        path = Path(speaker, _file_name(speaker, text, number))
         audio.write_audio(folder / path, speech.audio, sample_rate)
         textgrid = textgrid_text(speech.alignment, speech.seconds)
         files.write_text(folder / path.with_suffix(".TextGrid"), textgrid)
         clips.append(Clip(path.as_posix(), speaker=speaker, text=text, alignment=speech.alignment))
     return clips
+
+
+def _file_name(speaker: str, text: str, number: int) -> str:
+    if text in sentences.DIGITS:
+        return f"{sentences.DIGITS.index(text)}_{speaker}_{number}.wav"
+    return f"{number:04d}.wav"
 
 
 def _vary(generator: np.random.Generator, value: int, jitter: int, limits: tuple[int, int]) -> int:

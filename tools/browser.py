@@ -30,6 +30,7 @@ SECONDS = 30  # that anything may take
 
 
 def program() -> str | None:
+    """Returns the name of the installed browser, or None."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     return next(filter(None, map(shutil.which, names)), None)
 
@@ -39,7 +40,15 @@ def opened(folder: Path) -> Iterator["Page"]:
     """A page of a browser of its own, which keeps its profile and downloads in a folder."""
     # The protocol's pipes are descriptors 3 and 4.
     shell = 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null'
-    words = ["sh", "-c", shell, "sh", program(), *FLAGS, f"--user-data-dir={folder / 'profile'}"]
+    words = [
+        "sh",
+        "-c",
+        shell,
+        "sh",
+        program() or "chromium",
+        *FLAGS,
+        f"--user-data-dir={folder / 'profile'}",
+    ]
     with subprocess.Popen(
         words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
@@ -53,14 +62,15 @@ def opened(folder: Path) -> Iterator["Page"]:
 
 
 class Page:
-    """What a user does on a page, and what the page says.
+    """A page, on which it does what a user does, and reads what is shown.
 
     Attributes:
         errors: of the console, those of the page's workers too.
     """
 
     def __init__(self, process: subprocess.Popen, downloads: Path):
-        self.process, self.downloads = process, downloads
+        assert process.stdin is not None and process.stdout is not None
+        self.commands, self.answers, self.downloads = process.stdin, process.stdout, downloads
         self.messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self.errors: list[str] = []
         self.chooser: int | None = None
@@ -92,7 +102,7 @@ class Page:
         )
         assert place, f"{selector} cannot be clicked"
         for kind in ("mousePressed", "mouseReleased"):
-            button = {"type": kind, "button": "left", "clickCount": 1}
+            button: dict[str, Any] = {"type": kind, "button": "left", "clickCount": 1}
             self.call("Input.dispatchMouseEvent", **button, **place)
 
     def choose(self, selector: str, path: os.PathLike) -> None:
@@ -128,7 +138,7 @@ class Page:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"still shown: {self.text('body')!r}; errors: {self.errors}")
             time.sleep(0.02)
-            self.evaluate("null")  # hears what has happened
+            self.evaluate("null")  # handles the events until now
 
     def evaluate(self, expression: str) -> Any:
         """The value of JavaScript, once it is there."""
@@ -145,7 +155,7 @@ class Page:
         while True:
             message = self.messages.get(timeout=SECONDS)
             if "method" in message:
-                self._hear(message["method"], message["params"])
+                self._handle(message["method"], message["params"])
             elif message["id"] == number:
                 if "error" in message:
                     raise RuntimeError(f"{method}: {message['error']['message']}")
@@ -156,13 +166,13 @@ class Page:
         message = {"id": self.number, "method": method, "params": parameters}
         if session:
             message["sessionId"] = session
-        self.process.stdin.write(json.dumps(message).encode() + b"\0")
-        self.process.stdin.flush()
+        self.commands.write(json.dumps(message).encode() + b"\0")
+        self.commands.flush()
         return self.number
 
     def _listen(self) -> None:
         rest = b""
-        while more := os.read(self.process.stdout.fileno(), 1 << 16):
+        while more := os.read(self.answers.fileno(), 1 << 16):
             *messages, rest = (rest + more).split(b"\0")
             for message in messages:
                 self.messages.put(json.loads(message))
@@ -173,7 +183,7 @@ class Page:
         workers = {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": True}
         self._send("Target.setAutoAttach", session, workers)
 
-    def _hear(self, method: str, event: dict[str, Any]) -> None:
+    def _handle(self, method: str, event: dict[str, Any]) -> None:
         if method == "Target.attachedToTarget" and event["targetInfo"]["type"] == "worker":
             self._watch(event["sessionId"])
         elif method == "Page.fileChooserOpened":
