@@ -1,10 +1,9 @@
 """Measures how fast models sample in headless Chromium: LiteRT and libwavenet, in turn.
 
-    (cd export/web && npm ci && npm run build)
     python tools/benchmark_browser.py --preset small --preset medium
 
-The models are opened one after the other in the page of export/web, which generates with one
-stream on one thread. It needs Node and Chromium.
+The page of export/web opens the models one after the other, and samples one stream on one thread.
+Node and Chromium must be installed, and the page be built (`npm ci && npm run build`).
 """
 
 from __future__ import annotations
@@ -38,6 +37,8 @@ _REPEATS = flags.DEFINE_integer("repeats", 3, "Measurements of which the median 
 _JSON = command_line.define_path("json", None, "File to write the figures to.")
 
 WEB = Path(__file__).resolve().parent.parent / "export" / "web"
+# Longest time of one measurement: large models are slower than real time by far.
+LONGEST_SECONDS = 600
 RUNTIMES = {
     "LiteRT, float32": "float32.tflite",
     "LiteRT, int8": "int8.tflite",
@@ -49,15 +50,12 @@ RUNTIMES = {
 def export(preset: str, folder: Path) -> list[Path]:
     """Writes the files of an untrained model for all runtimes, and returns their paths."""
     model = wt.WaveNet.from_preset(preset)
-    contents = {
-        "float32.tflite": wt.deployment.convert(wt.deployment.TFLiteSignatures(model)),
-        "int8.tflite": wt.deployment.convert(wt.deployment.TFLiteSignatures(model), "dynamic_int8"),
-        "float32.wn": wt.deployment.convert_native(model, "float32"),
-        "int8.wn": wt.deployment.convert_native(model, "int8"),
-    }
     paths = [folder / f"{preset}_{name}" for name in RUNTIMES.values()]
-    for path in paths:
-        path.write_bytes(contents[path.name.removeprefix(f"{preset}_")])
+    for path, quantization in zip(paths[:2], ("none", "dynamic_int8"), strict=True):
+        signatures = wt.deployment.TFLiteSignatures(model)
+        path.write_bytes(wt.deployment.convert(signatures, quantization))
+    for path, precision in zip(paths[2:], ("float32", "int8"), strict=True):
+        path.write_bytes(wt.deployment.convert_native(model, precision))
     return paths
 
 
@@ -96,7 +94,9 @@ def measure(paths: Sequence[Path], seconds: float, repeats: int) -> dict[str, fl
         for _ in range(repeats):
             for name, measured in speeds.items():
                 page.go(f"{address}?model=/models/{name}&seed=1&seconds={seconds}&autostart")
-                page.wait(lambda: page.visible("#download") or page.text("#problem"))
+                page.wait(
+                    lambda: page.visible("#download") or page.text("#problem"), LONGEST_SECONDS
+                )
                 if problem := page.text("#problem"):
                     raise InputError(f"{name} does not run in the page: {problem}")
                 digits = re.sub(r"\D", "", page.text("#speed"))

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by its DevTools protocol over pipes, for which Python suffices."""
+"""Controls a headless Chromium by its DevTools protocol over pipes, with the standard library."""
 
 import json
 import os
@@ -26,7 +26,7 @@ FLAGS = (
     "--window-size=800,800",
     "--remote-debugging-pipe",
 )
-SECONDS = 30  # that anything may take
+TIMEOUT_SECONDS = 30  # of a command, and of waiting unless another limit is given
 
 
 def program() -> str | None:
@@ -37,7 +37,7 @@ def program() -> str | None:
 
 @contextmanager
 def opened(folder: Path) -> Iterator["Page"]:
-    """A page of a browser of its own, which keeps its profile and downloads in a folder."""
+    """Starts a browser with profile and downloads in a folder, and yields an empty page."""
     # The protocol's pipes are descriptors 3 and 4.
     shell = 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null'
     words = [
@@ -56,16 +56,16 @@ def opened(folder: Path) -> Iterator["Page"]:
             page = Page(process, folder / "downloads")
             yield page
             page.call("Browser.close", session=None)
-            process.wait(SECONDS)
+            process.wait(TIMEOUT_SECONDS)
         finally:
             process.kill()
 
 
 class Page:
-    """A page, on which it does what a user does, and reads what is shown.
+    """A page of the browser, which is used by clicks and files as a user does.
 
     Attributes:
-        errors: of the console, those of the page's workers too.
+        errors: error messages of the console, of the page and of its workers.
     """
 
     def __init__(self, process: subprocess.Popen, downloads: Path):
@@ -75,7 +75,7 @@ class Page:
         self.errors: list[str] = []
         self.chooser: int | None = None
         self.number = 0
-        threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._read_messages, daemon=True).start()
         target = self.call("Target.createTarget", session=None, url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", session=None, targetId=target, flatten=True)
         self.session = attached["sessionId"]
@@ -86,12 +86,12 @@ class Page:
         self.call("Browser.setDownloadBehavior", session=None, **behaviour)
 
     def go(self, address: str) -> None:
-        """Opens an address; its scripts have begun then."""
+        """Opens an address and waits until the document is loaded."""
         self.call("Page.navigate", url=address)
         self.wait(lambda: self.evaluate("document.readyState") == "complete")
 
     def click(self, selector: str) -> None:
-        """As a mouse does, so that the page may play audio."""
+        """Clicks with the mouse: a page may play audio only after a user's click."""
         place = self.evaluate(
             f"""(() => {{
                 const part = {_part(selector)};
@@ -106,7 +106,7 @@ class Page:
             self.call("Input.dispatchMouseEvent", **button, **place)
 
     def choose(self, selector: str, path: os.PathLike) -> None:
-        """Chooses a file."""
+        """Clicks a file input and chooses a file in its dialog."""
         self.chooser = None
         self.click(selector)
         self.wait(lambda: self.chooser)
@@ -116,7 +116,7 @@ class Page:
         self.evaluate(f"{_part(selector)}.value = {json.dumps(str(value))}")
 
     def download(self, selector: str) -> Path:
-        """Clicks a link, and waits for its file."""
+        """Clicks a download link, and returns the path of the complete file."""
         path = self.downloads / self.evaluate(f"{_part(selector)}.download")
         path.unlink(missing_ok=True)
         self.click(selector)
@@ -132,16 +132,17 @@ class Page:
     def enabled(self, selector: str) -> bool:
         return not self.evaluate(f"{_part(selector)}.matches(':disabled')")
 
-    def wait(self, condition: Callable[[], Any]) -> None:
-        deadline = time.monotonic() + SECONDS
+    def wait(self, condition: Callable[[], Any], seconds: float = TIMEOUT_SECONDS) -> None:
+        """Waits until a condition is true; raises TimeoutError after this number of seconds."""
+        deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"still shown: {self.text('body')!r}; errors: {self.errors}")
             time.sleep(0.02)
-            self.evaluate("null")  # handles the events until now
+            self.evaluate("null")  # `call` handles the events that have arrived
 
     def evaluate(self, expression: str) -> Any:
-        """The value of JavaScript, once it is there."""
+        """Returns the value of a JavaScript expression, awaited if it is a promise."""
         answer = self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
         )
@@ -150,10 +151,10 @@ class Page:
         return answer["result"].get("value")
 
     def call(self, method: str, session: str | None = "page", **parameters) -> dict[str, Any]:
-        """What a command of the protocol gives; `session` is None for one to the browser itself."""
+        """Returns the result of a protocol command; `session` is None for the browser itself."""
         number = self._send(method, self.session if session == "page" else session, parameters)
         while True:
-            message = self.messages.get(timeout=SECONDS)
+            message = self.messages.get(timeout=TIMEOUT_SECONDS)
             if "method" in message:
                 self._handle(message["method"], message["params"])
             elif message["id"] == number:
@@ -170,7 +171,7 @@ class Page:
         self.commands.flush()
         return self.number
 
-    def _listen(self) -> None:
+    def _read_messages(self) -> None:
         rest = b""
         while more := os.read(self.answers.fileno(), 1 << 16):
             *messages, rest = (rest + more).split(b"\0")

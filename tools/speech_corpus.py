@@ -31,7 +31,7 @@ DEFAULT_VOICES = (
     "en-us+shelby:pitch=65:rate=160",
     "en-us+robert:pitch=45:rate=145",
 )
-# Accents of English and variants, from which `english_voices` makes voices without echo.
+# Accents and variants of espeak-ng, which `english_voices` combines.
 ENGLISH_ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-029", "en-us")
 VARIANTS = (
     *("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5", "linda"),
