@@ -45,7 +45,15 @@ _RECOGNIZER_DIR = command_line.define_trained(
     "Training run of a recognizer: also compute its error rate on recordings as they are, from "
     "copy synthesis, and spoken with predicted prosody; for models that speak.",
 )
-_SPOKEN = flags.DEFINE_integer("spoken", 50, "Number of recordings that are spoken for it.", 1)
+_SPOKEN_F0 = flags.DEFINE_bool(
+    "spoken_f0",
+    False,
+    "Also compute how far F0 of the audio is from that of the recordings, spoken at their "
+    "durations; for models that speak.",
+)
+_SPOKEN = flags.DEFINE_integer(
+    "spoken", 50, "Number of recordings that are spoken for --recognizer_dir and --spoken_f0.", 1
+)
 _GENERATED = flags.DEFINE_integer(
     "generated",
     0,
@@ -78,8 +86,11 @@ def main(argv):
     command_line.check_output("json", _JSON.value)
     command_line.check_exists("folder of recordings", _DATA_DIR.value)
     runs.find_model(_MODEL_DIR.value, _STEP.value)
-    if _SPOKEN.present and not _RECOGNIZER_DIR.value:
-        raise command_line.InputError("spoken is the number of recordings for --recognizer_dir")
+    speaks = bool(_RECOGNIZER_DIR.value) or _SPOKEN_F0.value
+    if _SPOKEN.present and not speaks:
+        raise command_line.InputError(
+            "spoken is the number of recordings for --recognizer_dir and --spoken_f0"
+        )
     classifier = None
     if _CLASSIFIER_DIR.value is not None:
         if not _GENERATED.value:
@@ -91,6 +102,7 @@ def main(argv):
     voice = None
     if _RECOGNIZER_DIR.value:
         runs.find_model(_RECOGNIZER_DIR.value)
+    if speaks:
         voice = runs.load_voice(_MODEL_DIR.value, _STEP.value)
     # Reading a large corpus takes long, and a wrong flag is refused before.
     if _IDENTIFY_SPEAKERS.value:
@@ -113,7 +125,8 @@ def main(argv):
         if model.config.phone_set:
             figures |= _prosody_figures(model, recordings)
         if voice is not None:
-            figures |= _intelligibility_figures(voice, recordings)
+            some = recordings.select(range(min(_SPOKEN.value, len(recordings.names))))
+            figures |= _spoken_figures(voice, some)
     if _JSON.value:
         files.write_text(_JSON.value, json.dumps(figures, indent=2) + "\n")
 
@@ -153,22 +166,28 @@ def _generator_figures(
 def _prosody_figures(model: models.WaveNet, recordings: data.Recordings) -> dict[str, Any]:
     """Returns the errors of the models of prosody; prints them."""
     figures: dict[str, Any] = {}
-    for prosody in runs.load_prosody(_MODEL_DIR.value, model).values():
+    for name, prosody in runs.load_prosody(_MODEL_DIR.value, model).items():
         errors = runs.evaluate_prosody(prosody, model, recordings)
-        print(errors)
+        print(f"{name}: {errors}")
         figures |= errors.figures
     return figures
 
 
-def _intelligibility_figures(voice: speech.Voice, recordings: data.Recordings) -> dict[str, Any]:
-    """Returns the error rates of the recognizer of --recognizer_dir; prints them."""
-    some = recordings.select(range(min(_SPOKEN.value, len(recordings.names))))
-    reports = runs.evaluate_intelligibility(
-        voice, some, _RECOGNIZER_DIR.value, seed=0, progress=True
-    )
-    for name, report in reports.items():
-        print(f"{name}: {report}")
-    return {f"{n.replace(' ', '_')}_error_rate": r.error_rate for n, r in reports.items()}
+def _spoken_figures(voice: speech.Voice, recordings: data.Recordings) -> dict[str, Any]:
+    """Returns the error rates of a recognizer, and the error of F0 of the audio; prints them."""
+    figures: dict[str, Any] = {}
+    if _RECOGNIZER_DIR.value:
+        reports = runs.evaluate_intelligibility(
+            voice, recordings, _RECOGNIZER_DIR.value, seed=0, progress=True
+        )
+        for name, report in reports.items():
+            print(f"{name}: {report}")
+            figures[f"{name.replace(' ', '_')}_error_rate"] = report.error_rate
+    if _SPOKEN_F0.value:
+        errors = runs.evaluate_melody(voice, recordings, seed=0, progress=True)
+        print(f"audio: {errors}")
+        figures |= {f"audio_{name}": value for name, value in errors.figures.items()}
+    return figures
 
 
 def _classifier_figures(

@@ -91,7 +91,7 @@ _CONTEXT_STACK = flags.DEFINE_multi_string(
 _AUGMENT = flags.DEFINE_bool(
     "augment",
     None,
-    "Vary the crops of a classifier, but not with CTC: gain (6 dB), spectrum, speed (12%), "
+    "Vary the crops of a classifier, but not with CTC: gain (6 dB), spectrum, speed (20%), "
     "start, noise and a short silence.",
 )
 _NEXT_SAMPLE_WEIGHT = flags.DEFINE_float(

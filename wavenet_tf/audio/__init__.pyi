@@ -6,6 +6,7 @@ from wavenet_tf.audio.feature_names import F0_FEATURES as F0_FEATURES
 from wavenet_tf.audio.feature_names import FEATURES as FEATURES
 from wavenet_tf.audio.feature_names import HOP_SECONDS as HOP_SECONDS
 from wavenet_tf.audio.feature_names import MEL_OPTIONS as MEL_OPTIONS
+from wavenet_tf.audio.feature_names import default_f0_feature as default_f0_feature
 from wavenet_tf.audio.feature_names import feature_channels as feature_channels
 from wavenet_tf.audio.feature_names import parse_feature as parse_feature
 from wavenet_tf.audio.features import energy as energy

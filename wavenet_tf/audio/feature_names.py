@@ -1,5 +1,6 @@
 """Names of the features of recordings; importable without TensorFlow."""
 
+import importlib.util
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +26,11 @@ MEL_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "log": ("log_base", lambda text: {"e": math.e, "10": 10.0}[text]),
     "padding": ("padding", str),
 }
+
+
+def default_f0_feature() -> str:
+    """Returns the feature of `F0_FEATURES` that WORLD computes, or pYIN's where that is missing."""
+    return "f0_world" if importlib.util.find_spec("pyworld") is not None else "f0"
 
 
 def parse_feature(feature: str) -> tuple[str, dict[str, Any]]:

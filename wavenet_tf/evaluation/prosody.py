@@ -157,7 +157,7 @@ class F0Errors:
     def __str__(self) -> str:
         low, high = self.interval()
         return (
-            f"F0 in free running is {self.value:.0f} cents off (95% interval {low:.0f} to "
+            f"F0 is {self.value:.0f} cents off (95% interval {low:.0f} to "
             f"{high:.0f}), voicing wrong in {100 * self.voicing_error:.1f}% of the frames, "
             f"deviation {self.deviation_ratio:.2f} of the true one"
         )

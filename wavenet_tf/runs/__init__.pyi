@@ -10,7 +10,6 @@ from wavenet_tf.runs.checkpointing import save as save
 from wavenet_tf.runs.estimation import estimate as estimate
 from wavenet_tf.runs.generated_audio import RunClassifier as RunClassifier
 from wavenet_tf.runs.generated_audio import score_generated_audio as score_generated_audio
-from wavenet_tf.runs.intelligibility import evaluate_intelligibility as evaluate_intelligibility
 from wavenet_tf.runs.native_runner import native_runner as native_runner
 from wavenet_tf.runs.new_model import class_sources as class_sources
 from wavenet_tf.runs.new_model import upsample_factors as upsample_factors
@@ -24,6 +23,8 @@ from wavenet_tf.runs.recordings import read_run_recordings as read_run_recording
 from wavenet_tf.runs.recordings import recordings_from_run as recordings_from_run
 from wavenet_tf.runs.recordings import split_recordings as split_recordings
 from wavenet_tf.runs.settings import Settings as Settings
+from wavenet_tf.runs.spoken_audio import evaluate_intelligibility as evaluate_intelligibility
+from wavenet_tf.runs.spoken_audio import evaluate_melody as evaluate_melody
 from wavenet_tf.runs.suggestion import Suggestion as Suggestion
 from wavenet_tf.runs.suggestion import measured_time as measured_time
 from wavenet_tf.runs.suggestion import suggest as suggest

@@ -1,7 +1,6 @@
 """The settings of a run, and the file that stores them."""
 
 import dataclasses
-import importlib.util
 import json
 import math
 import os
@@ -290,8 +289,7 @@ class Settings:
     def _check_speech(self) -> None:
         """Sets the feature of F0, and raises InputError for settings that do not fit speech."""
         if self.features is None:
-            world = importlib.util.find_spec("pyworld") is not None
-            object.__setattr__(self, "features", "f0_world" if world else "f0")
+            object.__setattr__(self, "features", audio.default_f0_feature())
         expected = (*audio.F0_FEATURES, NO_FEATURES)
         if self.features not in expected:
             raise InputError(

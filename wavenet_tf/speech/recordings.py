@@ -1,6 +1,7 @@
 """Recordings as a voice speaks them, to compare with the recorded ones."""
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from wavenet_tf.text import Sentence
 def speak_recordings(
     voice: Voice,
     recordings: data.Recordings,
-    predicted: bool = True,
+    prosody: Literal["predicted", "predicted_f0", "recorded"] = "predicted",
     seed: int | None = None,
     progress: bool = False,
 ) -> data.Recordings:
@@ -20,10 +21,10 @@ def speak_recordings(
 
     Args:
         voice: which speaks.
-        recordings: with alignments of phones and, unless the voice predicts it, with the F0 that
-            the voice takes.
-        predicted: whether the voice predicts the prosody, as for a text; otherwise it is that of
-            the recordings (copy synthesis).
+        recordings: with alignments of phones and, if its prosody is that of the recordings, with
+            the F0 that the voice takes.
+        prosody: "predicted" as for a text; "predicted_f0" at the durations of the recordings; or
+            "recorded" durations and F0 (copy synthesis).
         seed: as `WaveNet.generate` takes it.
         progress: shows a progress bar.
 
@@ -35,15 +36,16 @@ def speak_recordings(
     for index, clip in enumerate(recordings.metadata):
         sentence = Sentence(source.spoken_phones(recordings, index), [])
         _, durations = source.phones_and_durations(recordings, index)
-        if predicted:
-            prosody = voice.predict(sentence, _speaker(voice, recordings, index))
+        speaker = _speaker(voice, recordings, index)
+        if prosody == "recorded" and voice.log_f0 is not None:
+            spoken = Prosody(durations, recordings.features[index][:])
         else:
-            has_f0 = voice.log_f0 is not None
-            prosody = Prosody(durations, recordings.features[index][:] if has_f0 else None)
-        frames.append(voice.frames(sentence, prosody))
+            known = None if prosody == "predicted" else durations
+            spoken = voice.predict(sentence, speaker, durations=known)
+        frames.append(voice.frames(sentence, spoken))
         ends = [
             np.append(0.0, np.cumsum(part) * voice.frame_seconds)
-            for part in (durations, prosody.durations)
+            for part in (durations, spoken.durations)
         ]
         alignment = {kind: _moved(segments, *ends) for kind, segments in clip.alignment.items()}
         metadata.append(dataclasses.replace(clip, alignment=alignment))

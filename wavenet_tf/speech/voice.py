@@ -105,6 +105,7 @@ class Voice:
         speaker: str | None = None,
         rate: float = 1.0,
         semitones: float = 0.0,
+        durations: np.ndarray | None = None,
     ) -> Prosody:
         """Predicts how a sentence is spoken.
 
@@ -113,13 +114,15 @@ class Voice:
             speaker: name of the speaker; None takes the first.
             rate: factor of the speed.
             semitones: by which F0 is raised.
+            durations: frames of each phone, where they are known; None predicts them.
 
         Raises:
             InputError: for phones that the model does not know, an unknown speaker, a rate that is
                 not positive, or semitones for a model without F0.
         """
         of_phones = self.features.of_phones(sentence.phones)
-        durations = self.durations.frames(of_phones, speaker, rate)
+        if durations is None:
+            durations = self.durations.frames(of_phones, speaker, rate)
         if self.log_f0 is None:
             if semitones:
                 raise InputError(

@@ -1,8 +1,10 @@
-"""How well a recognizer understands a voice, beside the recordings that the voice speaks."""
+"""What a voice speaks, beside the recordings: for a recognizer, and in its melody."""
 
 import os
 
-from wavenet_tf import data, evaluation
+import numpy as np
+
+from wavenet_tf import audio, data, evaluation
 from wavenet_tf.errors import InputError
 from wavenet_tf.models import WaveNetClassifier
 from wavenet_tf.runs.checkpointing import load_model
@@ -43,11 +45,35 @@ def evaluate_intelligibility(
         )
     versions = {
         "recorded": recordings,
-        "copy synthesis": speak_recordings(voice, recordings, False, seed, progress),
-        "spoken": speak_recordings(voice, recordings, True, seed, progress),
+        "copy synthesis": speak_recordings(voice, recordings, "recorded", seed, progress),
+        "spoken": speak_recordings(voice, recordings, "predicted", seed, progress),
     }
     settings = Settings.from_run(recognizer_dir, data_dir=os.fspath(recordings.directory))
     return {
         name: evaluate_classifier(recognizer_dir, recognizer, with_labels(settings, version))
         for name, version in versions.items()
     }
+
+
+def evaluate_melody(
+    voice: Voice, recordings: data.Recordings, seed: int | None = None, progress: bool = False
+) -> evaluation.F0Errors:
+    """Compares the F0 of what a voice speaks with that of recordings, at their durations.
+
+    The F0 is that of the audio, so that voices with and without a model of F0 can be compared.
+
+    Args:
+        voice: which speaks the phones of the recordings.
+        recordings: with alignments.
+        seed: as `WaveNet.generate` takes it.
+        progress: shows a progress bar.
+    """
+    features = voice.wavenet.config.features or (audio.default_f0_feature(),)
+    spoken = speak_recordings(voice, recordings, "predicted_f0", seed, progress)
+    tracks: list[list[np.ndarray]] = [[], []]
+    for index, length in enumerate(recordings.lengths):
+        for track, version in zip(tracks, (recordings, spoken), strict=True):
+            waveform = version.waveform(index)[:length]
+            sample_rate = voice.wavenet.sample_rate
+            track.append(audio.extract_features(waveform, sample_rate, voice.hop_length, features))
+    return evaluation.F0Errors.of_utterances(*tracks)
