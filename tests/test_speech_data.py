@@ -22,7 +22,7 @@ from wavenet_tf import data, worker_processes
 from wavenet_tf.data.alignments import SILENCE, with_alignments
 from wavenet_tf.data.manifest import read_manifest
 from wavenet_tf.errors import InputError
-from wavenet_tf.text import espeak_alignment
+from wavenet_tf.text import espeak_alignment, format_phones, front_ends
 from wavenet_tf.text.espeak import PHONE, WORD, Event
 
 VOICES = ("en-us+f1", "en-us+m3:pitch=40:rate=150")
@@ -375,6 +375,31 @@ def test_a_recognizer_trains_on_the_corpus(corpus, tmp_path):
     ran = run_program("train.py", f"--data_dir={corpus}", f"--model_dir={tmp_path}", *flags)
     assert ran.returncode == 0, ran.stderr
     assert "60 recordings" in ran.stdout and "classes of frames: aɪ, aɪ" in ran.stdout
+
+
+def test_phones_of_texts_are_those_that_are_spoken(corpus):
+    for clip in itertools.islice(read_manifest(corpus / speech_corpus.MANIFEST), 10):
+        words = [label for *_, label in clip.alignment["words"] if label != SILENCE]
+        phones = [label for *_, label in clip.alignment["phones"] if label != SILENCE]
+        assert [word.text for word in data.text_words("espeak", clip.text)] == words
+        recordings = data.Recordings(Path(), ["1.wav"], [], np.array([RATE]), RATE, metadata=[clip])
+        assert data.sequence_labels("espeak", recordings, 0) == phones
+
+
+def test_espeak_speaks_other_languages_and_refuses_unknown_ones():
+    pytest.importorskip("espeakng_loader")
+    words = data.text_words("espeak:de", "Ja, ich bin hier.")
+    assert format_phones(words[0].phones) == "j ɑː1"
+    with pytest.raises(InputError, match="received 'xx-yy'"):
+        data.text_words("espeak:xx-yy", "Ja.")
+
+
+def test_a_crash_of_espeak_while_it_looks_phones_up_is_an_error():
+    pytest.importorskip("espeakng_loader")
+    message = "espeak-ng: the worker process ended with exit code 3"
+    with pytest.raises(InputError, match=message):
+        front_ends._ESPEAK.call(os._exit, 3)
+    assert data.text_words("espeak", "Hi.")[0].text == "hi"
 
 
 @pytest.mark.slow

@@ -37,8 +37,9 @@ _LABELS = flags.DEFINE_string(
     "labels",
     None,
     "Where the labels are: an alignment, whose times are not used; 'characters' of the texts; "
-    "'lexicon' for the phones of English texts; or 'column:NAME' of the manifest, separated by "
-    "spaces, with | where there may be silence (as in training).",
+    "'lexicon' for the phones of English texts in ARPAbet; 'espeak', or 'espeak:de' for German, "
+    "for those of espeak-ng; or 'column:NAME' of the manifest, separated by spaces, with | where "
+    "there may be silence (as in training).",
 )
 _JSON = flags.DEFINE_bool("json", False, "Also write a JSON file per recording.")
 
@@ -61,8 +62,8 @@ def main(argv):
     recognizer, errors, left_out = recognition.Recognizer(model), [], {}
     for index, name in enumerate(recordings.names):
         words = []
-        if source == data.LEXICON:
-            words = data.lexicon_words(recordings.texts[index])
+        if data.labels_are_of_text(source):
+            words = data.text_words(source, recordings.texts[index])
             labels = _labels_with_pauses(words)
         else:
             labels = data.sequence_labels(source, recordings, index)
@@ -73,7 +74,7 @@ def main(argv):
             left_out[name] = str(error)
             continue
         tiers = {settings.labels: alignment.segments}
-        if source == data.LEXICON:
+        if words:
             tiers = _tiers_of_words(words, alignment.segments)
         _write(name, tiers, alignment, len(waveform) / model.sample_rate)
         given = recordings.alignments[index].get(settings.labels, [])

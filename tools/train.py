@@ -50,14 +50,15 @@ _LABELS = flags.DEFINE_string(
     "labels",
     None,
     "For the task recognize, which alignment to learn, such as words; 'characters' of the texts; "
-    "'lexicon' for the phones of English texts; or 'column:NAME' of the manifest, whose labels are "
-    "separated by spaces (phones).",
+    "'lexicon' for the phones of English texts in ARPAbet; 'espeak', or 'espeak:de' for German, "
+    "for those of espeak-ng; or 'column:NAME' of the manifest, whose labels are separated by "
+    "spaces (phones).",
 )
 _CTC = flags.DEFINE_bool(
     "ctc",
     None,
     "For the task recognize, learn the order of the labels without their times (connectionist "
-    "temporal classification); always done for characters, lexicon and columns.",
+    "temporal classification); always done for characters, phones of texts and columns.",
 )
 _FOLDING = flags.DEFINE_enum(
     "folding",

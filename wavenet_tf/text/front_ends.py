@@ -1,18 +1,22 @@
 """Front ends of speech synthesis: texts as phones, sentence by sentence."""
 
 import dataclasses
+import functools
 import os
 import re
 from collections.abc import Callable, Sequence
 
 from wavenet_tf.errors import InputError
+from wavenet_tf.text import espeak
 from wavenet_tf.text.lexicon import Lexicon
 from wavenet_tf.text.linguistic import SpokenPhone, phones_of_alignment, spoken_phones
 from wavenet_tf.text.phonetics import SILENCE, SILENCES
-from wavenet_tf.text.words import Break, Word, parse_phones
-from wavenet_tf.worker_processes import map_in_new_processes
+from wavenet_tf.text.words import Break, Phone, Word, parse_phones
+from wavenet_tf.worker_processes import WorkerProcess
 
 FRONT_ENDS = ("lexicon", "espeak")
+# espeak-ng has global state, and may end its process.
+_ESPEAK = WorkerProcess("espeak-ng")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 
 
@@ -93,6 +97,26 @@ def sentence_of_phones(text: str) -> Sentence:
     return Sentence(spoken_phones(words), [word.text for word in words])
 
 
+def espeak_words(text: str, voice: str = "en-us") -> list[Word]:
+    """Returns the words of a text with their phones in IPA, by espeak-ng.
+
+    Args:
+        text: one sentence or several.
+        voice: voice of espeak-ng, such as "en-us" or "de".
+
+    Raises:
+        InputError: for a text without words, an unknown voice, or if espeak-ng is not installed.
+    """
+    words = []
+    for sentence in _espeak_sentences(text, voice):
+        phones: dict[int, list[Phone]] = {}
+        for phone in sentence.phones:
+            if phone.word is not None:
+                phones.setdefault(phone.word, []).append(Phone(phone.label, phone.stress))
+        words += [Word(sentence.words[index], tuple(part)) for index, part in phones.items()]
+    return words
+
+
 def _sentences_of_words(words: Sequence[Word]) -> list[Sentence]:
     sentences, current = [], []
     for word in words:
@@ -104,16 +128,11 @@ def _sentences_of_words(words: Sequence[Word]) -> list[Sentence]:
 
 
 def _espeak_sentences(text: str, voice: str) -> list[Sentence]:
-    from wavenet_tf.text import espeak
-
-    espeak.check_installed()
     texts = [part for part in _SENTENCE_END.split(text.strip()) if re.search(r"\w", part)]
     if not texts:
         raise InputError(f"text must have at least one word; received {text!r}")
-    calls = {"espeak-ng": (texts, voice)}
-    alignments = next(iter(map_in_new_processes(_espeak_alignments, calls)))[1]
     sentences = []
-    for spoken, alignment in zip(texts, alignments, strict=True):
+    for spoken, alignment in zip(texts, _spoken_alignments(texts, voice), strict=True):
         phones = phones_of_alignment(alignment, question=spoken.rstrip().endswith("?"))
         if phones[0].label != SILENCE:
             phones = [SpokenPhone(SILENCE), *phones]
@@ -121,11 +140,21 @@ def _espeak_sentences(text: str, voice: str) -> list[Sentence]:
     return sentences
 
 
-def _espeak_alignments(texts: Sequence[str], voice: str) -> list[dict]:
-    """Returns the alignment of each text; runs in a worker process."""
-    from wavenet_tf.text import espeak, espeak_alignment
+def _spoken_alignments(texts: Sequence[str], voice: str) -> list[dict]:
+    """Returns the alignment of each text as espeak-ng speaks it."""
+    espeak.check_installed()
+    return _ESPEAK.call(_align_in_worker, texts, voice)
 
-    synthesizer = espeak.Synthesizer()
+
+@functools.cache
+def _synthesizer() -> espeak.Synthesizer:
+    return espeak.Synthesizer()
+
+
+def _align_in_worker(texts: Sequence[str], voice: str) -> list[dict]:
+    from wavenet_tf.text import espeak_alignment
+
+    synthesizer = _synthesizer()
     synthesizer.set_voice(voice)
     rate = synthesizer.sample_rate
     return [
