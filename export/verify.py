@@ -179,7 +179,7 @@ def prepare_recognizer(model: wt.WaveNetClassifier, recordings: data.Recordings)
         model,
         verify_recognizer.first_seconds(recordings, model, _SCORED_SECONDS.value),
         runs.class_sources(settings, model)[0],
-        data.SCORED_AS if settings.folding else None,
+        data.scored_classes(settings.folding),
         runs.load_decoder(_MODEL_DIR.value, model),
     )
     request = {

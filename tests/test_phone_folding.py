@@ -40,3 +40,11 @@ def test_other_labels_are_named():
     untouched = dataclasses.replace(clip, alignment={"words": [(0.0, 1.0, "AH0")]})
     recordings = dataclasses.replace(recordings, metadata=[untouched])
     assert data.fold_alignments(recordings, "phones", "timit48").metadata == [untouched]
+
+
+def test_stress_is_left_out():
+    segments = [(0, 1, "sil"), (1, 2, "AH0"), (2, 3, "AH1"), (3, 4, "T"), (4, 5, "o\u028a2")]
+    folded = [(0, 1, "sil"), (1, 2, "AH"), (2, 3, "AH"), (3, 4, "T"), (4, 5, "o\u028a")]
+    assert fold_segments(segments, "unstressed", "x") == folded
+    with pytest.raises(InputError, match="received '7'"):
+        fold_segments([(0, 1, "7")], "unstressed", "x")

@@ -64,7 +64,8 @@ _FOLDING = flags.DEFINE_enum(
     "folding",
     None,
     options.FOLDINGS,
-    "Fold TIMIT's 61 phones to 48 or 39 classes; 48 are scored as 39 (none).",
+    "Fold TIMIT's 61 phones to 48 or 39 classes, 48 are scored as 39; or leave the stress of "
+    "vowels out, AH0 and AH1 are AH (none).",
 )
 _ALIGNMENTS = flags.DEFINE_string(
     "alignments",

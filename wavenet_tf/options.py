@@ -12,7 +12,7 @@ NATIVE_PRECISIONS = ("float32", "int8")
 RUNTIMES = ("auto", "tensorflow", "native", "native_int8")
 # Fewer streams leave a GPU idle between its kernels, each of them shorter than its launch.
 STREAMS_FOR_GPU = 16
-FOLDINGS = ("timit48", "timit39")  # of TIMIT's phones, see `data.phone_folding`
+FOLDINGS = ("timit48", "timit39", "unstressed")  # of phones, see `data.phone_folding`
 SPLITS_BY = ("recording", "speaker")
 TASKS = ("generate", "speak", "classify", "recognize")
 CLASSIFIER_TASKS = ("classify", "recognize")

@@ -29,8 +29,8 @@ from wavenet_tf.data.linguistic import find_phone_set as find_phone_set
 from wavenet_tf.data.manifest import Clip as Clip
 from wavenet_tf.data.manifest import read_manifest as read_manifest
 from wavenet_tf.data.manifest import write_manifest as write_manifest
-from wavenet_tf.data.phone_folding import SCORED_AS as SCORED_AS
 from wavenet_tf.data.phone_folding import fold_alignments as fold_alignments
+from wavenet_tf.data.phone_folding import scored_classes as scored_classes
 from wavenet_tf.data.prepared import is_prepared as is_prepared
 from wavenet_tf.data.prepared import open_prepared as open_prepared
 from wavenet_tf.data.preparing import NORMALIZATIONS as NORMALIZATIONS

@@ -1,6 +1,8 @@
-"""Foldings of TIMIT's 61 phones: to 48 classes for training and to 39 for scoring.
+"""Foldings of phones into fewer classes.
 
-They are those of Lee and Hon (1989), which the literature compares error rates by.
+"unstressed" leaves the stress of vowels out: AH0 and AH1 are AH. "timit48" and "timit39" are those
+of TIMIT's 61 phones by Lee and Hon (1989), 48 classes for training and 39 for scoring, which the
+literature compares error rates by.
 """
 
 import dataclasses
@@ -9,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from wavenet_tf.data.recordings import Recordings
 from wavenet_tf.errors import InputError
 from wavenet_tf.options import FOLDINGS
+from wavenet_tf.text import parse_phones
+
+UNSTRESSED = "unstressed"
 
 # Phone, class for training, class for scoring. The glottal stop q has none.
 _TABLE = """
@@ -23,10 +28,19 @@ _ROWS = [entry.split() for entry in _TABLE.replace("\n", "|").split("|") if entr
 # The class of each phone by the name of a folding; None for a phone that is left out.
 PHONE_CLASSES: Mapping[str, Mapping[str, str | None]] = {
     name: {row[0]: None if row[column] == "-" else row[column] for row in _ROWS}
-    for column, name in enumerate(FOLDINGS, 1)
+    for column, name in enumerate(("timit48", "timit39"), 1)
 }
 # The class of "timit39" that each class of "timit48" is scored as.
 SCORED_AS = {row[1]: row[2] for row in _ROWS if row[1] != "-"}
+
+
+def scored_classes(folding: str | None) -> Mapping[str, str] | None:
+    """Returns the class that each class is scored as; None scores classes as they are.
+
+    Args:
+        folding: name of the folding that a model is trained with.
+    """
+    return SCORED_AS if folding in PHONE_CLASSES else None
 
 
 def fold_segments(
@@ -34,8 +48,8 @@ def fold_segments(
 ) -> list[tuple[float, float, str]]:
     """Returns segments with the classes of their phones.
 
-    The time of a phone without a class goes to its neighbors, half to each. Neighbors of the same
-    class are one segment.
+    The time of a phone of TIMIT without a class goes to its neighbors, half to each, and neighbors
+    of the same class are one segment.
 
     Args:
         segments: start and end in seconds, and phone, of each.
@@ -43,12 +57,14 @@ def fold_segments(
         where: name of the recording, for the error.
 
     Raises:
-        InputError: for a label that is none of TIMIT's phones.
+        InputError: for a label that is no phone, or none of TIMIT's.
 
     Example:
     >>> fold_segments([(0, 1, "tcl"), (1, 2, "t"), (2, 4, "q"), (4, 5, "ix")], "timit39", "1.wav")
     [(0, 1, 'sil'), (1, 3.0, 't'), (3.0, 5, 'ih')]
     """
+    if folding == UNSTRESSED:
+        return [(start, end, parse_phones(phone)[0].label) for start, end, phone in segments]
     classes = PHONE_CLASSES[folding]
     folded: list[tuple[float, float, str]] = []
     start_of_next = None
@@ -81,7 +97,7 @@ def fold_alignments(recordings: Recordings, alignment: str, folding: str) -> Rec
         folding: name of the folding, of `options.FOLDINGS`.
 
     Raises:
-        InputError: for an unknown folding, or a label that is none of TIMIT's phones.
+        InputError: for an unknown folding, or as `fold_segments` raises it.
     """
     if folding not in FOLDINGS:
         raise InputError(f"unknown folding {folding!r}: expected one of {', '.join(FOLDINGS)}")

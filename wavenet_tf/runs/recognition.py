@@ -57,7 +57,7 @@ def evaluate_classifier(
         Recognizer(model),
         recordings,
         source,
-        data.SCORED_AS if settings.folding else None,
+        data.scored_classes(settings.folding),
         load_decoder(model_dir, model),
     )
 

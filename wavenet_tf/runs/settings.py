@@ -95,8 +95,9 @@ class Settings:
         ctc: for the task "recognize": learn the order of the labels without their times, by
             connectionist temporal classification. Characters, phones of texts and columns have no
             times, and are always learned so.
-        folding: "timit48" or "timit39" folds TIMIT's 61 phones to 48 or 39 classes; None leaves
-            labels as they are. A model of 48 classes is scored on 39.
+        folding: "timit48" or "timit39" folds TIMIT's 61 phones to 48 or 39 classes; "unstressed"
+            leaves the stress of vowels out; None leaves labels as they are. A model of 48 classes
+            is scored on 39.
         alignments: files of alignments, see `data.with_alignments`; None takes the alignments of
             the corpus.
         overrides: arguments of `WaveNet` that replace those of the preset.
