@@ -14,8 +14,9 @@ import pytest
 from conftest import ROOT, small_model, tone
 
 import wavenet_tf as wt
-from wavenet_tf import files, models, reports
+from wavenet_tf import files, reports
 from wavenet_tf.errors import InputError
+from wavenet_tf.models.config import INTEGER_ARGUMENTS
 
 sys.path.insert(0, str(ROOT / "export"))
 
@@ -181,6 +182,9 @@ REFUSED = [
     ([*TRAIN, "--features=mel,mel"], "names of features must differ"),
     ([*TRAIN, "--features=mfcc"], "names must be some of mel, energy, f0, f0_world"),
     ([*TRAIN, "--set=kernel_sise=3"], "no argument 'kernel_sise'"),
+    ([*TRAIN, "--set=kernel_size"], "--set takes name=value; received 'kernel_size'"),
+    ([*TRAIN, "--set=kernel_size=large"], "kernel_size must be a whole number"),
+    ([*TRAIN, "--set=upsampling=nearest"], "one of learned, repeat, stretch; received 'nearest'"),
     ([*TRAIN, "--set=features=1"], "--set cannot set features"),
     ([*TRAIN, "--set=num_speakers=6"], "--set cannot set num_speakers"),
     ([*TRAIN, "--preset=huge"], "should be one of"),
@@ -278,13 +282,13 @@ def test_help_needs_no_tensorflow(folder):
         assert "--step: Load the checkpoint" in shown and "--seed: " in shown
 
 
-def test_arguments_that_set_takes_are_those_of_the_model_that_are_whole_numbers():
+def test_every_argument_of_the_model_that_is_a_whole_number_is_checked():
     import inspect
 
     parameters = inspect.signature(wt.WaveNet).parameters.values()
     assert (
         tuple(parameter.name for parameter in parameters if type(parameter.default) is int)
-        == models.INTEGER_ARGUMENTS
+        == INTEGER_ARGUMENTS
     )
 
 

@@ -1,6 +1,7 @@
 """What every program shares: quiet start-up, flags, one-line errors, exit codes."""
 
 import faulthandler
+import json
 import logging
 import math
 import os
@@ -446,6 +447,29 @@ def whole_numbers(flag: str, values: Sequence[str]) -> list[int]:
     if not all(value.isascii() and value.isdecimal() and int(value) for value in values):
         raise InputError(f"{flag} must be whole numbers above 0; received {','.join(values)!r}")
     return [int(value) for value in values]
+
+
+def parse_values(flag: str, assignments: Sequence[str]) -> dict[str, Any]:
+    """Reads the values of a flag given as `name=value`, any number of times.
+
+    Args:
+        flag: its name, for the error.
+        assignments: its values: numbers, lists, true and false as JSON writes them; others are
+            words.
+
+    Raises:
+        InputError: for a value of another form.
+    """
+    values = {}
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
+        if not name or not value:
+            raise InputError(f"--{flag} takes name=value; received {assignment!r}")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    return values
 
 
 def parse_numbers(flag: str, assignments: Sequence[str]) -> dict[str, int]:

@@ -82,7 +82,10 @@ _PRESET = flags.DEFINE_enum(
 )
 _SAMPLE_RATE = flags.DEFINE_integer("sample_rate", None, "Sample rate in Hz (the preset's).")
 _SET = flags.DEFINE_multi_string(
-    "set", [], "Argument of the model that replaces the preset's, such as --set kernel_size=3."
+    "set",
+    [],
+    "Argument of the model that replaces the preset's, such as --set kernel_size=3 or --set "
+    "upsampling=repeat.",
 )
 _CONTEXT_STACK = flags.DEFINE_multi_string(
     "context_stack",
@@ -248,15 +251,10 @@ _SEED = command_line.define_seed(help="Seed of the weights and of the order of t
 def main(argv):
     """Trains the model described by the flags."""
     command_line.refuse_words(argv)
-    overrides: dict[str, Any] = dict(command_line.parse_numbers("set", _SET.value))
+    overrides: dict[str, Any] = command_line.parse_values("set", _SET.value)
     for name in overrides:
         if name in REFUSED_OVERRIDES:
             raise command_line.InputError(f"--set cannot set {name}: {REFUSED_OVERRIDES[name]}")
-        if name not in models.INTEGER_ARGUMENTS:
-            raise command_line.InputError(
-                f"--set is for whole numbers, which {name} is not: no argument {name!r} among "
-                f"{', '.join(models.INTEGER_ARGUMENTS)}"
-            )
     if _SAMPLE_RATE.value is not None:
         overrides["sample_rate"] = _SAMPLE_RATE.value
     if _OUTPUT_DISTRIBUTION.value is not None:
@@ -266,6 +264,8 @@ def main(argv):
             command_line.parse_numbers("context_stack", stack.split(","))
             for stack in _CONTEXT_STACK.value
         ]
+    # A wrong argument is refused before TensorFlow is imported, which takes long.
+    models.WaveNetConfig.from_preset(_PRESET.value or next(iter(models.PRESETS)), **overrides)
     given: dict[str, Any] = dict(
         data_dir=_DATA_DIR.value,
         layout=_LAYOUT.value,

@@ -8,7 +8,6 @@ from wavenet_tf.models import trunk as trunk
 from wavenet_tf.models import wavenet as wavenet
 from wavenet_tf.models.adaptation import add_speaker as add_speaker
 from wavenet_tf.models.classifier import WaveNetClassifier as WaveNetClassifier
-from wavenet_tf.models.config import INTEGER_ARGUMENTS as INTEGER_ARGUMENTS
 from wavenet_tf.models.config import PRESETS as PRESETS
 from wavenet_tf.models.config import ContextConfig as ContextConfig
 from wavenet_tf.models.config import WaveNetConfig as WaveNetConfig
