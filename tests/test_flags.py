@@ -184,7 +184,7 @@ REFUSED = [
     ([*TRAIN, "--set=kernel_sise=3"], "no argument 'kernel_sise'"),
     ([*TRAIN, "--set=kernel_size"], "--set takes name=value; received 'kernel_size'"),
     ([*TRAIN, "--set=kernel_size=large"], "kernel_size must be a whole number"),
-    ([*TRAIN, "--set=upsampling=nearest"], "one of learned, repeat, stretch; received 'nearest'"),
+    ([*TRAIN, "--set=upsampling=cubic"], "upsampling must be one of"),
     ([*TRAIN, "--set=features=1"], "--set cannot set features"),
     ([*TRAIN, "--set=num_speakers=6"], "--set cannot set num_speakers"),
     ([*TRAIN, "--preset=huge"], "should be one of"),

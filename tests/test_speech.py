@@ -234,16 +234,16 @@ def test_recordings_are_spoken_at_their_own_or_at_predicted_times(trained, corpu
 
 
 @pytest.mark.slow
-def test_the_melody_of_audio_is_compared_at_the_times_of_the_recordings(trained, corpus):
+def test_f0_of_spoken_audio_is_compared_at_the_times_of_the_recordings(trained, corpus):
     folder, _ = trained
     voice = runs.load_voice(folder)
     recordings = runs.recordings_from_run(folder, voice.wavenet, corpus).select([3, 0])
     spoken = speech.speak_recordings(voice, recordings, "predicted_f0", seed=1)
     own = dataclasses.replace(recordings, clips=spoken.clips)
-    errors = runs.evaluate_melody(voice, own, seed=1)
+    errors = runs.evaluate_spoken_f0(voice, own, seed=1)
     assert (errors.value, errors.voicing_error) == (0.0, 0.0)
     # After four steps of training the voice makes noise; most of the recordings is voiced.
-    errors = runs.evaluate_melody(voice, recordings, seed=1)
+    errors = runs.evaluate_spoken_f0(voice, recordings, seed=1)
     voiced = [np.mean(f0[:, 1]) for f0 in (recordings.features[index][:] for index in range(2))]
     assert errors.voicing_error == pytest.approx(np.mean(voiced), abs=0.15)
     assert list(errors.frames) == [-(-n // voice.hop_length) for n in recordings.lengths]

@@ -184,7 +184,7 @@ def _spoken_figures(voice: speech.Voice, recordings: data.Recordings) -> dict[st
             print(f"{name}: {report}")
             figures[f"{name.replace(' ', '_')}_error_rate"] = report.error_rate
     if _SPOKEN_F0.value:
-        errors = runs.evaluate_melody(voice, recordings, seed=0, progress=True)
+        errors = runs.evaluate_spoken_f0(voice, recordings, seed=0, progress=True)
         print(f"audio: {errors}")
         figures |= {f"audio_{name}": value for name, value in errors.figures.items()}
     return figures

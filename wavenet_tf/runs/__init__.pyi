@@ -24,7 +24,7 @@ from wavenet_tf.runs.recordings import recordings_from_run as recordings_from_ru
 from wavenet_tf.runs.recordings import split_recordings as split_recordings
 from wavenet_tf.runs.settings import Settings as Settings
 from wavenet_tf.runs.spoken_audio import evaluate_intelligibility as evaluate_intelligibility
-from wavenet_tf.runs.spoken_audio import evaluate_melody as evaluate_melody
+from wavenet_tf.runs.spoken_audio import evaluate_spoken_f0 as evaluate_spoken_f0
 from wavenet_tf.runs.suggestion import Suggestion as Suggestion
 from wavenet_tf.runs.suggestion import measured_time as measured_time
 from wavenet_tf.runs.suggestion import suggest as suggest

@@ -1,4 +1,4 @@
-"""What a voice speaks, beside the recordings: for a recognizer, and in its melody."""
+"""Compares what a voice speaks with recordings: the error rate of a recognizer, and F0."""
 
 import os
 
@@ -55,7 +55,7 @@ def evaluate_intelligibility(
     }
 
 
-def evaluate_melody(
+def evaluate_spoken_f0(
     voice: Voice, recordings: data.Recordings, seed: int | None = None, progress: bool = False
 ) -> evaluation.F0Errors:
     """Compares the F0 of what a voice speaks with that of recordings, at their durations.
