@@ -279,15 +279,25 @@ def test_phones_of_texts_are_learned_and_aligned_with_stress_and_words(
     model = runs.train(settings, tmp_path / "run")
     phones = sorted(phone.rstrip("1") for phone in high + low)
     assert (model.targets, model.class_names) == ("sequence", phones)
-    aligned = tmp_path / "aligned"
+    aligned, aligned_again = tmp_path / "aligned", tmp_path / "aligned_again"
+    data_dir = f"--data_dir={folder / 'tones'}"
     result = run_program(
-        "align.py",
-        *(f"--model_dir={tmp_path / 'run'}", f"--data_dir={folder / 'tones'}"),
-        f"--output_dir={aligned}",
+        "align.py", f"--model_dir={tmp_path / 'run'}", data_dir, f"--output_dir={aligned}"
     )
     assert result.returncode == 0, result.stderr
+    # Another model learns these alignments, with the stress in the names of its classes.
+    settings = settings_for(
+        folder, labels="phones", alignments=f"{aligned}/*.TextGrid", steps=1, next_sample_weight=0
+    )
+    model = runs.train(settings, tmp_path / "frames")
+    assert model.targets == "frames" and set(high + low) <= set(model.class_names)
+    words = (f"--model_dir={tmp_path / 'frames'}", data_dir, f"--labels={labels}")
+    result = run_program("align.py", *words, f"--output_dir={aligned_again}")
+    assert result.returncode == 0, result.stderr
     expected = {"high": high, "low": low}
-    for path in aligned.glob("*.TextGrid"):
+    found = [*aligned.glob("*.TextGrid"), *aligned_again.glob("*.TextGrid")]
+    assert len(found) == 24
+    for path in found:
         word = path.name.split("_")[0]
         tiers = data.read_alignment(path)
         assert [label for *_, label in tiers["phones"] if label != "sil"] == expected[word]

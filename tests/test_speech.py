@@ -437,6 +437,18 @@ def test_the_exported_prosody_is_that_of_the_voice(tmp_path, features):
     np.testing.assert_allclose(conditioning[0], frames, atol=1e-5)
     stream = runner.stream(speaker_id=[1], local_conditioning=conditioning, seed=0)
     assert sum(block.shape[1] for block in stream) == len(frames) * 40
+    several = sentence.phones * 40  # 240 phones
+    features_of_phones = voice.features.of_phones(several)
+    rate = durations.frames(features_of_phones, "b").sum() / 3000
+    spoken, conditioning = runner.frames_of_phones(several, 1, rate)
+    # Ends of phones that are near the middle between two frames may be rounded to either.
+    ends = np.cumsum(durations.frames(features_of_phones, "b", rate))
+    np.testing.assert_allclose(np.cumsum(spoken), ends, atol=1)
+    assert conditioning.shape[1] == spoken.sum() == pytest.approx(3000, abs=500)
+    with pytest.raises(InputError, match="at most 4000 frames at once; the phones take"):
+        runner.frames_of_phones(several, 1, rate / 2)
+    with pytest.raises(InputError, match="at most 250 phones and pauses at once; received 252"):
+        runner.frames_of_phones(sentence.phones * 42, 1)
     with pytest.raises(InputError, match=r"rate must be .* received 0"):
         runner.frames_of_phones(sentence.phones, 1, 0)
     with pytest.raises(InputError, match="semitones must be within 24 of 0; received 30"):

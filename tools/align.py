@@ -64,7 +64,7 @@ def main(argv):
         words = []
         if data.labels_are_of_text(source):
             words = data.text_words(source, recordings.texts[index])
-            labels = _labels_with_pauses(words)
+            labels = _labels_with_pauses(words, model.class_names)
         else:
             labels = data.sequence_labels(source, recordings, index)
         waveform = recordings.waveform(index)
@@ -93,11 +93,18 @@ def main(argv):
         )
 
 
-def _labels_with_pauses(words: Sequence[text.Word]) -> list[str]:
-    """Returns the phones of words, with a possible silence between words."""
+def _labels_with_pauses(words: Sequence[text.Word], class_names: Sequence[str]) -> list[str]:
+    """Returns the phones of words as the model names them, with a possible silence between words.
+
+    The name has the stress of a vowel if the model was trained on alignments with stress.
+    """
     labels: list[str] = []
     for word in words:
-        labels += [recognition.MAY_PAUSE, *(phone.label for phone in word.phones)]
+        names = [(text.format_phones([phone]), phone.label) for phone in word.phones]
+        labels += [
+            recognition.MAY_PAUSE,
+            *(stressed if stressed in class_names else label for stressed, label in names),
+        ]
     return labels[1:]
 
 

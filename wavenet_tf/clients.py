@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -103,6 +104,8 @@ def _checked_generator(metadata: Any, require: Callable, limit: str) -> dict[str
             sizes.extend(names)
         elif any(metadata.get(name) is not None for name in names):
             require(False, f"no {' or '.join(names)} without {condition}", conditioning)
+    if metadata.get("prosody") and limit == "batch_size":
+        sizes.extend(("max_phones", "max_frames"))
     for name in sizes:
         value = metadata.get(name)
         require(type(value) is int and value > 0, f"{name}: a whole number above 0", value)
@@ -228,8 +231,8 @@ def frames_of_phones(
         `[1, frames, local_channels]`.
 
     Raises:
-        InputError: for a model that is no voice, phones of another set, or an argument out of
-            range.
+        InputError: for a model that is no voice, phones of another set, an utterance that is too
+            long for the file, or an argument out of range.
     """
     if not metadata["prosody"]:
         raise InputError("the model takes no phones: it was not exported from a voice")
@@ -245,10 +248,27 @@ def frames_of_phones(
     if speaker_id is not None:
         inputs["speaker_id"] = np.array([speaker_id], np.int32)
     encoded = LinguisticFeatures(tuple(metadata["phone_set"])).encode(phones)
-    inputs |= {name: numbers[None] for name, numbers in encoded.items()}
+    # Of files, which have fixed shapes; servers take any number of phones.
+    max_phones = metadata.get("max_phones") or len(phones)
+    max_frames = metadata.get("max_frames") or math.inf
+    if len(phones) > max_phones:
+        raise InputError(
+            f"the model takes at most {max_phones} phones and pauses at once; received "
+            f"{len(phones)}"
+        )
+    padding = (0, max_phones - len(phones))
+    inputs |= {
+        name: np.pad(numbers, padding, constant_values=-1)[None]
+        for name, numbers in encoded.items()
+    }
     answer = call_signature("prosody", **inputs)
-    durations = np.asarray(answer["durations"][0])
-    # Zeros follow the frames where a server computed longer utterances with this one.
+    durations = np.asarray(answer["durations"][0, : len(phones)])
+    if durations.sum() > max_frames:
+        raise InputError(
+            f"the model speaks at most {max_frames} frames at once; the phones take "
+            f"{durations.sum()}"
+        )
+    # Zeros follow the frames.
     return durations, np.asarray(answer[LOCAL_CONDITIONING])[:, : durations.sum()]
 
 

@@ -20,8 +20,8 @@ async function loadLiteRt() {
   const folder = new URL("core/wasm/", PACKAGES).href;
   self.Module = {
     locateFile: (name) => folder + name,
-    // Errors report facts about the model.
-    printErr: (line) => (line.startsWith("INFO:") ? console.info(line) : console.error(line)),
+    // All it reports comes here, facts about the model and warnings too.
+    printErr: (line) => (/^(INFO|WARNING):/.test(line) ? console.info(line) : console.error(line)),
   };
   await liteRt.loadLiteRt(folder);
   return liteRt;
@@ -30,19 +30,18 @@ async function loadLiteRt() {
 export class LiteRtModel {
   /**
    * @param {Uint8Array} bytes of the TFLite file.
-   * @param {{metadata: object, signatures: object}} facts of readModel.
+   * @param {{metadata: object}} facts of readModel.
    */
-  static async load(bytes, facts) {
+  static async load(bytes, { metadata }) {
     const liteRt = await loadLiteRt();
     const model = await liteRt.loadAndCompile(bytes, { accelerator: "wasm" });
-    return new this(liteRt, model, facts);
+    return new this(liteRt, model, metadata);
   }
 
-  constructor(liteRt, model, { metadata, signatures }) {
+  constructor(liteRt, model, metadata) {
     this.liteRt = liteRt;
     this.model = model;
     this.metadata = metadata;
-    this.signatures = signatures;
     this.state = {};
   }
 
@@ -52,17 +51,8 @@ export class LiteRtModel {
 
   /** What a signature gives; the state never leaves WebAssembly's memory. */
   async call(signature, inputs) {
-    // LiteRT knows inputs and outputs by the names of their tensors.
-    const names = this.signatures[signature];
-    const runner = this.model.signatures[signature];
-    const given = Object.fromEntries(
-      Object.entries(names.inputs).map(([name, tensor]) => [tensor, inputs[name]]),
-    );
     try {
-      const outputs = await runner.run(given);
-      return Object.fromEntries(
-        Object.entries(names.outputs).map(([name, tensor]) => [name, outputs[tensor]]),
-      );
+      return await this.model.signatures[signature].run(inputs);
     } finally {
       this.forget(inputs);
     }

@@ -13,16 +13,14 @@ const SIZES = {
   generation: ["sample_rate", "block_size", "batch_size", "uniforms_per_sample"],
   recognition: ["sample_rate", "block_size", "batch_size", "frame_length", "num_classes"],
 };
+const PROSODY_SIZES = ["max_phones", "max_frames"]; // of a voice
 const TARGETS = ["frames", "sequence", "clip", "tags"];
 const CONDITIONS = ["speaker_id", "global_conditioning", "local_conditioning"];
 // Places of fields in the tables of TFLite's schema.
-const MODEL_GRAPHS = 2, MODEL_BUFFERS = 4, MODEL_METADATA = 6, MODEL_SIGNATURES = 7;
+const MODEL_BUFFERS = 4, MODEL_METADATA = 6, MODEL_SIGNATURES = 7;
 const ENTRY_NAME = 0, ENTRY_BUFFER = 1; // of metadata
 const BUFFER_DATA = 0;
-const SIGNATURE_INPUTS = 0, SIGNATURE_OUTPUTS = 1, SIGNATURE_KEY = 2, SIGNATURE_GRAPH = 4;
-const PORT_NAME = 0, PORT_TENSOR = 1; // of a signature's inputs and outputs
-const GRAPH_TENSORS = 0;
-const TENSOR_NAME = 3;
+const SIGNATURE_KEY = 2;
 
 /** A file that this page cannot run, in words for its user. */
 export class FileError extends Error {}
@@ -32,15 +30,13 @@ export class FileError extends Error {}
  *
  * @param {Uint8Array} bytes of the file.
  * @param {string} name of the file, for messages.
- * @returns {Promise<{metadata: object, signatures: object, runtime: string}>} the exporter's
- *     metadata: task, sample rate, block size, conditioning, speakers, classes; of each signature
- *     of a TFLite file the names of the tensors that stand for its `inputs` and `outputs`; and the
- *     name of what runs the file.
+ * @returns {Promise<{metadata: object, runtime: string}>} the exporter's metadata: task, sample
+ *     rate, block size, conditioning, speakers, classes; and the name of what runs the file.
  */
 export async function readModel(bytes, name) {
   const facts = isNativeFile(bytes) ? readNative(bytes, name) : await readTFLite(bytes, name);
   const { metadata } = facts;
-  for (const key of SIZES[metadata.task]) {
+  for (const key of [...SIZES[metadata.task], ...(metadata.prosody ? PROSODY_SIZES : [])]) {
     if (!(Number.isInteger(metadata[key]) && metadata[key] > 0)) {
       throw new FileError(`${name} has no ${key}`);
     }
@@ -82,7 +78,9 @@ async function readTFLite(bytes, name) {
         whole = await isWhole(bytes, target(view, field(view, buffer, BUFFER_DATA)) + 4);
       }
     }
-    signatures = readSignatures(view, model);
+    signatures = tables(view, model, MODEL_SIGNATURES).map((signature) =>
+      string(view, signature, SIGNATURE_KEY),
+    );
   } catch {
     throw new FileError(`${name} is no TFLite file and none of libwavenet, or is damaged`);
   }
@@ -98,11 +96,12 @@ async function readTFLite(bytes, name) {
   if (!Object.hasOwn(SIGNATURES, metadata.task)) {
     throw new FileError(`${name} is a model of ${metadata.task}, which this page does not know`);
   }
-  const missing = SIGNATURES[metadata.task].filter((signature) => !(signature in signatures));
+  const needed = [...SIGNATURES[metadata.task], ...(metadata.prosody ? ["prosody"] : [])];
+  const missing = needed.filter((signature) => !signatures.includes(signature));
   if (missing.length) {
     throw new FileError(`${name} is no TFLite file of a WaveNet: it lacks ${missing.join(", ")}`);
   }
-  return { metadata, signatures, runtime: "LiteRT" };
+  return { metadata, runtime: "LiteRT" };
 }
 
 /** Throws a FileError where the metadata lacks what recognition needs. */
@@ -168,27 +167,6 @@ async function isWhole(bytes, start) {
   content.fill(0, start, start + 32);
   const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
   return sum.every((byte, index) => byte === kept[index]);
-}
-
-function readSignatures(view, model) {
-  const graphs = tables(view, model, MODEL_GRAPHS);
-  const signatures = {};
-  for (const signature of tables(view, model, MODEL_SIGNATURES)) {
-    const graph = item(graphs, number(view, signature, SIGNATURE_GRAPH));
-    const tensors = tables(view, graph, GRAPH_TENSORS);
-    const names = (index) =>
-      Object.fromEntries(
-        tables(view, signature, index).map((port) => {
-          const tensor = item(tensors, number(view, port, PORT_TENSOR));
-          return [string(view, port, PORT_NAME), string(view, tensor, TENSOR_NAME)];
-        }),
-      );
-    signatures[string(view, signature, SIGNATURE_KEY)] = {
-      inputs: names(SIGNATURE_INPUTS),
-      outputs: names(SIGNATURE_OUTPUTS),
-    };
-  }
-  return signatures;
 }
 
 // Every offset is relative to where it stands; DataView throws a RangeError outside of the file.

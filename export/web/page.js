@@ -2,6 +2,7 @@
 
 import { readFrames } from "./frames.js";
 import { FileError, readModel } from "./metadata.js";
+import { encodePhones } from "./phones.js";
 import { Player } from "./player.js";
 import { Recognition } from "./recognition.js";
 import { to16Bits, wavFile } from "./wav.js";
@@ -93,6 +94,8 @@ function showModel() {
   ]) {
     part(row).hidden = !conditioning.includes(condition);
   }
+  part("phones_row").hidden = part("rate_row").hidden = !metadata.prosody;
+  part("pitch_row").hidden = !(metadata.prosody && metadata.features);
   const tags = metadata.tag_names ?? [];
   part("global_row").hidden ||= tags.length > 0;
   part("tags_row").hidden = !tags.length;
@@ -166,8 +169,12 @@ function readGlobalConditions() {
 
 async function readSettings() {
   const conditions = readGlobalConditions();
-  if (metadata.conditioning.includes("local_conditioning")) {
-    const [file] = part("frames").files;
+  const [file] = part("frames").files;
+  let speech = null;
+  if (metadata.prosody && !file) {
+    const [rate, semitones] = ["rate", "pitch"].map((id) => Number(part(id).value));
+    speech = encodePhones(part("phones").value, rate, semitones, metadata);
+  } else if (metadata.conditioning.includes("local_conditioning")) {
     if (!file) {
       throw new FileError(
         "this model is conditioned on frames, such as a mel spectrogram: choose a file of them",
@@ -186,6 +193,7 @@ async function readSettings() {
     seed: /^\d+$/.test(typed) ? BigInt(typed) : Number(typed || any),
     temperature: Number(part("temperature").value),
     conditions,
+    speech,
   };
 }
 

@@ -8,18 +8,45 @@ export class Sampler extends LiteRtModel {
    * Begins anew, after digital silence.
    *
    * @param {object} settings seed, temperature and conditions: the number `speaker_id`, the array
-   *     `global_conditioning`, and `local_conditioning`, an object of `values` and their `count`.
+   *     `global_conditioning`, and `local_conditioning`, an object of `values` and their `count`;
+   *     of a voice, in place of the last one, `speech` as encodePhones returns it.
    */
-  async start({ seed, temperature, conditions }) {
+  async start({ seed, temperature, conditions, speech }) {
     this.forget(this.state);
     this.state = {};
     this.generator = new Generator(seed);
     this.temperature = temperature;
     this.conditions = conditions;
+    if (speech) {
+      this.conditions = { ...conditions, local_conditioning: await this.framesOfPhones(speech) };
+    }
     this.made = 0;
     // Frames of a vocoder: silence is conditioned on the first ones.
     const inputs = this.conditionsOfBlock(0, Math.max(1, this.metadata.frames_after ?? 1));
     this.state = await this.call("initial_state", inputs);
+  }
+
+  /** The frames that speak phones, as `values` and their `count`. */
+  async framesOfPhones(speech) {
+    const { speaker_id } = this.conditions;
+    const { max_frames, local_channels } = this.metadata;
+    const inputs = { ...speech };
+    if (speaker_id !== undefined) {
+      inputs.speaker_id = Int32Array.of(speaker_id);
+    }
+    const shape = ({ length }) => (length === 1 ? [1] : [1, length]);
+    const tensors = Object.entries(inputs).map(([name, values]) => [
+      name,
+      this.tensor(values, shape(values)),
+    ]);
+    const answer = await this.call("prosody", Object.fromEntries(tensors));
+    const count = answer.durations.toTypedArray().reduce((sum, frames) => sum + frames, 0);
+    const values = answer.local_conditioning.toTypedArray().slice(0, count * local_channels);
+    this.forget(answer);
+    if (count > max_frames) {
+      throw new Error(`it speaks at most ${max_frames} frames at once; the phones take ${count}`);
+    }
+    return { values, count };
   }
 
   /** Changes the speaker or the tags from the next block on. */

@@ -37,11 +37,12 @@ class ProsodySignature:
             inputs[SPEAKER_ID] = tf.TensorSpec([1], tf.int32, SPEAKER_ID)
         return inputs
 
-    def __call__(self, rate, **inputs) -> dict[str, tf.Tensor]:
+    def __call__(self, rate, max_frames: int | None = None, **inputs) -> dict[str, tf.Tensor]:
         """Returns the frames of each phone, and the frames of local conditioning.
 
         Args:
             rate: factor of the speed.
+            max_frames: number of frames after which they end; None for no end.
             **inputs: the other tensors of `inputs`; the phones as
                 `text.LinguisticFeatures.encode` returns them.
         """
@@ -49,7 +50,7 @@ class ProsodySignature:
         phones = phone_features(encoded, self.durations.phone_set, tf.experimental.numpy)[None]
         speaker = {name: inputs[name] for name in (SPEAKER_ID,) if name in inputs}
         durations = self.durations.rounded_frames({"phones": phones, **speaker}, rate[0])
-        phone_of_frame = tf.repeat(tf.range(tf.shape(phones)[1]), durations[0])
+        phone_of_frame = tf.repeat(tf.range(tf.shape(phones)[1]), durations[0])[:max_frames]
         seconds = self.durations.frame_seconds
         frames = expand_to_frames(
             phones[0], durations[0], phone_of_frame, seconds, tf.experimental.numpy
