@@ -262,11 +262,16 @@ def test_upsampling_begins_as_repetition_and_repeats_edges(upsampler_class):
     )
 
 
-def test_a_constant_feature_is_not_blown_up():
+def test_constant_and_binary_features_are_not_blown_up():
     upsampler = wt.LearnedUpsampler(4, (2,))
-    upsampler.build((None, None, 2))
-    upsampler.adapt(np.stack([np.arange(9.0), np.full(9, 5.0)], axis=1))
-    np.testing.assert_allclose(upsampler.scale, [1 / np.arange(9).std(), 1.0], rtol=1e-6)
+    upsampler.build((None, None, 4))
+    rare = np.arange(9) == 7
+    nearly_binary = np.append(np.ones(8), 0.5)
+    frames = np.stack([np.arange(9.0), np.full(9, 5.0), rare, nearly_binary], axis=1)
+    upsampler.adapt(frames)
+    np.testing.assert_allclose(upsampler.mean, frames.mean(axis=0), rtol=1e-6)
+    scale = [1 / np.arange(9).std(), 1.0, 1.0, 1 / nearly_binary.std()]
+    np.testing.assert_allclose(upsampler.scale, scale, rtol=1e-6)
     with pytest.raises(InputError, match="upsample_factors must be a whole number"):
         wt.LearnedUpsampler(4, (2, 0))
 

@@ -116,6 +116,9 @@ class ConditioningUpsampler(keras.layers.Layer):
     def adapt(self, frames) -> None:
         """Computes the mean and the deviation of each feature, which normalize it.
 
+        The deviation of a constant or binary feature, such as voicing or one-hot phones, counts
+        as 1.
+
         Args:
             frames: float `[..., features]`, frames of the training set or a sample of them.
 
@@ -134,9 +137,10 @@ class ConditioningUpsampler(keras.layers.Layer):
         if not np.isfinite(frames).all():
             raise InputError("frames holds values that are not finite (NaN or infinity)")
         self.mean.assign(frames.mean(axis=0, dtype=np.float64))
-        # A constant feature is not scaled.
         deviation = frames.std(axis=0, dtype=np.float64)
-        self.scale.assign(1.0 / np.where(deviation > 1e-5, deviation, 1.0))
+        # Constant and binary features are not scaled: rare labels would outweigh all numbers.
+        unscaled = (deviation <= 1e-5) | ((frames == 0.0) | (frames == 1.0)).all(axis=0)
+        self.scale.assign(1.0 / np.where(unscaled, 1.0, deviation))
 
     @property
     def adapted(self) -> bool:
