@@ -373,7 +373,7 @@ def test_phones_are_spoken_as_in_python(page, models):
         ("HH OW1", 1, 'phones must be of AA, HH, S, oʊ, sil; "OW" is not'),
         ("HH 1", 1, 'phones must be like HH AH0 L OW1; "1" is not'),
         ("HH " * 249, 1, "at most 250 phones and pauses at once; these are 251"),
-        ("HH " * 240, 0.1, "it speaks at most 4000 frames at once"),
+        ("HH " * 240, 0.1, "at most 4000 frames are spoken at once"),
     ):
         set_up(page, phones=phones, rate=rate)
         page.click("#start")

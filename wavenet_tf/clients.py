@@ -248,7 +248,7 @@ def frames_of_phones(
     if speaker_id is not None:
         inputs["speaker_id"] = np.array([speaker_id], np.int32)
     encoded = LinguisticFeatures(tuple(metadata["phone_set"])).encode(phones)
-    # Of files, which have fixed shapes; servers take any number of phones.
+    # TFLite files have fixed shapes; servers take any number of phones.
     max_phones = metadata.get("max_phones") or len(phones)
     max_frames = metadata.get("max_frames") or math.inf
     if len(phones) > max_phones:
@@ -268,7 +268,7 @@ def frames_of_phones(
             f"the model speaks at most {max_frames} frames at once; the phones take "
             f"{durations.sum()}"
         )
-    # Zeros follow the frames.
+    # Zeros follow the frames of the utterance.
     return durations, np.asarray(answer[LOCAL_CONDITIONING])[:, : durations.sum()]
 
 

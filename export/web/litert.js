@@ -20,7 +20,7 @@ async function loadLiteRt() {
   const folder = new URL("core/wasm/", PACKAGES).href;
   self.Module = {
     locateFile: (name) => folder + name,
-    // All it reports comes here, facts about the model and warnings too.
+    // LiteRT reports everything here, facts about the model and warnings too.
     printErr: (line) => (/^(INFO|WARNING):/.test(line) ? console.info(line) : console.error(line)),
   };
   await liteRt.loadLiteRt(folder);

@@ -4,12 +4,11 @@ import { FileError } from "./metadata.js";
 
 const SILENCES = ["sil", "SIL", "sp", "<sil>", "<eps>", "pau", "_"];
 const SILENCE = "sil";
-const NONE = -1; // for stress or word, and after the utterance
+const NONE = -1; // no stress or no word; also pads the utterance to max_phones
 const PHONE = /^([^\d]*\p{L}[^\d]*)([0-2]?)$/u; // a name with a letter in it, and its stress
-const MAX_SEMITONES = 24;
 
 /**
- * Inputs of the signature `prosody`.
+ * Inputs of the signature `prosody`; the form checks rate and pitch.
  *
  * @param {string} text phones in ARPAbet or IPA, separated by spaces, vowels with a digit for their
  *     stress; "|" separates words, "sil" is a pause.
@@ -19,12 +18,6 @@ const MAX_SEMITONES = 24;
  * @returns {object} the numbers of each input.
  */
 export function encodePhones(text, rate, semitones, metadata) {
-  if (!(rate > 0)) {
-    throw new FileError("the rate must be above 0");
-  }
-  if (!(Math.abs(semitones) <= MAX_SEMITONES)) {
-    throw new FileError(`the pitch must be within ${MAX_SEMITONES} semitones of 0`);
-  }
   const spoken = parsePhones(text);
   const { phone_set: known, max_phones: size } = metadata;
   if (spoken.length > size) {

@@ -9,7 +9,7 @@ export class Sampler extends LiteRtModel {
    *
    * @param {object} settings seed, temperature and conditions: the number `speaker_id`, the array
    *     `global_conditioning`, and `local_conditioning`, an object of `values` and their `count`;
-   *     of a voice, in place of the last one, `speech` as encodePhones returns it.
+   *     of a voice, in place of `local_conditioning`, `speech` as encodePhones returns it.
    */
   async start({ seed, temperature, conditions, speech }) {
     this.forget(this.state);
@@ -44,7 +44,7 @@ export class Sampler extends LiteRtModel {
     const values = answer.local_conditioning.toTypedArray().slice(0, count * local_channels);
     this.forget(answer);
     if (count > max_frames) {
-      throw new Error(`it speaks at most ${max_frames} frames at once; the phones take ${count}`);
+      throw new Error(`at most ${max_frames} frames are spoken at once; the phones take ${count}`);
     }
     return { values, count };
   }

@@ -42,7 +42,7 @@ class ProsodySignature:
 
         Args:
             rate: factor of the speed.
-            max_frames: number of frames after which they end; None for no end.
+            max_frames: greatest number of frames of local conditioning; None for any number.
             **inputs: the other tensors of `inputs`; the phones as
                 `text.LinguisticFeatures.encode` returns them.
         """

@@ -11,7 +11,7 @@ from wavenet_tf.deployment.signatures import traced
 from wavenet_tf.models import WaveNet
 from wavenet_tf.text.phone_features import ENCODED, PHONES
 
-# Sizes of the signature `prosody`: LiteRT in a browser has no other shapes than those in the file.
+# Sizes of the signature `prosody`, which are fixed: LiteRT cannot resize tensors in a browser.
 MAX_PHONES, MAX_FRAMES = 250, 4000
 
 
